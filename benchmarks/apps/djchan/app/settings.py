@@ -1,0 +1,17 @@
+import os
+
+SECRET_KEY = "only-for-benchmarks"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "app.urls"
+INSTALLED_APPS = ["djchan"]
+USE_TZ = True
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "djchan.layers.redis.RedisChannelLayer",
+        "ROUTING": "app.routing.routing",
+        # The stock capacity of 100 measures back-pressure, not speed.
+        "CONFIG": {"hosts": [os.environ["REDIS_URL"]], "capacity": 100_000},
+    },
+}

@@ -1,0 +1,67 @@
+"""What happens when Django starts: checks are registered, Channels 4 learns of our layers.
+
+From ``django.setup()``; on to ``djchan.checks`` and ``channels.layers``. Channels 4 refuses
+an entry of CHANNEL_LAYERS with a ROUTING, so each of those is given to its table under its
+alias; a test that overrides CHANNEL_LAYERS empties that table, and it is filled again.
+"""
+
+from typing import Any
+
+from channels.layers import channel_layers as channels4_layers
+from django.apps import AppConfig
+from django.core import checks
+from django.core.signals import setting_changed
+
+from djchan.asgi import channel_layers
+from djchan.checks import TAG, check_app_order, check_brokers, check_layers
+from djchan.exceptions import InvalidChannelLayer
+from djchan.log import join_loggers
+
+
+class ChannelsConfig(AppConfig):
+    name = "djchan"
+    label = "djchan"
+    verbose_name = "djchan"
+
+    def ready(self) -> None:
+        checks.register(check_layers, TAG)
+        checks.register(check_app_order, TAG)
+        checks.register(check_brokers, TAG, deploy=True)
+        join_loggers()
+        tell_channels4()
+        # After Channels 4's own receiver, which was connected when it was imported above.
+        setting_changed.connect(_tell_again, dispatch_uid="djchan.apps.tell_channels4")
+
+
+class Channels4Alias:
+    """What Channels 4 knows under an alias: the layer that has that alias now.
+
+    Nothing is built before it is used, and a layer that a test puts in its place counts.
+    """
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(channel_layers[self._alias].channels4, name)
+
+    def __repr__(self) -> str:
+        return f"<Channels4Alias {self._alias}>"
+
+
+def tell_channels4() -> None:
+    """Give Channels 4 a layer for every alias that has a ROUTING."""
+    try:
+        configs = channel_layers.configs
+    except InvalidChannelLayer:
+        return  # A system check says so, in a better place than django.setup().
+    for alias, entry in configs.items():
+        if isinstance(entry, dict) and "ROUTING" in entry:
+            channels4_layers.set(alias, Channels4Alias(alias))
+
+
+def _tell_again(*, setting: str, **kwargs: Any) -> None:
+    if setting == "CHANNEL_LAYERS":
+        tell_channels4()

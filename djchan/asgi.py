@@ -1,0 +1,320 @@
+"""Where settings, layer, router and interface are tied together.
+
+From CHANNEL_LAYERS and a project's ``asgi.py``; on to ``djchan.layers`` (what moves
+messages), ``djchan.routing`` (which the worker asks) and ``djchan.interface`` (which Daphne
+runs). A wrapper is all three by name: the layer, its router, and an ASGI 3 application::
+
+    daphne djchan.asgi:channel_layer                     no asgi.py needed
+    channel_layer = get_channel_layer()                  in asgi.py, as in Channels 1.x
+    ProtocolTypeRouter({"http": django_application, "websocket": get_channel_layer()})
+
+Nothing is built before it is asked for: the interface process loads no consumer, and a
+worker serves no socket.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import django
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from djchan import DEFAULT_CHANNEL_LAYER
+from djchan.conf import setting
+from djchan.exceptions import InvalidChannelLayer
+from djchan.interface.application import Interface
+from djchan.interface.daphne import when_running
+from djchan.layers.base import BaseChannelLayer
+from djchan.layers.channels4 import Channels4Layer
+from djchan.routing import Router
+
+logger = logging.getLogger(__name__)
+
+REDIS = "djchan.layers.redis.RedisChannelLayer"
+SENTINEL = "djchan.layers.redis.RedisSentinelChannelLayer"
+IN_MEMORY = "djchan.layers.inmemory.InMemoryChannelLayer"
+
+# What the BACKEND of an older settings file stands for.
+SUCCESSORS = {
+    "asgi_redis.RedisChannelLayer": REDIS,
+    "asgi_redis.core.RedisChannelLayer": REDIS,
+    "asgi_redis.RedisLocalChannelLayer": REDIS,
+    "asgi_redis.local.RedisLocalChannelLayer": REDIS,
+    "asgi_redis.RedisSentinelChannelLayer": SENTINEL,
+    "asgi_redis.sentinel.RedisSentinelChannelLayer": SENTINEL,
+    "asgiref.inmemory.ChannelLayer": IN_MEMORY,
+    "channels_redis.core.RedisChannelLayer": REDIS,
+    "channels_redis.pubsub.RedisPubSubChannelLayer": REDIS,
+    "channels.layers.InMemoryChannelLayer": IN_MEMORY,
+}
+# BACKENDs that have none, and what to write instead.
+_NO_SUCCESSOR = {
+    "asgi_ipc": f'{REDIS!r} with "CONFIG": {{"hosts": ["unix:///run/redis/redis.sock"]}}: a Redis '
+    "on the same machine takes the place of shared memory",
+    "asgi_rabbitmq": f"{REDIS!r}: djchan needs what a Redis can do atomically",
+}
+
+
+class InvalidChannelLayerError(InvalidChannelLayer):
+    """CHANNEL_LAYERS cannot be used as it is.
+
+    ``hint``: what to do. ``check``: the id of the system check that says the same.
+    """
+
+    def __init__(self, message: str, hint: str, *, check: str) -> None:
+        super().__init__(f"{message}. {hint}")
+        self.message = message
+        self.hint = hint
+        self.check = check
+
+
+class ChannelLayerWrapper:
+    """A layer with its alias, its routing and its interface.
+
+    Whatever it does not have itself is asked of the layer. ``interface_options`` and
+    ``worker_options`` are the INTERFACE and WORKER of its entry in CHANNEL_LAYERS.
+    """
+
+    def __init__(
+        self,
+        channel_layer: BaseChannelLayer,
+        alias: str,
+        routing: Any,
+        *,
+        interface_options: Mapping[str, Any] | None = None,
+        worker_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.channel_layer = channel_layer
+        self.alias = alias
+        self.routing = routing
+        self.interface_options = dict(interface_options or {})
+        self.worker_options = dict(worker_options or {})
+
+    @cached_property
+    def router(self) -> Router:
+        """Imports the routing, and with it the project's consumers."""
+        return Router(self.routing)
+
+    @cached_property
+    def interface(self) -> Interface:
+        """The application that holds the sockets; options are read when it is first used."""
+        return Interface(self.channel_layer, **self.interface_options)
+
+    @cached_property
+    def channels4(self) -> Channels4Layer:
+        """The same layer as Channels 4 knows one."""
+        return Channels4Layer(self.channel_layer)
+
+    def local_only(self) -> bool:
+        """Whether the layer reaches no other process than this."""
+        return self.channel_layer.engine.local_only
+
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        """ASGI 3: one connection, from its scope to its end."""
+        await self.interface(scope, receive, send)
+
+    def __str__(self) -> str:
+        kind = type(self.channel_layer)
+        return f"{self.alias} ({kind.__module__}.{kind.__qualname__})"
+
+    def __repr__(self) -> str:
+        return f"<ChannelLayerWrapper {self}>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "channel_layer":  # A copy that has no attributes yet.
+            raise AttributeError(name)
+        return getattr(self.channel_layer, name)
+
+
+class ChannelLayerManager:
+    """The configured layers by alias, each built at first use and then kept.
+
+    They are forgotten when a test overrides CHANNEL_LAYERS.
+    """
+
+    def __init__(self) -> None:
+        self._built: dict[str, Any] = {}
+        setting_changed.connect(self._forget)
+
+    @property
+    def configs(self) -> dict[str, Any]:
+        """CHANNEL_LAYERS, as it is now."""
+        configs = setting("CHANNEL_LAYERS")
+        if not isinstance(configs, Mapping):
+            raise InvalidChannelLayerError(
+                f"CHANNEL_LAYERS is {configs!r:.80}",
+                'It must be a dict of alias to entry: {"default": {"BACKEND": …}}.',
+                check="djchan.E001",
+            )
+        return dict(configs)
+
+    def make_backend(self, name: str) -> ChannelLayerWrapper:
+        """A new wrapper for the alias ``name``.
+
+        Raises KeyError for an alias that is not there, InvalidChannelLayerError for one that
+        cannot be used.
+        """
+        return self._make(name, self.configs[name], "CONFIG")
+
+    def make_test_backend(self, name: str) -> ChannelLayerWrapper:
+        """The same with its TEST_CONFIG in place of its CONFIG."""
+        entry = self.configs[name]
+        if not isinstance(entry, Mapping) or "TEST_CONFIG" not in entry:
+            raise InvalidChannelLayerError(
+                f"No TEST_CONFIG specified for {name}",
+                'Give the entry a "TEST_CONFIG": the CONFIG of the layer that tests use.',
+                check="djchan.E007",
+            )
+        return self._make(name, entry, "TEST_CONFIG")
+
+    def set(self, key: str, layer: Any) -> Any:
+        """Let ``key`` be ``layer`` (None: forget it); what it was before, or None."""
+        before = self._built.pop(key, None)
+        if layer is not None:
+            self._built[key] = layer
+        return before
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._built:
+            self._built[key] = self.make_backend(key)
+        return self._built[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._built or key in self.configs
+
+    def _make(self, name: str, entry: Any, which: str) -> ChannelLayerWrapper:
+        check_entry(name, entry)
+        layer = _layer(name, entry["BACKEND"], dict(entry.get(which) or {}))
+        interface_options = dict(entry.get("INTERFACE") or {})
+        protocols = setting("CHANNELS_WS_PROTOCOLS")
+        if protocols:
+            interface_options.setdefault("websocket_protocols", tuple(protocols))
+        return ChannelLayerWrapper(
+            layer,
+            name,
+            entry["ROUTING"],
+            interface_options=interface_options,
+            worker_options=entry.get("WORKER"),
+        )
+
+    def _forget(self, *, setting: str, **kwargs: Any) -> None:
+        if setting in ("CHANNEL_LAYERS", "CHANNELS_WS_PROTOCOLS"):
+            self._built = {}
+
+
+def check_entry(alias: str, entry: Any) -> None:
+    """Raise InvalidChannelLayerError for an entry of CHANNEL_LAYERS that lacks something."""
+    if not isinstance(entry, Mapping):
+        raise InvalidChannelLayerError(
+            f"CHANNEL_LAYERS[{alias!r}] is {entry!r:.80}",
+            'It must be a dict: {"BACKEND": …, "ROUTING": …, "CONFIG": {…}}.',
+            check="djchan.E001",
+        )
+    if "BACKEND" not in entry:
+        raise InvalidChannelLayerError(
+            f"No BACKEND specified for {alias}",
+            f'Give CHANNEL_LAYERS[{alias!r}] a "BACKEND": {REDIS!r}, or {IN_MEMORY!r} for a '
+            "site of one process.",
+            check="djchan.E002",
+        )
+    if "ROUTING" not in entry:
+        raise InvalidChannelLayerError(
+            f"No ROUTING specified for {alias}",
+            f"CHANNEL_LAYERS[{alias!r}] is an entry for Channels 4. For djchan, give it a "
+            '"ROUTING": the dotted path of your list of routes, "project.routing.channel_routing"; '
+            "Channels 4's consumers go on working over the same layer.",
+            check="djchan.E003",
+        )
+
+
+def backend_path(alias: str, backend: object) -> str:
+    """The dotted path of the layer that a BACKEND stands for today."""
+    for package, instead in _NO_SUCCESSOR.items():
+        if str(backend).partition(".")[0] == package:
+            raise InvalidChannelLayerError(
+                f"Cannot import BACKEND {backend!r} specified for {alias}",
+                f"{package} works with no supported Django. Use {instead}.",
+                check="djchan.E004",
+            )
+    if str(backend).endswith(".RedisLocalChannelLayer"):
+        logger.warning(
+            "%r in CHANNEL_LAYERS[%r] is a plain %s now: each message crosses Redis, and no "
+            "machine needs a worker for every channel any more.",
+            backend,
+            alias,
+            REDIS,
+        )
+    return SUCCESSORS.get(str(backend), str(backend))
+
+
+def _layer(alias: str, backend: Any, config: dict[str, Any]) -> BaseChannelLayer:
+    path = backend_path(alias, backend)
+    try:
+        kind = import_string(path)
+    except (ImportError, AttributeError) as error:
+        raise InvalidChannelLayerError(
+            f"Cannot import BACKEND {backend!r} specified for {alias}: {error}",
+            f"Use {REDIS!r}, or {IN_MEMORY!r} for a site of one process.",
+            check="djchan.E004",
+        ) from error
+    if not (isinstance(kind, type) and issubclass(kind, BaseChannelLayer)):
+        raise InvalidChannelLayerError(
+            f"The BACKEND {backend!r} specified for {alias} is not a djchan layer",
+            f"Use {REDIS!r}; or, for a layer of Channels 4 alone, take its ROUTING away.",
+            check="djchan.E004",
+        )
+    try:
+        return kind(**config)
+    except (TypeError, ValueError) as error:
+        raise InvalidChannelLayerError(
+            f"The CONFIG of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
+            f"It holds the options of {path}.",
+            check="djchan.E005",
+        ) from error
+
+
+channel_layers = ChannelLayerManager()
+
+
+def no_layer(alias: str) -> InvalidChannelLayerError:
+    """The error for an alias that CHANNEL_LAYERS does not have."""
+    return InvalidChannelLayerError(
+        f"CHANNEL_LAYERS has no entry {alias!r}",
+        f'Add {{{alias!r}: {{"BACKEND": {IN_MEMORY!r}, "ROUTING": '
+        '"project.routing.channel_routing"}} to your settings, or the BACKEND '
+        f"{REDIS!r} for more than one process.",
+        check="djchan.W001",
+    )
+
+
+def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> ChannelLayerWrapper:
+    """The wrapper of a layer, after ``django.setup()``: what an ``asgi.py`` needs.
+
+    Raises InvalidChannelLayerError.
+    """
+    django.setup(set_prefix=False)
+    if alias not in channel_layers:
+        raise no_layer(alias)
+    wrapper: ChannelLayerWrapper = channel_layers[alias]
+    if isinstance(wrapper, ChannelLayerWrapper):
+        when_running(lambda: wrapper.interface.warm_up())
+    return wrapper
+
+
+def get_asgi_application(alias: str = DEFAULT_CHANNEL_LAYER) -> ChannelLayerWrapper:
+    """``get_channel_layer`` by the name under which ASGI_APPLICATION files know it."""
+    return get_channel_layer(alias)
+
+
+def __getattr__(name: str) -> Any:
+    # `daphne djchan.asgi:channel_layer` with nothing but DJANGO_SETTINGS_MODULE.
+    if name == "channel_layer":
+        return get_channel_layer()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

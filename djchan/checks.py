@@ -1,0 +1,196 @@
+"""System checks: what is wrong with a project's setup, and what to do about it.
+
+From ``manage.py check`` and every command that runs checks; the sentences are those that the
+same mistakes raise at run time (``djchan.asgi``), and ``runserver`` and ``runworker`` print.
+
+======  ==================================================================================
+E001    CHANNEL_LAYERS, or an entry of it, is not a dict
+E002    an entry has no BACKEND
+E003    an entry has no ROUTING: it is one for Channels 4
+E004    a BACKEND cannot be imported, or is no layer of djchan
+E005    the CONFIG, INTERFACE or WORKER of an entry cannot be used
+E006    a ROUTING cannot be imported, or is none
+E008    ``runserver`` or ``runworker`` of another app is found before ours
+E009    Redis does not answer, or is too old (``check --deploy`` only)
+W001    there is no default layer
+W002    a layer in memory, and DEBUG is off
+W003    an entry has a key that means nothing
+======  ==================================================================================
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import get_commands, load_command_class
+
+from djchan import DEFAULT_CHANNEL_LAYER
+from djchan.asgi import (
+    SUCCESSORS,
+    ChannelLayerWrapper,
+    InvalidChannelLayerError,
+    channel_layers,
+    no_layer,
+)
+from djchan.conf import LAYER_KEYS
+from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.interface.options import InterfaceOptions
+from djchan.lanes.options import WorkerOptions
+
+TAG = "djchan"
+COMMANDS = ("runserver", "runworker")
+
+Apps = Sequence[AppConfig] | None
+
+
+def check_layers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """CHANNEL_LAYERS can be used: layers, routing, options."""
+    try:
+        configs = channel_layers.configs
+    except InvalidChannelLayerError as error:
+        return [_message(error)]
+    found: list[CheckMessage] = []
+    if DEFAULT_CHANNEL_LAYER not in configs:
+        found.append(_message(no_layer(DEFAULT_CHANNEL_LAYER)))
+    for alias, entry in configs.items():
+        if not _is_for_channels4_alone(alias, entry):
+            found += _check_entry(alias, entry)
+    return found
+
+
+def _is_for_channels4_alone(alias: str, entry: Any) -> bool:
+    """Whether an entry was left to Channels 4 on purpose: not the default, nothing of ours."""
+    if alias == DEFAULT_CHANNEL_LAYER or not isinstance(entry, dict) or "ROUTING" in entry:
+        return False
+    backend = str(entry.get("BACKEND", ""))
+    package = backend.partition(".")[0]
+    return package != "djchan" and (package.startswith("channels") or backend not in SUCCESSORS)
+
+
+def _check_entry(alias: str, entry: Any) -> Iterable[CheckMessage]:
+    try:
+        wrapper = channel_layers[alias]
+    except InvalidChannelLayerError as error:
+        return [_message(error)]
+    found: list[CheckMessage] = []
+    unknown = sorted(set(entry) - LAYER_KEYS)
+    if unknown:
+        found.append(
+            Warning(
+                f"CHANNEL_LAYERS[{alias!r}] has keys that mean nothing: {', '.join(unknown)}.",
+                hint=f"It may have {', '.join(sorted(LAYER_KEYS))}; what the layer itself takes "
+                "(hosts, capacity, …) goes into its CONFIG.",
+                id="djchan.W003",
+            )
+        )
+    try:
+        InterfaceOptions.parse(wrapper.interface_options)
+        WorkerOptions.parse(wrapper.worker_options)
+    except InvalidChannelLayer as error:
+        found.append(Error(str(error), id="djchan.E005"))
+    try:
+        wrapper.router  # noqa: B018  # Building it imports the routing.
+    except (ImproperlyConfigured, TypeError, ValueError) as error:
+        found.append(
+            Error(
+                f"The ROUTING of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
+                hint="It is a list of route() and include(), or the dotted path of one: "
+                '"project.routing.channel_routing".',
+                id="djchan.E006",
+            )
+        )
+    if not settings.DEBUG and wrapper.local_only():
+        found.append(in_memory(alias))
+    return found
+
+
+def in_memory(alias: str) -> CheckMessage:
+    """The sentence for a layer in memory where there are several processes."""
+    return Warning(
+        f"The channel layer {alias!r} is in memory: it reaches no process but its own, so the "
+        "workers of another process (runworker) would never get a message.",
+        hint='For production, give it the BACKEND "djchan.layers.redis.RedisChannelLayer".',
+        id="djchan.W002",
+    )
+
+
+def check_app_order(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Our commands are the ones that ``manage.py`` finds."""
+    found: list[CheckMessage] = []
+    commands = get_commands()
+    for name in COMMANDS:
+        owner = commands[name]
+        if owner == TAG or _is_ours(owner, name):
+            continue
+        found.append(
+            Error(
+                f"`manage.py {name}` is the command of {owner!r}, not of 'djchan'.",
+                hint=f'In INSTALLED_APPS, move the line "djchan" above {_line_of(owner)}.',
+                id="djchan.E008",
+            )
+        )
+    return found
+
+
+def _is_ours(app: str, name: str) -> bool:
+    """Whether another app's command is built on ours, and so may stand before it."""
+    try:
+        command = load_command_class(app, name)
+    except (ImportError, AttributeError):
+        return False
+    ours = f"djchan.management.commands.{name}"
+    return any(kind.__module__ == ours for kind in type(command).__mro__)
+
+
+def _line_of(app: str) -> str:
+    """The line of INSTALLED_APPS that an app was named by."""
+    for line in settings.INSTALLED_APPS:
+        if line == app or line.startswith(f"{app}.apps."):
+            return f'"{line}"'
+    return f'"{app}"'
+
+
+def check_brokers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Every layer's Redis answers, and is one that djchan can use."""
+    found: list[CheckMessage] = []
+    try:
+        configs = channel_layers.configs
+    except InvalidChannelLayerError:
+        return found  # check_layers says so.
+    for alias, entry in configs.items():
+        if isinstance(entry, dict) and "ROUTING" in entry:
+            try:
+                wrapper = channel_layers[alias]
+            except InvalidChannelLayerError:
+                continue
+            problem = broker_problem(wrapper)
+            if problem is not None:
+                found.append(problem)
+    return found
+
+
+def broker_problem(wrapper: ChannelLayerWrapper) -> CheckMessage | None:
+    """Why the layer's Redis cannot be used now; None when it can."""
+    try:
+        wrapper.channel_layer.global_statistics()
+    except BrokerError as error:
+        return Error(
+            f"The channel layer {wrapper.alias!r} cannot be used: {error}",
+            hint="Start a Redis 7.0 or Valkey 7.2 or newer there, or set hosts in the CONFIG of "
+            f"CHANNEL_LAYERS[{wrapper.alias!r}] to one.",
+            id="djchan.E009",
+        )
+    return None
+
+
+def sentence(problem: CheckMessage) -> str:
+    """A problem and its remedy as one text, for a command to print."""
+    return f"{problem.msg} {problem.hint or ''}".rstrip()
+
+
+def _message(error: InvalidChannelLayerError) -> CheckMessage:
+    kind = Warning if ".W" in error.check else Error
+    return kind(f"{error.message}.", hint=error.hint, id=error.check)

@@ -1,0 +1,234 @@
+"""A delivery that was claimed: whether it is run, and what its end is. No I/O happens here.
+
+From ``djchan.lanes``, which claims; on to ``djchan.dispatch``, a message at a time, and
+back to the lane as the operation that ends it.
+
+::
+
+                 ┌─► Refusal ──► GiveUp: expired, poison, lost
+    Leased ──► open_delivery
+                 ├─► UndecodableEnvelope ──► Release: another version may read it
+                 └─► Work ──► a message, its words; the next … ──► outcome(): Commit
+
+A delivery of a connection holds one or more frames, a custom message is a delivery of its
+own. They run one after the other, and what they sent is committed together, in order. A
+frame that asks for a later run holds up those behind it; a custom message that does goes
+to the tail of its channel.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from djchan.exceptions import UndecodableEnvelope
+from djchan.layers import codec, effects
+from djchan.layers.effects import Words
+from djchan.layers.operations import STARTED, Address, Delay, GiveUp, Later, Leased, Outcome
+
+HTTP = "http.request"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+RETRIES = "__retries__"
+
+_EMPTY_MAP = b"\x80"
+
+
+class Rules(NamedTuple):
+    """What a worker goes by. ``attempts``: runs before a delivery counts as poison.
+
+    ``at_most_once``: whether a channel is never run twice. ``retry_delay``: ms until a
+    message whose consumer raised ConsumeLater runs again.
+    """
+
+    attempts: int
+    at_most_once: Callable[[str], bool]
+    retry_delay: int
+
+
+class Refusal(NamedTuple):
+    """A delivery that is not to be run; ``status`` is what its connection is told."""
+
+    token: int
+    channel: str
+    id: str
+    reason: str
+    status: str
+    bury: bool
+    address: Address | None
+
+    def give_up(self, worker: str) -> GiveUp:
+        answer = b"" if self.address is None else effects.answer(self.address, [], self.status)
+        return GiveUp(worker, self.token, self.reason, self.bury, self.address, answer)
+
+
+class Work:
+    """A delivery that is run now: its messages, and what they have come to so far."""
+
+    __slots__ = (
+        "_envelope",
+        "_failed",
+        "_later",
+        "_routed",
+        "_rules",
+        "_words",
+        "address",
+        "attempt",
+        "channel",
+        "contents",
+        "first",
+        "token",
+    )
+
+    def __init__(
+        self,
+        leased: Leased,
+        envelope: codec.Envelope,
+        contents: list[dict[str, Any]],
+        *,
+        address: Address | None,
+        first: int,
+        rules: Rules,
+    ) -> None:
+        self.token = leased.token
+        self.attempt = leased.attempt
+        self.channel = envelope.channel or leased.channel
+        self.address = address
+        self.contents = contents  # Of the messages that are still to run.
+        self.first = first  # Their place in the delivery: those before it are committed.
+        self._envelope = envelope
+        self._rules = rules
+        self._words: list[Words] = []
+        self._later: Later | None = None
+        self._routed = self._failed = False
+
+    @property
+    def response(self) -> Address | None:
+        """Where the response goes, if this is an HTTP request."""
+        return self.address if self.channel == HTTP else None
+
+    def id_of(self, content: dict[str, Any]) -> str:
+        """The id of the message with this content: the same at every run."""
+        return codec.message_id(self._envelope, content)
+
+    def keep(self, words: list[Words], *, routed: bool = True, failed: bool = False) -> None:
+        """The next message was run, and sent ``words``."""
+        self._words += words
+        self._routed |= routed
+        self._failed |= failed
+
+    def put_off(self, index: int) -> bool:
+        """Message ``index`` is to be run later; whether those behind it may run now.
+
+        Its number of retries goes with it.
+        """
+        self._routed = True
+        envelope, place = self._envelope, self.first + index
+        raw = codec.decode(envelope.frames[place])
+        so_far = raw.get(RETRIES, 0)
+        raw[RETRIES] = so_far + 1 if isinstance(so_far, int) else 1
+        # As large as it was let in, and a number more.
+        again = msgspec.Raw(codec.encode(raw, sys.maxsize))
+        delay = self._rules.retry_delay
+        if self.address is None:
+            alone = msgspec.structs.replace(envelope, frames=[again])
+            if envelope.expires:
+                alone.expires += delay
+            self._words.append(Delay(self.channel, codec.encode_envelope(alone), delay))
+            return True
+        frames = list(envelope.frames)
+        frames[place] = again
+        payload = codec.encode_envelope(msgspec.structs.replace(envelope, frames=frames))
+        self._later = Later(delay, place, payload)
+        return False
+
+    def give_up(self, worker: str) -> GiveUp:
+        """The end of a delivery that could not be settled: kept as a dead letter."""
+        refusal = Refusal(
+            self.token, self.channel, self._envelope.id, "error", codec.FAILED, True, self.address
+        )
+        return refusal.give_up(worker)
+
+    def outcome(self) -> Outcome:
+        """The end of this delivery, to be committed."""
+        if self.address is None:
+            return Outcome(self.token, effects.pack(self._words)[0])
+        if self._later is not None:
+            # It is not answered yet, so nothing can ride with the answer.
+            return Outcome(self.token, effects.pack(self._words)[0], self.address, b"", self._later)
+        status = codec.DONE
+        if self._failed:
+            status = codec.FAILED
+        elif not self._routed:
+            status = codec.UNROUTED
+        packed, replies = effects.pack(self._words, self.address)
+        return Outcome(
+            self.token, packed, self.address, effects.answer(self.address, replies, status)
+        )
+
+
+def open_delivery(leased: Leased, now: int, rules: Rules) -> Work | Refusal:
+    """What is to be done with a delivery claimed at ``now`` (ms, the layer's clock).
+
+    Raises UndecodableEnvelope.
+    """
+    envelope = codec.decode_envelope(leased.payload)
+    address = Address(envelope.process, envelope.connection, envelope.seq) if envelope.seq else None
+    first = 0 if leased.done == STARTED else leased.done
+    common, frames = envelope.common, envelope.frames
+    try:
+        if bytes(common) == _EMPTY_MAP:
+            contents = [{**codec.decode(frame)} for frame in frames[first:]]
+        else:
+            # Decoded for each: what one consumer changes is its own.
+            contents = [{**codec.decode(common), **codec.decode(frame)} for frame in frames[first:]]
+    except TypeError as error:
+        raise UndecodableEnvelope("The messages of this delivery are no dicts.") from error
+    if leased.attempt > 1 or envelope.expires:
+        refusal = _refusal(leased, envelope, contents, now, rules, address=address)
+        if refusal is not None:
+            return refusal
+    return Work(leased, envelope, contents, address=address, first=first, rules=rules)
+
+
+def _refusal(
+    leased: Leased,
+    envelope: codec.Envelope,
+    contents: list[dict[str, Any]],
+    now: int,
+    rules: Rules,
+    *,
+    address: Address | None,
+) -> Refusal | None:
+    channel = leased.channel
+
+    def refuse(reason: str, status: str, *, bury: bool) -> Refusal:
+        return Refusal(leased.token, channel, envelope.id, reason, status, bury, address)
+
+    if leased.attempt == 1:
+        # At the first run only: what has run once, or was put off, has not waited for us.
+        waited = not leased.done and not any(RETRIES in content for content in contents)
+        if waited and envelope.expires < now:
+            bury = address is None and not rules.at_most_once(channel)
+            return refuse("expired", codec.EXPIRED, bury=bury)
+        return None
+    if rules.at_most_once(channel):
+        return refuse("lost", codec.LOST, bury=False)
+    if channel == HTTP and (
+        leased.done == STARTED
+        or any(content.get("method") not in SAFE_METHODS for content in contents)
+    ):
+        return refuse("lost", codec.LOST, bury=False)
+    if leased.attempt > rules.attempts:
+        return refuse("poison", codec.POISON, bury=True)
+    return None
+
+
+def next_wait(now: int, next_due: int, limit: float) -> float:
+    """Seconds to wait for work, at most ``limit``: until ``next_due`` (ms; 0: nothing is).
+
+    Never 0, which would be for ever.
+    """
+    if not next_due:
+        return limit
+    return max(0.005, min(limit, (next_due - now) / 1000))

@@ -1,0 +1,307 @@
+"""Run one message: find its consumer, call it, settle what became of it.
+
+From ``djchan.lanes`` (or the test client), which made the message; on to the router, the
+project's consumer, and back with an Outcome and the words that are to be committed.
+
+::
+
+    find ──► no route ─────────────────────────────────────► UNROUTED
+      │
+      ▼
+    foreign Origin, on websocket.connect ──────────────────► DENIED
+      │
+      ▼
+    consumer ──► returned ─────────────────────────────────► DONE
+                 raised DenyConnection, likewise ──────────► DENIED
+                 raised ChannelSocketException: its run() ─► INTERRUPTED
+                 raised ConsumeLater ──────────────────────► LATER, or EXHAUSTED
+                 raised anything else, or run() did ───────► FAILED (logged)
+
+As in Channels 1.x, what a consumer had sent before it raised is kept; not so for LATER,
+where another run will send it. Nothing that a consumer raises gets out of here, but for the
+cancellation of an async one, which is the loop's word and not the consumer's.
+"""
+
+import asyncio
+import enum
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from types import FunctionType, MethodType
+from typing import Any, NamedTuple
+
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+
+from djchan.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
+from djchan.layers.effects import Words
+from djchan.layers.operations import Address
+from djchan.outbox import Outbox, opened
+from djchan.security.websockets import foreign_origin
+from djchan.signals import consumer_finished, consumer_started
+from djchan.utils import name_that_thing
+
+logger = logging.getLogger(__name__)
+
+MESSAGE_RETRIES = 10  # Runs after the first that ConsumeLater can have.
+CONNECT = "websocket.connect"
+
+# What a consumer may raise. A KeyboardInterrupt is for whoever runs us.
+_RAISED = (Exception, SystemExit)
+
+
+class Outcome(enum.Enum):
+    DONE = "done"
+    UNROUTED = "unrouted"  # No route matched; the message is dropped.
+    DENIED = "denied"  # The WebSocket was refused.
+    INTERRUPTED = "interrupted"  # A ChannelSocketException acted on the socket.
+    LATER = "later"  # The consumer asked to see it again.
+    EXHAUSTED = "exhausted"  # It asked too often; the message is dropped.
+    FAILED = "failed"  # The consumer raised; logged, and dropped.
+
+
+class Found(NamedTuple):
+    """The consumer of a message, with the arguments its route found."""
+
+    consumer: Callable[..., Any]
+    kwargs: dict[str, Any]
+    is_async: bool
+
+
+class Run(NamedTuple):
+    """What became of a message, what was sent, and what the consumer returned."""
+
+    outcome: Outcome
+    words: list[Words]
+    value: Any = None
+
+
+Fence = tuple[str, int] | None
+
+
+def dispatch(
+    message: Any,
+    *,
+    router: Any,
+    sender: Any,
+    fence: Fence = None,
+    response: Address | None = None,
+    retries: int = MESSAGE_RETRIES,
+) -> Run:
+    """Find the consumer of ``message`` and run it. An async one is run to its end.
+
+    ``sender``: of the consumer signals. ``fence``: the (worker, token) of its delivery.
+    ``response``: where the response goes, if it is an HTTP request.
+    """
+    found = find(message, router)
+    if isinstance(found, Outcome):
+        return Run(found, [])
+    return run(message, found, sender=sender, fence=fence, response=response, retries=retries)
+
+
+async def adispatch(
+    message: Any,
+    *,
+    router: Any,
+    sender: Any,
+    fence: Fence = None,
+    response: Address | None = None,
+    retries: int = MESSAGE_RETRIES,
+) -> Run:
+    """``dispatch`` for an event loop."""
+    found = find(message, router)
+    if isinstance(found, Outcome):
+        return Run(found, [])
+    return await arun(
+        message, found, sender=sender, fence=fence, response=response, retries=retries
+    )
+
+
+def find(message: Any, router: Any) -> Found | Outcome:
+    """The consumer of ``message``, or the outcome UNROUTED or FAILED (both logged)."""
+    try:
+        match = router.match(message)
+    except Exception:
+        # A route of the project's own, or a filter that met what it did not expect.
+        logger.exception("The routing failed for a message on %s.", message.channel.name)
+        return Outcome.FAILED
+    if match is None:
+        path = message.content.get("path")
+        logger.error(
+            "No consumer for a message on %s%s: no route matches.",
+            message.channel.name,
+            f" with path {path!r}" if path else "",
+        )
+        return Outcome.UNROUTED
+    consumer, kwargs = match
+    return Found(consumer, kwargs, is_async(consumer))
+
+
+def is_async(consumer: Callable[..., Any]) -> bool:
+    """Whether calling it gives something to await."""
+    if iscoroutinefunction(consumer):
+        return True
+    if isinstance(consumer, FunctionType | MethodType | type):
+        return False
+    return iscoroutinefunction(type(consumer).__call__)
+
+
+def run(
+    message: Any,
+    found: Found,
+    *,
+    sender: Any,
+    fence: Fence = None,
+    response: Address | None = None,
+    retries: int = MESSAGE_RETRIES,
+) -> Run:
+    """Run the consumer that was found, in this thread."""
+    value = None
+    with opened(_layer(message), fence=fence, response=response) as outbox:
+        if _is_foreign(message, found.consumer):
+            outcome = _refuse(message)
+        else:
+            try:
+                consumer_started.send(sender=sender, environ={})
+                value = found.consumer(message, **found.kwargs)
+                if value is not None and inspect.isawaitable(value):
+                    # Async behind a decorator that does not show it: no loop to share, then.
+                    value = async_to_sync(_finish)(value)
+                outcome = Outcome.DONE
+            except (*_RAISED, asyncio.CancelledError) as error:
+                outcome = _settle(message, found.consumer, error, retries)
+            try:
+                consumer_finished.send(sender=sender)
+            except Exception:
+                logger.exception("A receiver of consumer_finished failed.")
+        if outcome is Outcome.LATER:
+            outbox.clear()
+        elif outbox.others:
+            _send_others(outbox)
+    return Run(outcome, outbox.words, value)
+
+
+async def arun(
+    message: Any,
+    found: Found,
+    *,
+    sender: Any,
+    fence: Fence = None,
+    response: Address | None = None,
+    retries: int = MESSAGE_RETRIES,
+) -> Run:
+    """Run the consumer that was found, on this event loop; a synchronous one in a thread."""
+    value = None
+    with opened(_layer(message), fence=fence, response=response) as outbox:
+        if _is_foreign(message, found.consumer):
+            outcome = _refuse(message)
+        else:
+            call = found.consumer if found.is_async else sync_to_async(found.consumer)
+            try:
+                await consumer_started.asend(sender=sender, environ={})
+                value = await call(message, **found.kwargs)
+                if value is not None and inspect.isawaitable(value):
+                    value = await value
+                outcome = Outcome.DONE
+            except _RAISED as error:
+                outcome = _settle(message, found.consumer, error, retries)
+            try:
+                await consumer_finished.asend(sender=sender)
+            except Exception:
+                logger.exception("A receiver of consumer_finished failed.")
+        if outcome is Outcome.LATER:
+            outbox.clear()
+        elif outbox.others:
+            await _asend_others(outbox)
+    return Run(outcome, outbox.words, value)
+
+
+def _settle(
+    message: Any, consumer: Callable[..., Any], error: BaseException, retries: int
+) -> Outcome:
+    """What a consumer that raised ``error`` has come to: every rule is here."""
+    if isinstance(error, ConsumeLater):
+        if retries_of(message.content) < retries:
+            return Outcome.LATER
+        logger.error(
+            "%s raised ConsumeLater for %s %d times (message_retries): the message is dropped.",
+            name_that_thing(consumer),
+            message,
+            retries + 1,
+        )
+        return Outcome.EXHAUSTED
+    if isinstance(error, DenyConnection):
+        if message.channel.name == CONNECT and message.reply_channel is not None:
+            message.reply_channel.send({"close": True})
+            return Outcome.DENIED
+        logger.error(
+            "%s raised DenyConnection for %s: only a consumer of websocket.connect can refuse "
+            "a connection. To close one that is open, raise WebsocketCloseException.",
+            name_that_thing(consumer),
+            message,
+            exc_info=error,
+        )
+        return Outcome.FAILED
+    if isinstance(error, ChannelSocketException):
+        try:
+            error.run(message)
+        except _RAISED:
+            logger.exception("%s.run() failed for %s.", name_that_thing(error), message)
+            return Outcome.FAILED
+        return Outcome.INTERRUPTED
+    logger.error("Error in consumer %s:", name_that_thing(consumer), exc_info=error)
+    return Outcome.FAILED
+
+
+def retries_of(content: dict[str, Any]) -> int:
+    """How often ConsumeLater was raised for a message with this content."""
+    count = content.get("__retries__", 0)
+    return count if isinstance(count, int) else 0
+
+
+def _is_foreign(message: Any, consumer: Callable[..., Any]) -> bool:
+    """Whether a page of another site opened this WebSocket, and its consumer minds."""
+    if message.channel.name != CONNECT or getattr(consumer, "any_origin", False):
+        return False
+    origin = foreign_origin(message)
+    if origin is None:
+        return False
+    logger.warning(
+        "A WebSocket to %s from a page of %s was refused: add its host to ALLOWED_HOSTS, or mark "
+        "the consumer %s with djchan.security.websockets.any_origin.",
+        message.content.get("path"),
+        origin,
+        name_that_thing(consumer),
+    )
+    return True
+
+
+def _refuse(message: Any) -> Outcome:
+    if message.reply_channel is not None:
+        message.reply_channel.send({"close": True})
+    return Outcome.DENIED
+
+
+def _layer(message: Any) -> Any:
+    """The layer itself, where the message has a wrapper around it."""
+    return getattr(message.channel_layer, "channel_layer", message.channel_layer)
+
+
+def _send_others(outbox: Outbox) -> None:
+    try:
+        outbox.send_others()
+    except Exception:
+        logger.exception(_OTHERS)
+
+
+async def _asend_others(outbox: Outbox) -> None:
+    try:
+        await outbox.asend_others()
+    except Exception:
+        logger.exception(_OTHERS)
+
+
+_OTHERS = "What a consumer sent to another layer may be lost."
+
+
+async def _finish(value: Awaitable[Any]) -> Any:
+    return await value

@@ -1,0 +1,149 @@
+"""Every exception of djchan.
+
+::
+
+    Exception
+    ├── ConsumeLater                      a consumer wants its message again, later
+    ├── ResponseLater                     a view promises its response for later
+    ├── RequestTimeout                    the request body did not arrive in time
+    ├── RequestAborted                    the client left while its body was read
+    ├── DenyConnection                    refuse the WebSocket that is connecting
+    ├── SendNotAvailableOnDemultiplexer   send on a demultiplexer's stream instead
+    ├── ChannelSocketException            base: run() acts on the socket
+    │   └── WebsocketCloseException       close the socket with a code
+    └── DjchanError                       base of what the library itself reports
+        ├── ChannelFull                   a channel is at its capacity
+        ├── MessageTooLarge               a message is over the size limit
+        ├── InvalidMessage (TypeError)    a message cannot be sent as it is
+        ├── InvalidChannelName (TypeError), InvalidGroupName (TypeError)
+        ├── InvalidChannelLayer (ValueError)  CHANNEL_LAYERS is wrong
+        ├── UndecodableEnvelope           bytes in the layer that we cannot read
+        ├── BrokerError                   base of what Redis reports
+        │   ├── BrokerUnavailable         no answer: try again, or outcome unknown
+        │   │   └── OutcomeUnknown        a send may or may not have been applied
+        │   ├── BrokerRefused             Redis answered that it cannot do it now
+        │   └── BrokerUnsupported         Redis or Valkey is too old, or set up unfit
+        ├── ProcessGone                   the layer no longer knows this process
+        └── Fenced                        somebody else runs this delivery now
+
+The first block are words a project says to djchan (Channels 1.x's names); ``DjchanError``
+and below are words djchan says to a project. A class's docstring is its default message.
+"""
+
+from typing import Any
+
+
+class ConsumeLater(Exception):
+    """Raised by a consumer to have this message again, after a short while."""
+
+
+class ResponseLater(Exception):
+    """Raised by a view that will answer later on ``request.reply_channel``."""
+
+
+class RequestTimeout(Exception):
+    """The request body did not arrive in time."""
+
+
+class RequestAborted(Exception):
+    """The client went away while its request body was read."""
+
+
+class DenyConnection(Exception):
+    """Raised by a ``websocket.connect`` consumer to refuse the connection."""
+
+
+class SendNotAvailableOnDemultiplexer(Exception):
+    """A demultiplexer cannot send: send on the stream's multiplexer instead."""
+
+
+class ChannelSocketException(Exception):
+    """Raised by a consumer; ``run(message)`` then acts on the socket."""
+
+    def run(self, message: Any) -> None:
+        raise NotImplementedError
+
+
+class WebsocketCloseException(ChannelSocketException):
+    """Close the WebSocket with ``code`` (1000, or 3000 to 4999; None is 1000)."""
+
+    def __init__(self, code: int | None = None) -> None:
+        if code is not None and (
+            not isinstance(code, int) or not (code == 1000 or 3000 <= code <= 4999)
+        ):
+            raise ValueError(
+                f"A close code is 1000 or from 3000 to 4999, not {code!r} (RFC 6455, section 7.4)."
+            )
+        self.code = code
+        super().__init__(code)
+
+    def run(self, message: Any) -> None:
+        if message.reply_channel is None:
+            raise ValueError(
+                "WebsocketCloseException needs a message with a reply channel; "
+                f"the message on {message.channel.name!r} has none."
+            )
+        message.reply_channel.send({"close": self.code or True})
+
+
+class DjchanError(Exception):
+    """Something went wrong in djchan."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*(args or (self.__doc__,)))
+
+
+class ChannelFull(DjchanError):
+    """The channel is at its capacity; nothing was sent."""
+
+
+class MessageTooLarge(DjchanError):
+    """The message is larger than the layer's max_message_size; nothing was sent."""
+
+
+class InvalidMessage(DjchanError, TypeError):
+    """The message holds something that cannot travel; nothing was sent."""
+
+
+class InvalidChannelName(DjchanError, TypeError):
+    """Not a valid channel name."""
+
+
+class InvalidGroupName(DjchanError, TypeError):
+    """Not a valid group name."""
+
+
+class InvalidChannelLayer(DjchanError, ValueError):
+    """The CHANNEL_LAYERS setting cannot be used."""
+
+
+class UndecodableEnvelope(DjchanError):
+    """An entry of the layer cannot be read by this version of djchan."""
+
+
+class BrokerError(DjchanError):
+    """Redis could not do what was asked."""
+
+
+class BrokerUnavailable(BrokerError):
+    """Redis did not answer; what was asked may or may not have been applied."""
+
+
+class BrokerRefused(BrokerError):
+    """Redis cannot write now (out of memory, loading, read-only); nothing was applied."""
+
+
+class BrokerUnsupported(BrokerError):
+    """This Redis cannot be used: djchan needs Redis 7.0 or Valkey 7.2, or newer."""
+
+
+class OutcomeUnknown(BrokerUnavailable):
+    """The connection to Redis broke before its answer: the send may have been applied."""
+
+
+class ProcessGone(DjchanError):
+    """The layer no longer knows this process: it was declared dead, or state was lost."""
+
+
+class Fenced(DjchanError):
+    """This delivery was handed to another worker; what this run sends is dropped."""

@@ -1,0 +1,350 @@
+"""Run a Django view for an ``http.request`` message.
+
+From ``djchan.dispatch``, as the default consumer of ``http.request``; on to the project's
+middleware and view, and with the response to the message's reply channel::
+
+    ViewConsumer ──► AsgiHandler ──► AsgiRequest(message) ──► middleware ──► view
+         │                                                                    │
+         └── {"status", "headers", "content", "more_content"} ◄── response ◄──┘
+
+A worker has a thread for this, so everything runs synchronously; Django adapts views and
+middleware that are ``async def``. A response that fits into one message goes out with what
+else the view has sent, when the delivery is committed; a longer one goes part by part.
+"""
+
+import asyncio
+import functools
+import inspect
+import io
+import logging
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.core import signals
+from django.core.exceptions import BadRequest
+from django.core.handlers.asgi import ASGIRequest, get_script_prefix
+from django.core.handlers.base import BaseHandler
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseServerError,
+)
+from django.urls import set_script_prefix
+
+from djchan.exceptions import (
+    ChannelFull,
+    Fenced,
+    ProcessGone,
+    RequestAborted,
+    RequestTimeout,
+    ResponseLater,
+)
+
+logger = logging.getLogger(__name__)
+# Where projects listen for what goes wrong with a request, whatever serves it.
+request_logger = logging.getLogger("django.request")
+
+CHUNK_SIZE = 512 * 1024  # Bytes of content in one message.
+
+Part = dict[str, Any]
+
+
+class AsgiRequest(ASGIRequest):
+    """Django's own request, made of a message; what there is besides is below.
+
+    The body is complete when the constructor returns. It raises KeyError without a path or
+    method, RequestTimeout when the body takes longer than ``body_receive_timeout`` seconds,
+    RequestAborted when the client left before its end.
+    """
+
+    ResponseLater = ResponseLater
+    body_receive_timeout = 60
+
+    # Whether the view raised ResponseLater: then nothing is sent for it here.
+    promised = False
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+        self.reply_channel = message.reply_channel
+        scope = _scope(message.content)
+        # The scope first: a request that cannot be read is refused before its body is waited for.
+        super().__init__(scope, io.BytesIO())
+        if self.script_name:
+            # Django 5.2 takes "/app" off "/apple" too.
+            self.path_info = _below(self.script_name, self.path)
+            self.META["PATH_INFO"] = self.path_info
+        self._stream = self._receive_body()
+
+    def _receive_body(self) -> BinaryIO:
+        content = self.message.content
+        start = content.get("body") or b""
+        channel = content.get("body_channel")
+        if not channel:
+            return io.BytesIO(start)
+        layer = self.message.channel_layer
+        deadline = time.monotonic() + self.body_receive_timeout
+        with ExitStack() as undo:
+            body: Any = undo.enter_context(
+                tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)
+            )
+            body.write(start)
+            more = True
+            while more:
+                if time.monotonic() >= deadline:
+                    raise RequestTimeout(
+                        f"The request body on {channel!r} did not arrive within "
+                        f"{self.body_receive_timeout} seconds (body_receive_timeout)."
+                    )
+                _, chunk = layer.receive([channel], block=True)
+                if chunk is None:
+                    # A layer may answer at once though it was asked to block.
+                    time.sleep(0.01)
+                    continue
+                if chunk.get("closed"):
+                    raise RequestAborted
+                body.write(chunk.get("content") or b"")
+                more = chunk.get("more_content", False)
+            body.seek(0)
+            undo.pop_all()
+        spooled: BinaryIO = body
+        return spooled
+
+
+class AsgiHandler(BaseHandler):
+    """Answers messages with responses: one for the life of a process, used by all threads."""
+
+    request_class = AsgiRequest
+    chunk_size = CHUNK_SIZE
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_middleware()
+
+    def __call__(self, message: Any) -> Generator[Part, None, None]:
+        """Yield the response to ``message`` part by part, nothing if it comes later or never.
+
+        Close the generator when the rest is not wanted any more: the response is closed then.
+        """
+        set_script_prefix(get_script_prefix(message.content))
+        signals.request_started.send(sender=self.__class__, message=message)
+        response, promised = self._respond(message)
+        if response is None:
+            signals.request_finished.send(sender=self.__class__)
+            return
+        response._handler_class = self.__class__
+        if isinstance(response, FileResponse):
+            response.block_size = CHUNK_SIZE
+        try:
+            if not promised:
+                yield from self.encode_response(response)
+        finally:
+            response.close()
+
+    def _respond(self, message: Any) -> tuple[Any, bool]:
+        """The response to a message, and whether it only stands for one promised for later."""
+        try:
+            request = self.request_class(message)
+        except RequestTimeout as timeout:
+            request_logger.warning("%s", timeout, extra={"status_code": 408})
+            body = "408 Request Timeout (upload too slow)"
+            return HttpResponse(body, status=408, content_type="text/plain"), False
+        except RequestAborted:
+            return None, False
+        except (ValueError, BadRequest) as error:
+            # Among them UnicodeDecodeError; a Content-Type of nonsense is a ValueError in
+            # Django 5.2, a BadRequest in 6.
+            request_logger.warning(
+                "Bad Request (%s)", type(error).__name__, exc_info=True, extra={"status_code": 400}
+            )
+            return HttpResponseBadRequest(), False
+        try:
+            return self.get_response(request), request.promised
+        except ResponseLater:
+            # From a get_response of a subclass's own.
+            request.close()
+            return None, False
+        except Exception:
+            # The project's error handler failed in its turn. Nobody is above to tell the client.
+            if settings.DEBUG_PROPAGATE_EXCEPTIONS:
+                raise
+            request_logger.exception(
+                "No answer could be made for %s", request.path, extra={"status_code": 500}
+            )
+            request.close()
+            text = traceback.format_exc() if settings.DEBUG else "Internal Server Error"
+            return HttpResponseServerError(text, content_type="text/plain"), False
+
+    # Django turns an exception into a response within the middleware. ResponseLater must not
+    # become an error there, so it becomes a response that is never sent: 202, for 200 would
+    # be cached.
+
+    def process_exception_by_middleware(self, exception: Exception, request: HttpRequest) -> Any:
+        if isinstance(exception, ResponseLater) and isinstance(request, AsgiRequest):
+            request.promised = True
+            return HttpResponse(status=202)
+        return super().process_exception_by_middleware(exception, request)
+
+    def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        atomic = super().make_view_atomic(view)
+        if atomic is view or inspect.iscoroutinefunction(view):
+            return atomic
+
+        # A promise is no failure: within ATOMIC_REQUESTS the view's rows are kept.
+        @functools.wraps(view)
+        def promising(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return view(request, *args, **kwargs)
+            except ResponseLater as promise:
+                return self.process_exception_by_middleware(promise, request)
+
+        return super().make_view_atomic(promising)
+
+    @classmethod
+    def encode_response(cls, response: Any) -> Iterator[Part]:
+        """Yield a response as messages for a reply channel; only the first has a status."""
+        headers = [
+            (name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()
+        ]
+        headers += [
+            (b"Set-Cookie", cookie.OutputString().encode("ascii"))
+            for cookie in response.cookies.values()
+        ]
+        part: Part = {"status": response.status_code, "headers": headers}
+        if response.streaming:
+            with closing(_stream(response)) as stream:
+                for data in stream:
+                    for chunk, _ in cls.chunk_bytes(data):
+                        yield {**part, "content": chunk, "more_content": True}
+                        part = {}
+            yield {**part, "more_content": False}
+        else:
+            for chunk, last in cls.chunk_bytes(response.content):
+                yield {**part, "content": chunk, "more_content": not last}
+                part = {}
+
+    @classmethod
+    def chunk_bytes(cls, data: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Yield ``data`` in pieces of at most ``chunk_size``, each with whether it is the last."""
+        if len(data) <= cls.chunk_size:
+            yield data, True
+            return
+        for start in range(0, len(data), cls.chunk_size):
+            end = start + cls.chunk_size
+            yield data[start:end], end >= len(data)
+
+
+class ViewConsumer:
+    """The consumer that hands ``http.request`` messages to Django's views."""
+
+    handler_class: type[AsgiHandler] = AsgiHandler
+    full_wait = 10.0  # Seconds that a part of a response waits for room in a full reply channel.
+
+    def __init__(self) -> None:
+        self.handler = self.handler_class()
+
+    def __call__(self, message: Any, **kwargs: Any) -> None:
+        with closing(self.handler(message)) as parts:
+            for number, part in enumerate(parts):
+                if number == 0 and not part["more_content"]:
+                    # The whole response, so it can wait for the commit.
+                    message.reply_channel.send(part)
+                elif not self._send_now(message, part):
+                    return
+
+    def _send_now(self, message: Any, part: Part) -> bool:
+        """Send a part of a response; False when nobody is there for it any more."""
+        deadline = time.monotonic() + self.full_wait
+        while True:
+            try:
+                message.reply_channel.send(part, immediately=True)
+            except (ProcessGone, Fenced) as gone:
+                logger.debug("The response for %s is not wanted: %s", message.get("path"), gone)
+                return False
+            except ChannelFull:
+                if time.monotonic() >= deadline:
+                    logger.warning(
+                        "The response for %s is cut: %s had no room for %s seconds "
+                        "(ViewConsumer.full_wait).",
+                        message.get("path"),
+                        message.reply_channel.name,
+                        self.full_wait,
+                    )
+                    return False
+                time.sleep(0.05)
+            else:
+                return True
+
+
+def _scope(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The message as an ASGI scope, as Django wants it; UnicodeDecodeError for a bad path."""
+    path = content["path"]
+    return {
+        "type": "http",
+        "http_version": content.get("http_version", "1.1"),
+        "method": content["method"],
+        "scheme": content.get("scheme"),
+        "path": path.decode() if isinstance(path, bytes) else path,
+        "root_path": content.get("root_path"),
+        "query_string": content.get("query_string") or b"",
+        "headers": _headers(content.get("headers") or ()),
+        "client": content.get("client"),
+        "server": content.get("server"),
+    }
+
+
+def _headers(
+    headers: Mapping[str | bytes, str | bytes] | Iterable[tuple[str | bytes, str | bytes]],
+) -> list[tuple[bytes, bytes]]:
+    """Pairs of bytes with lower-case names, whatever made them, and one cookie header.
+
+    HTTP/2 splits cookies over several headers, and Django 5.2 would join them by a comma.
+    """
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    found: list[tuple[bytes, bytes]] = []
+    cookies: list[bytes] = []
+    for name, value in pairs:
+        if isinstance(name, str):
+            name = name.lower().encode("latin-1")
+        if isinstance(value, str):
+            value = value.encode("latin-1")
+        if name == b"cookie":
+            cookies.append(value.rstrip(b"; "))
+        else:
+            found.append((name, value))
+    if cookies:
+        found.append((b"cookie", b"; ".join(cookies)))
+    return found
+
+
+def _below(prefix: str, path: str) -> str:
+    """``path`` as seen from ``prefix``, or as it is when it does not lie below it."""
+    prefix = prefix.rstrip("/")
+    if path == prefix or path.startswith(prefix + "/"):
+        return path[len(prefix) :]
+    return path
+
+
+def _stream(response: Any) -> Generator[bytes, None, None]:
+    """The parts of a streaming response, one by one also when its iterator is asynchronous.
+
+    Django, asked for them synchronously, would collect all of an asynchronous one first.
+    """
+    if not getattr(response, "is_async", False):
+        yield from response
+        return
+
+    async def step(parts: Any) -> Any:
+        return await anext(parts, None)
+
+    # One loop for all steps, closed with the response: so is then what the iterator left open.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        parts = aiter(response)
+        while (part := runner.run(step(parts))) is not None:
+            yield part

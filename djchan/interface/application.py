@@ -1,0 +1,317 @@
+"""The interface: an ASGI 3 application that hands everything on to workers.
+
+From Daphne or any ASGI server; on to one connection each: ``websocket_connection`` or
+``http_connection``. What belongs to the process is here: its end of the layer, the
+connections there are, the end of all of them, and what happens without Redis.
+"""
+
+import asyncio
+import functools
+import gc
+import logging
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.interface import daphne, http
+from djchan.interface.connection import Connection, Layer, Local
+from djchan.interface.http_connection import HttpConnection
+from djchan.interface.http_connection import Outlet as ResponseOutlet
+from djchan.interface.journal import Journal
+from djchan.interface.options import InterfaceOptions
+from djchan.interface.served import Served
+from djchan.interface.websocket import TRY_AGAIN_LATER
+from djchan.interface.websocket_connection import Outlet as SocketOutlet
+from djchan.interface.websocket_connection import WebSocketConnection
+from djchan.interface.writer import PlainResponse, PlainSocket
+
+logger = logging.getLogger(__name__)
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+
+_RESTART_PAUSE = 1.0  # Seconds between two attempts to reach the layer.
+_TICK = 0.5  # Seconds between two looks at whether Redis answers.
+
+
+class Interface:
+    """The ASGI application over ``layer``.
+
+    ``options``: InterfaceOptions, or a dict of them (INTERFACE in CHANNEL_LAYERS);
+    ``settings``: single options. Raises InvalidChannelLayer for one that does not exist.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        options: InterfaceOptions | Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        if isinstance(options, InterfaceOptions):
+            if settings:
+                raise InvalidChannelLayer("Give options as one object or one by one, not both.")
+            self.options = options
+        else:
+            self.options = InterfaceOptions.parse({**(options or {}), **settings})
+        self.layer = layer
+        self.journal = Journal(logger)
+        self.served = Served(unknown=self.options.unserved_wait, away=self.options.disconnect_wait)
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self._capacities: dict[str, int] = {}
+        self._local: Local | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._failed_at = -math.inf
+        self._news: asyncio.Event | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._drained_server: Any = None
+        self._warming: asyncio.Future[Any] | None = None
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What was counted since the start, by cause, and how many connections there are."""
+        return {**self.journal.counts, "connections": len(self.connections)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "websocket":
+            await self._websocket(scope, receive, send)
+        elif kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            raise ValueError(
+                f"djchan's interface has no use for a scope of type {kind!r}: it takes http, "
+                "websocket and lifespan."
+            )
+
+    # ------------------------------------------------------------------ one call each
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self.options.outgoing_bytes
+        protocol = daphne.find_socket(send)
+        outlet: Callable[[Callable[[], None]], SocketOutlet]
+        if protocol is None:
+            outlet = functools.partial(_plain_socket, send, scope, limit)
+        else:
+            outlet = functools.partial(_daphne_socket, protocol, limit)
+            self._drain_at_shutdown(protocol.server)
+        local = await self._started()
+        if local is not None:
+            await WebSocketConnection(self, local, scope, outlet).run(receive)
+            return
+        await receive()  # websocket.connect
+        outlet(_ignore).deny(503)
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self.options.http_outgoing_bytes
+        request = daphne.find_request(send)
+        outlet: Callable[[Callable[[], None], Callable[[], None]], ResponseOutlet]
+        if request is None:
+            outlet = functools.partial(_plain_response, send, limit)
+        else:
+            outlet = functools.partial(_daphne_response, request, limit)
+            self._drain_at_shutdown(request.server)
+        local = await self._started()
+        if local is not None:
+            await HttpConnection(self, local, scope, outlet).run(receive)
+            return
+        sentence = http.RESTARTING if self.draining else http.NO_BROKER
+        (start,) = http.Exchange(scope).refuse(503, sentence)
+        assert isinstance(start, http.Start)
+        outlet(_ignore, _ignore).start(*start)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.startup":
+                try:
+                    await self.startup()
+                except BrokerError as error:
+                    # Not a reason to stay away: it starts with the first connection that
+                    # finds Redis there, as it would have gone on had it started before.
+                    logger.error("The channel layer could not be reached at startup: %s", error)
+                await send({"type": "lifespan.startup.complete"})
+            elif event["type"] == "lifespan.shutdown":
+                await self.shutdown()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    # ---------------------------------------------------------------- start and end
+
+    async def startup(self) -> None:
+        """Start this event loop's end of the layer. Raises BrokerError without Redis."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Tests, and servers that make a loop for the lifespan, have several.
+            self._loop = loop
+            self._local = None
+            self._starting = None
+            self._watch = None
+            self._news = asyncio.Event()
+            self.draining = False
+        if self._local is None:
+            if self._starting is None:
+                self._starting = loop.create_task(self._start())
+            starting = self._starting
+            # Shielded: one client that leaves must not stop it for the others.
+            await asyncio.shield(starting)
+
+    async def _start(self) -> None:
+        local: Local = self.layer.local()
+        try:
+            await local.start()
+        finally:
+            self._starting = None
+        self._local = local
+        self._watch = asyncio.get_running_loop().call_later(_TICK, self._look)
+
+    async def _started(self) -> Local | None:
+        """This event loop's end of the layer; None while it cannot be reached."""
+        local = self._local
+        if local is not None and self._loop is asyncio.get_running_loop():
+            return local
+        if self.draining and self._loop is asyncio.get_running_loop():
+            return None
+        if self._starting is None and time.monotonic() - self._failed_at < _RESTART_PAUSE:
+            return None
+        try:
+            await self.startup()
+        except BrokerError as error:
+            self._failed_at = time.monotonic()
+            self.journal.say("broker.start", "The channel layer cannot be reached: %s", error)
+            return None
+        return self._local
+
+    def warm_up(self) -> None:
+        """Start now, not with the first connection, which would wait for it.
+
+        What was imported until now stays: the garbage collector need not go through it again
+        with every thousand connections, while all sockets wait.
+        """
+        gc.collect()
+        gc.freeze()
+        self._warming = asyncio.ensure_future(self._started())
+
+    async def shutdown(self, grace: float | None = None) -> None:
+        """Stop reading, wait at most ``grace`` seconds (shutdown_grace) for answers to what
+        was read, close what is open (1012), enqueue the disconnects, say goodbye."""
+        grace = self.options.shutdown_grace if grace is None else grace
+        self.draining = True
+        local, self._local = self._local, None
+        if local is None:
+            return
+        if self._watch is not None:
+            self._watch.cancel()
+        logger.info("Shutting down with %d connections", len(self.connections))
+        end = time.monotonic() + grace
+        for connection in list(self.connections):
+            connection.stop_reading()
+        await self._until(lambda connection: connection.idle, end)
+        for connection in list(self.connections):
+            connection.shut_down()
+        await self._until(lambda connection: connection.settled, max(end, time.monotonic() + 1.0))
+        await local.stop(max(1.0, end - time.monotonic()))
+        self.connections.clear()
+
+    async def _until(self, done: Callable[[Connection], bool], end: float) -> None:
+        """Wait until all connections are ``done``, or ``end`` (monotonic)."""
+        news = self._news
+        assert news is not None
+        while not all(map(done, self.connections)):
+            news.clear()
+            try:
+                await asyncio.wait_for(news.wait(), max(0.0, end - time.monotonic()))
+            except TimeoutError:
+                return
+
+    def changed(self) -> None:
+        """A connection came closer to its end."""
+        if self.draining and self._news is not None:
+            self._news.set()
+
+    def _drain_at_shutdown(self, server: Any) -> None:
+        if self._drained_server is not server:
+            self._drained_server = server
+            daphne.drain_at_shutdown(self, server)
+
+    # ------------------------------------------------------------- for connections
+
+    def capacity(self, channel: str) -> int:
+        """The layer's capacity for one of the few channels of the protocols."""
+        capacity = self._capacities.get(channel)
+        if capacity is None:
+            capacity = self._capacities[channel] = self.layer.capacity_of(channel)
+        return capacity
+
+    # --------------------------------------------------------------- without Redis
+
+    def _look(self) -> None:
+        """Twice a second: close sockets when Redis has been away for longer than the grace.
+
+        A share at each look, picked by chance, so that over ``broker_grace`` seconds all
+        are told and do not come back in one wave.
+        """
+        local, loop = self._local, self._loop
+        if local is None or loop is None:
+            return
+        self._watch = loop.call_later(_TICK, self._look)
+        down_since = local.down_since
+        if local.available or down_since is None:
+            return
+        grace = self.options.broker_grace
+        over = time.monotonic() - down_since - grace
+        if over < 0:
+            return
+        sockets = [c for c in self.connections if isinstance(c, WebSocketConnection) and c.open]
+        if not sockets:
+            return
+        share = math.ceil(len(sockets) * _TICK / max(_TICK, grace - over))
+        self.journal.say(
+            "broker.grace",
+            "The channel layer's Redis has not answered for %.0f s (broker_grace is %.0f): "
+            "closing %d open WebSockets (1013), a few at a time",
+            grace + over,
+            grace,
+            len(sockets),
+            level=logging.ERROR,
+        )
+        for connection in random.sample(sockets, min(share, len(sockets))):
+            self.journal.count("websocket.no_broker")
+            connection.end(TRY_AGAIN_LATER)
+
+
+def _ignore() -> None:
+    pass
+
+
+def _plain_socket(
+    send: Send, scope: Scope, limit: int, overflow: Callable[[], None]
+) -> SocketOutlet:
+    return PlainSocket(send, scope, limit=limit, overflow=overflow)
+
+
+def _daphne_socket(protocol: Any, limit: int, overflow: Callable[[], None]) -> SocketOutlet:
+    return daphne.DaphneSocket(protocol, limit=limit, overflow=overflow)
+
+
+def _plain_response(
+    send: Send, limit: int, overflow: Callable[[], None], cut: Callable[[], None]
+) -> ResponseOutlet:
+    return PlainResponse(send, limit=limit, overflow=overflow, cut=cut)
+
+
+def _daphne_response(
+    request: Any, limit: int, overflow: Callable[[], None], cut: Callable[[], None]
+) -> ResponseOutlet:
+    return daphne.DaphneResponse(request, limit=limit, overflow=overflow)

@@ -1,0 +1,176 @@
+"""What every connection has: its record at the layer, numbered deliveries, its end.
+
+From ``application``, which makes one for each socket or request; on to ``layers.local``,
+which takes deliveries and brings answers. The two kinds are ``websocket_connection`` and
+``http_connection``.
+
+The record outlives the coroutine that the server runs for the connection (Daphne cancels
+it ten seconds after the socket closed, and at shutdown): it ends when the layer has
+answered all that was said for it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from djchan.interface.journal import Journal
+from djchan.interface.options import InterfaceOptions
+from djchan.interface.served import Served
+from djchan.layers import codec
+from djchan.layers.operations import Body, Push, SendResult
+
+Replies = list[dict[str, Any]]
+
+
+class Layer(Protocol):
+    """What the interface asks of a channel layer."""
+
+    @property
+    def group_expiry(self) -> int: ...
+
+    @property
+    def max_message_size(self) -> int: ...
+
+    def capacity_of(self, channel: str) -> int: ...
+
+    def now(self) -> int: ...
+
+    def local(self) -> Any: ...
+
+
+class Local(Protocol):
+    """What the interface asks of an event loop's end of the layer: layers.local."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def available(self) -> bool: ...
+
+    @property
+    def down_since(self) -> float | None: ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self, grace: float) -> None: ...
+
+    def new_connection(self, handler: Any) -> str: ...
+
+    def submit(self, effect: Push | Body, done: Callable[[SendResult], None]) -> None: ...
+
+    def leave_groups(self, connection: str) -> None: ...
+
+    def cut(self, connection: str) -> None: ...
+
+    def forget(self, connection: str) -> None: ...
+
+
+class Host(Protocol):
+    """What a connection asks of the interface it belongs to."""
+
+    layer: Layer
+    options: InterfaceOptions
+    journal: Journal
+    served: Served
+    draining: bool
+    connections: set["Connection"]
+
+    def capacity(self, channel: str) -> int: ...
+
+    def changed(self) -> None: ...
+
+
+class Connection:
+    """The record of one connection. Subclasses are handlers of ``layers.local``."""
+
+    __slots__ = (
+        "_common",
+        "_dead",
+        "_host",
+        "_local",
+        "_loop",
+        "_process",
+        "_push",
+        "answered_seq",
+        "name",
+    )
+
+    def __init__(self, host: Host, local: Local) -> None:
+        self._host = host
+        self._local = local
+        self._loop = asyncio.get_running_loop()
+        self._process = local.id
+        self._push: Push | None = None  # The delivery that is not yet answered.
+        self._common = _EMPTY
+        self._dead = False
+        self.answered_seq = 0
+        self.name = local.new_connection(self)
+        host.connections.add(self)
+
+    # -------------------------------------------------- what subclasses are asked
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is under way that a client waits for."""
+        raise NotImplementedError
+
+    @property
+    def settled(self) -> bool:
+        """All it had to say is enqueued, its end with it."""
+        raise NotImplementedError
+
+    def stop_reading(self) -> None:
+        raise NotImplementedError
+
+    def shut_down(self) -> None:
+        """This process ends: tell the client, and enqueue the end."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------- for the local process
+
+    def unanswered(self) -> Push | None:
+        """The delivery to send again, after the layer lost its state."""
+        return self._push
+
+    # ------------------------------------------------------------- for subclasses
+
+    def _deliver(
+        self,
+        channel: str,
+        seq: int,
+        frames: list[bytes],
+        *,
+        capacity: int,
+        expires: int = 0,
+        if_served: bool = False,
+        done: Callable[[SendResult], None],
+    ) -> None:
+        """Enqueue the delivery ``seq``; ``expires`` is the layer's clock, ms; 0: never."""
+        payload = codec.encode_envelope(
+            codec.Envelope(
+                codec.VERSION,
+                self.name,
+                channel,
+                self._host.layer.now(),
+                expires,
+                self._process,
+                self.name,
+                seq,
+                self._common,
+                [msgspec.Raw(frame) for frame in frames],
+            )
+        )
+        self._push = push = Push(channel, payload, capacity, len(frames), if_served)
+        self._local.submit(push, done)
+
+    def _finish(self) -> None:
+        """The record has ended: nobody will say or hear anything of it any more."""
+        self._push = None
+        self._host.connections.discard(self)
+        self._local.forget(self.name)
+        self._host.changed()
+
+
+_EMPTY = msgspec.Raw(codec.encode({}))

@@ -1,0 +1,359 @@
+"""Daphne, where ASGI is not enough: its protocol object behind ``send``.
+
+From ``application``, for a ``send`` that has Daphne's shape (and only then); on to
+Daphne's and autobahn's own methods. What this mends, as seen on Daphne 4.2.3:
+
+- ``websocket.close`` with 1011, 1012 or 1013 raises inside ``send``: here a close frame
+  with any code is sent.
+- ``send`` never waits, and buffers for a client that does not read without end: here what
+  is buffered is looked at, and the connection told (``overflow``).
+- an event costs a coroutine and two dictionaries, a frame two turns of the event loop: here
+  the frames of one answer are one write, at once where the kernel takes it.
+- an empty frame is dropped: here it is sent.
+- nothing is awaited at SIGTERM: here Twisted's shutdown waits for ``Interface.shutdown``.
+- a response that was begun and never ends keeps its client waiting: here it is cut.
+
+Daphne's classes are left as they are. ``tests/interface/test_daphne.py`` fails when their
+shape changes; a ``send`` of another shape gets the plain ASGI events.
+"""
+
+import asyncio
+import functools
+import logging
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.defer import Deferred
+
+logger = logging.getLogger(__name__)
+
+_SERVER = ("connections", "handle_reply", "application_checker", "kill_all_applications")
+_SOCKET = (
+    "STATE_CONNECTING",
+    "STATE_OPEN",
+    "handle_reply",
+    "handshake_deferred",
+    "sendCloseFrame",
+    "state",
+)
+_WIRE = (
+    "TLS",
+    "_tempDataLen",
+    "connected",
+    "dataBuffer",
+    "disconnecting",
+    "offset",
+    "writeSomeData",
+)
+_REQUEST = ("channel", "finished", "handle_reply")
+_LINGER = 1.5  # Seconds for clients to answer our close frames; autobahn gives them one.
+_TEXT, _BINARY = 1, 2  # Opcodes: RFC 6455, section 5.2.
+
+
+def find_socket(send: Any) -> Any | None:
+    """Daphne's WebSocketProtocol behind ``send``; None when there is none of that shape."""
+    protocol = _find(send, _SOCKET)
+    if protocol is None or not _writable(getattr(protocol, "transport", None)):
+        return None
+    # Daphne negotiates no compression; a server that did would not have its frames built here.
+    if getattr(protocol.factory, "perMessageCompressionAccept", lambda _: 1)(()) is not None:
+        return None
+    return protocol
+
+
+def find_request(send: Any) -> Any | None:
+    """Daphne's WebRequest behind ``send``; None when there is none of that shape."""
+    protocol = _find(send, _REQUEST)
+    if protocol is None or not _writable(getattr(protocol.channel, "transport", None)):
+        return None
+    return protocol
+
+
+def _find(send: Any, shape: tuple[str, ...]) -> Any | None:
+    if type(send) is not functools.partial or len(send.args) != 1 or send.keywords:
+        return None
+    server = getattr(send.func, "__self__", None)
+    protocol = send.args[0]
+    if getattr(protocol, "server", None) is not server:
+        return None
+    if not all(hasattr(server, name) for name in _SERVER):
+        return None
+    if not all(hasattr(protocol, name) for name in shape):
+        return None
+    return protocol
+
+
+def _wire(transport: Any) -> Any | None:
+    """The transport that holds the buffer: the TCP one, below a TLS one if there is one."""
+    # By its class, not its attributes: a TLS transport answers for those of the TCP one, and
+    # what is written there goes out in clear.
+    while transport is not None and not isinstance(transport, FileDescriptor):
+        transport = getattr(transport, "transport", None)
+    return transport
+
+
+def _writable(transport: Any) -> bool:
+    """Whether what is used of ``transport`` below is there."""
+    wire = _wire(transport)
+    return wire is not None and all(hasattr(wire, name) for name in _WIRE)
+
+
+def _buffered(wire: Any) -> int:
+    """Bytes that were written and that the kernel has not taken yet."""
+    return len(wire.dataBuffer) - int(wire.offset) + int(wire._tempDataLen)
+
+
+class DaphneSocket:
+    """The way out of a WebSocket on Daphne. Nothing here waits.
+
+    Frames are collected until ``flush``, which ends every batch of them.
+    """
+
+    __slots__ = (
+        "_frames",
+        "_limit",
+        "_open",
+        "_overflow",
+        "_protocol",
+        "_server",
+        "_wire",
+    )
+    _wire: Any
+
+    def __init__(self, protocol: Any, *, limit: int, overflow: Callable[[], None]) -> None:
+        self._protocol = protocol
+        self._server = protocol.server
+        self._wire = _wire(protocol.transport)
+        self._limit = limit
+        self._overflow = overflow
+        self._open = protocol.STATE_OPEN
+        self._frames: list[bytes] = []
+
+    @property
+    def scheme(self) -> str:
+        """Daphne's scope for WebSockets has no scheme."""
+        told = getattr(self._protocol, "client_scheme", None)
+        if told is None:
+            return "ws" if self._wire is self._protocol.transport and not self._wire.TLS else "wss"
+        return "wss" if told in ("https", "wss") else "ws"
+
+    def accept(self, subprotocol: str | None) -> None:
+        if self._connecting():
+            self._protocol.handle_reply({"type": "websocket.accept", "subprotocol": subprotocol})
+
+    def text(self, text: str) -> None:
+        self._frames.append(_text_frame(text))
+
+    def data(self, data: bytes) -> None:
+        self._frames.append(_frame(_BINARY, data))
+
+    def flush(self) -> None:
+        """Write the frames, past autobahn's own ways of building and logging each."""
+        if not self._frames:
+            return
+        data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
+        self._frames.clear()
+        protocol, wire = self._protocol, self._wire
+        if protocol.state != self._open:
+            return
+        if _buffered(wire) > self._limit:
+            self._overflow()
+            return
+        if (
+            wire is protocol.transport  # No TLS above it,
+            and not wire.TLS  # and none begun in it:
+            and not wire._tempDataLen
+            and not wire.dataBuffer
+            and wire.connected
+            and not wire.disconnecting
+        ):
+            # Nothing waits before it: what the kernel takes now need not be waited for.
+            taken = wire.writeSomeData(data)
+            if taken == len(data):
+                return
+            # Some is left; or the connection is lost, which the reactor's own write finds out.
+            if isinstance(taken, int) and taken > 0:
+                data = data[taken:]
+        protocol.transport.write(data)
+
+    def close(self, code: int) -> None:
+        # sendCloseFrame sends what it is given; sendClose takes 1000 and 3000 to 4999 only.
+        self.flush()
+        if self._protocol.state == self._open:
+            self._protocol.sendCloseFrame(code=code)
+
+    def abort(self, code: int) -> None:
+        # The frame waits behind the others. A client that does not answer it within a
+        # second is disconnected by autobahn (closeHandshakeTimeout), and the buffer is free.
+        self.close(code)
+
+    def deny(self, status: int) -> None:
+        if not self._connecting():
+            return
+        if status == 403:
+            self._protocol.handle_reply({"type": "websocket.close"})
+        else:
+            # A close code is the only way to say "later", not "no".
+            self._protocol.handle_reply({"type": "websocket.accept"})
+            self.close(1013)
+
+    def pause(self) -> None:
+        """Read no more from the network: the client's TCP waits."""
+        self._protocol.transport.pauseProducing()
+
+    def resume(self) -> None:
+        self._protocol.transport.resumeProducing()
+
+    def gone(self) -> None:
+        pass
+
+    def _connecting(self) -> bool:
+        """Whether the handshake still waits: Daphne's own timers may have ended it."""
+        details = self._server.connections.get(self._protocol)
+        return (
+            details is not None
+            and "disconnected" not in details
+            and self._protocol.state == self._protocol.STATE_CONNECTING
+            and hasattr(self._protocol, "handshake_deferred")
+        )
+
+
+def _frame(opcode: int, payload: bytes) -> bytes:
+    """One whole frame of a server (RFC 6455, section 5.2): not masked, not compressed."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x80 | opcode, size)) + payload
+    if size < 65536:
+        return struct.pack("!BBH", 0x80 | opcode, 126, size) + payload
+    return struct.pack("!BBQ", 0x80 | opcode, 127, size) + payload
+
+
+_last_text: tuple[str, bytes] = ("", _frame(_TEXT, b""))
+
+
+def _text_frame(text: str) -> bytes:
+    """``_frame`` for a text; the very same text again (a group's message) costs nothing."""
+    global _last_text
+    last = _last_text
+    if text is last[0]:
+        return last[1]
+    frame = _frame(_TEXT, text.encode())
+    _last_text = (text, frame)
+    return frame
+
+
+class DaphneResponse:
+    """The way out of an HTTP response on Daphne."""
+
+    __slots__ = ("_limit", "_overflow", "_request", "_server", "_wire")
+
+    def __init__(self, request: Any, *, limit: int, overflow: Callable[[], None]) -> None:
+        self._request = request
+        self._server = request.server
+        self._wire = _wire(request.channel.transport)
+        self._limit = limit
+        self._overflow = overflow
+
+    def start(
+        self, status: int, headers: list[tuple[bytes, bytes]], content: bytes, more: bool
+    ) -> None:
+        if self._gone:
+            return
+        self._request.handle_reply(
+            {"type": "http.response.start", "status": status, "headers": headers}
+        )
+        self.content(content, more)
+
+    def content(self, content: bytes, more: bool) -> None:
+        if self._gone:
+            return
+        if _buffered(self._wire) > self._limit:
+            self._overflow()
+            return
+        self._request.handle_reply(
+            {"type": "http.response.body", "body": content, "more_body": more}
+        )
+
+    def cut(self) -> None:
+        """End the connection, not the response."""
+        channel = self._request.channel
+        if not self._gone and channel is not None:
+            channel.transport.abortConnection()
+
+    def gone(self) -> None:
+        pass
+
+    @property
+    def _gone(self) -> bool:
+        # What Daphne's own handle_reply looks at before it hands an event on.
+        details = self._server.connections.get(self._request)
+        return details is None or "disconnected" in details
+
+
+class Drained(Protocol):
+    """What is asked of the interface at shutdown."""
+
+    draining: bool
+
+    async def shutdown(self, grace: float | None = None) -> None: ...
+
+
+def drain_at_shutdown(interface: Drained, server: Any) -> None:
+    """Make Twisted's shutdown wait until ``interface`` has said goodbye. Call it once.
+
+    Daphne's own trigger comes first. It cancels the applications (their records do not
+    need them any more) until it meets a connection that has none and fails with a
+    KeyError; those it left are canceled at the end of ours.
+    """
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    if reactor is None:
+        return
+
+    def before_shutdown() -> Any:
+        # At once: the applications that Daphne canceled a moment ago look at it.
+        interface.draining = True
+        return Deferred.fromFuture(asyncio.ensure_future(_drain(interface, server)))
+
+    reactor.addSystemEventTrigger("before", "shutdown", before_shutdown)
+
+
+def when_running(start: Callable[[], object]) -> None:
+    """Call ``start`` in the event loop of the server that is about to run in this process.
+
+    Daphne says nothing at its start (it sends no lifespan events); but it installs Twisted's
+    reactor before it imports the application. In a process that never runs it, a worker or
+    a shell, nothing is called.
+    """
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    if reactor is not None:
+        reactor.callWhenRunning(start)
+
+
+async def _drain(interface: Drained, server: Any) -> None:
+    try:
+        await interface.shutdown()
+    except Exception:
+        logger.exception("The interface could not say goodbye")
+    deadline = asyncio.get_running_loop().time() + _LINGER
+    while _closing(server) and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.02)
+    left = [
+        application
+        for details in server.connections.values()
+        if (application := details.get("application_instance")) and not application.done()
+    ]
+    for application in left:
+        application.cancel()
+    if left:
+        await asyncio.wait(left, timeout=_LINGER)
+
+
+def _closing(server: Any) -> bool:
+    """Whether a WebSocket still waits for its client's close frame."""
+    return any(
+        "disconnected" not in details and hasattr(protocol, "sendCloseFrame")
+        for protocol, details in server.connections.items()
+    )

@@ -1,0 +1,215 @@
+"""One HTTP request and its response as a state machine. No I/O happens here.
+
+From ``http_connection``, which feeds in the request and the replies of consumers; on to it
+again: the message for ``http.request``, and actions for the client's server.
+
+::
+
+              status                    last content
+    WAITING ─────────► STARTED ─────────────────────────► DONE
+       │                  └──── cut (timeout, worker lost), left ──► DONE
+       └──── refused (503, 413), left ────────────────────────────► DONE
+
+A response that was cut never looks whole: its connection is closed without a clean end.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from djchan.interface.websocket import Complain, headers
+from djchan.layers import codec
+
+REQUEST = "http.request"
+DISCONNECT = "http.disconnect"
+CHUNK = 512 * 1024  # Bytes of one chunk of a request body, as in Channels 1.x.
+
+# The first two sentences are Channels 1.x's: scripts look for them.
+TIMED_OUT = "Worker server failed to respond within time limit."
+QUEUE_FULL = "Request queue full."
+NO_BROKER = "The server cannot reach its message queue. Try again in a moment."
+GAVE_UP = "The worker that ran this request was lost, or could not take it."
+TOO_LARGE = "The request is larger than this server takes."
+RESTARTING = "This server is restarting. Try again in a moment."
+
+_REASONS = {413: "Content Too Large", 503: "Service Unavailable"}
+# Run again after its worker died: the others may have changed something.
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+class State(enum.Enum):
+    WAITING = "waiting"  # No response yet.
+    STARTED = "started"  # Status and headers are out.
+    DONE = "done"
+
+
+class Start(NamedTuple):
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    content: bytes
+    more: bool
+
+
+class Content(NamedTuple):
+    content: bytes
+    more: bool
+
+
+class Cut(NamedTuple):
+    """Close the connection without a clean end of the response."""
+
+
+Action = Start | Content | Cut | Complain
+
+
+class Exchange:
+    """``scope``: ASGI's, of type http."""
+
+    __slots__ = ("_next", "_scope", "_token", "state")
+
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        self._scope = scope
+        self.state = State.WAITING
+        self._token = 0  # Of the run whose parts are taken.
+        self._next = 0  # The index of the part to come.
+
+    @property
+    def safe(self) -> bool:
+        """Whether the request may be run a second time."""
+        return self._scope.get("method", "GET").upper() in _SAFE
+
+    @property
+    def announced(self) -> int | None:
+        """The size of the body as the client announced it; None: it did not."""
+        for name, value in self._scope.get("headers", ()):
+            if name == b"content-length" and value.isdigit():
+                return int(value)
+        return None
+
+    def request(self, reply_channel: str, body: bytes, body_channel: str | None) -> dict[str, Any]:
+        """The message for http.request; with ``body_channel`` the body follows there."""
+        scope = self._scope
+        message = {
+            "reply_channel": reply_channel,
+            "http_version": scope.get("http_version", "1.1"),
+            "method": scope.get("method", "GET"),
+            "scheme": scope.get("scheme") or "http",
+            "path": scope["path"],
+            "root_path": scope.get("root_path", ""),
+            "query_string": scope.get("query_string", b""),
+            "headers": headers(scope),
+            "body": body,
+            "client": scope.get("client"),
+            "server": scope.get("server"),
+        }
+        if body_channel is not None:
+            message["body_channel"] = body_channel
+        return message
+
+    def disconnect(self, reply_channel: str) -> dict[str, Any]:
+        """The message for http.disconnect."""
+        return {"reply_channel": reply_channel, "path": self._scope["path"]}
+
+    # ------------------------------------------------------ words of consumers
+
+    def reply(self, message: Mapping[str, Any]) -> list[Action]:
+        """What a message to the reply channel makes of the response."""
+        if self.state is State.DONE:
+            return []
+        content = message.get("content")
+        if content is None:
+            content = b""
+        more = bool(message.get("more_content", False))
+        if not isinstance(content, bytes):
+            return [Complain(f"content is bytes, not {type(content).__name__}; dropped")]
+        if self.state is State.STARTED:
+            if message.get("status") is not None:
+                return [
+                    Complain(
+                        "the response has begun, and here is another status "
+                        f"({message['status']!r}); the message was dropped"
+                    )
+                ]
+            self.state = State.STARTED if more else State.DONE
+            return [Content(content, more)]
+        status = message.get("status")
+        if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+            return [
+                Complain(
+                    f"the first message of a response needs a status from 200 to 599, not "
+                    f"{status!r}; the message was dropped"
+                )
+            ]
+        try:
+            pairs = _response_headers(message.get("headers") or ())
+        except (TypeError, ValueError) as error:
+            return [Complain(f"the headers of a response cannot be sent: {error}; dropped")]
+        self.state = State.STARTED if more else State.DONE
+        return [Start(status, pairs, content, more)]
+
+    def part(self, token: int, index: int, message: Mapping[str, Any]) -> list[Action]:
+        """A reply of a run that goes on. Only parts of one run (``token``) are taken,
+        and only each after the one before it: two runs are never spliced."""
+        if self._next == 0:
+            self._token = token
+        if token != self._token or index < self._next:
+            return []
+        if index > self._next:
+            return self.fail()
+        self._next += 1
+        return self.reply(message)
+
+    # ------------------------------------------------------ words of the interface
+
+    def refuse(self, status: int, sentence: str) -> list[Action]:
+        """Answer with a page of ours, or cut what has begun."""
+        if self.state is not State.WAITING:
+            return self.fail()
+        self.state = State.DONE
+        title = f"{status} {_REASONS[status]}"
+        page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{sentence}</p>"
+        return [
+            Start(
+                status,
+                [(b"content-type", b"text/html; charset=utf-8")],
+                f"{page}</body></html>\n".encode(),
+                False,
+            )
+        ]
+
+    def fail(self) -> list[Action]:
+        """Nothing more will come of this response."""
+        if self.state is State.WAITING:
+            return self.refuse(503, GAVE_UP)
+        if self.state is State.DONE:
+            return []
+        self.state = State.DONE
+        return [Cut()]
+
+    def timeout(self) -> list[Action]:
+        return self.refuse(503, TIMED_OUT)
+
+    def status(self, status: str) -> list[Action]:
+        """What the end of the delivery without a consumer's work means."""
+        if status in (codec.EXPIRED, codec.LOST, codec.POISON):
+            return self.fail()
+        # Done, or a consumer that raised: someone may still answer (ResponseLater).
+        return []
+
+    def left(self) -> None:
+        """The client went away."""
+        self.state = State.DONE
+
+
+def _response_headers(given: Any) -> list[tuple[bytes, bytes]]:
+    pairs = given.items() if isinstance(given, Mapping) else given
+    return [(_latin(name), _latin(value)) for name, value in pairs]
+
+
+def _latin(text: Any) -> bytes:
+    data = text.encode("latin-1") if isinstance(text, str) else text
+    if not isinstance(data, bytes):
+        raise TypeError(f"{text!r} is neither text nor bytes")
+    if b"\r" in data or b"\n" in data or b"\0" in data:
+        raise ValueError(f"{text!r} has a line break in it")
+    return data

@@ -1,0 +1,431 @@
+"""One HTTP request: read its body, feed its machine, perform what comes back.
+
+From ``application`` (the server's events) and ``layers.local`` (answers and replies); on
+to the layer and to the client's server. The request is delivery 1 of its connection, and
+there is no other; http.disconnect is a message of its own, which nobody answers.
+"""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from djchan import names
+from djchan.exceptions import InvalidMessage, MessageTooLarge
+from djchan.interface import http
+from djchan.interface.connection import Connection, Host, Local, Replies
+from djchan.interface.http import Action, Content, Cut, Exchange, Start, State
+from djchan.layers import codec
+from djchan.layers.operations import Body, Push, SendResult
+
+_SEQ = 1
+_FIRST_PAUSE = 0.02  # Seconds until a chunk that met a full body channel is tried again …
+_LONGEST_PAUSE = 0.5  # … and twice as long each time, up to this.
+_BODY_TTL = 3600.0  # Seconds a chunk may lie when requests have no timeout.
+
+
+class Outlet(Protocol):
+    """The way out to the client: writer.PlainResponse or daphne.DaphneResponse."""
+
+    def start(
+        self, status: int, headers: list[tuple[bytes, bytes]], content: bytes, more: bool
+    ) -> None: ...
+
+    def content(self, content: bytes, more: bool) -> None: ...
+
+    def cut(self) -> None: ...
+
+    def gone(self) -> None: ...
+
+
+class HttpConnection(Connection):
+    """``outlet``: made by a function that is given two: what to call when too much waits,
+    and what to call to end the application's coroutine."""
+
+    __slots__ = (
+        "_awaited",
+        "_deadline",
+        "_exchange",
+        "_introduced",
+        "_outlet",
+        "_over",
+        "_reply_channel",
+        "_returning",
+        "_task",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        local: Local,
+        scope: Mapping[str, Any],
+        outlet: Callable[[Callable[[], None], Callable[[], None]], Outlet],
+    ) -> None:
+        super().__init__(host, local)
+        self._outlet = outlet(self._overflowed, self._return)
+        self._exchange = Exchange(scope)
+        self._reply_channel = names.reply_channel("http.response", self._process, self.name)
+        self._introduced = False  # Some worker may know the reply channel.
+        self._awaited = False  # The layer owes an answer.
+        self._over = False  # The response has ended, whichever way.
+        self._deadline: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._returning = False
+
+    # -------------------------------------------------------- the server's events
+
+    async def run(self, receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
+        """Feed the server's events in until the client is gone or has its response."""
+        self._task = asyncio.current_task()
+        try:
+            if await self._read(receive):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        except asyncio.CancelledError:
+            if self._returning and self._task is not None and not self._task.uncancel():
+                return  # It was us: see _return.
+            # At shutdown the server cancels first; the record still gets its answer.
+            if not self._host.draining:
+                self._left()
+            raise
+        except BaseException:
+            self._left()
+            raise
+        self._left()
+
+    def _return(self) -> None:
+        """Make ``run`` return, which plain servers take for the end of the response."""
+        if self._task is not None and not self._returning:
+            self._returning = True
+            self._task.cancel()
+
+    async def _read(self, receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> bool:
+        """Read the body and hand the request on. False: the client left meanwhile."""
+        options = self._host.options
+        parts: list[bytes] = []
+        size = 0
+        if (self._exchange.announced or 0) > options.http_max_body:
+            self._too_large()
+            return True
+        while True:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                return False
+            part = event.get("body") or b""
+            parts.append(part)
+            size += len(part)
+            if size > options.http_max_body:
+                self._too_large()
+                return True
+            if not event.get("more_body"):
+                self._request(parts[0] if len(parts) == 1 else b"".join(parts), None)
+                return True
+            if size > options.http_inline_body:
+                return await self._stream(receive, bytearray().join(parts))
+
+    async def _stream(
+        self, receive: Callable[[], Awaitable[Mapping[str, Any]]], waiting: bytearray
+    ) -> bool:
+        """Hand the request on, and its body in chunks behind it, as fast as they are read."""
+        channel = f"http.request.body.{self._process}?{names.new_local_part(0)}"
+        self._request(b"", channel)
+        size, more = len(waiting), True
+        while True:
+            while self._exchange.state is State.WAITING and (
+                len(waiting) >= http.CHUNK or not more
+            ):
+                chunk = bytes(waiting[: http.CHUNK])
+                del waiting[: http.CHUNK]
+                last = not more and not waiting
+                await self._chunk(channel, {"content": chunk, "more_content": not last})
+                if last:
+                    return True
+            if self._exchange.state is not State.WAITING:
+                # Answered already, or refused: what is left of the body is of no use.
+                if more:
+                    await self._chunk(channel, {"content": b"", "closed": True}, wait=False)
+                return True
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                await self._chunk(channel, {"content": b"", "closed": True}, wait=False)
+                return False
+            part = event.get("body") or b""
+            waiting += part
+            size += len(part)
+            more = bool(event.get("more_body"))
+            if size > self._host.options.http_max_body:
+                self._too_large()
+
+    async def _chunk(self, channel: str, message: dict[str, Any], *, wait: bool = True) -> None:
+        """Put one chunk on the body channel; wait while it is full, if ``wait``."""
+        options = self._host.options
+        payload = codec.encode(message)
+        ttl = int((options.http_timeout or _BODY_TTL) * 1000)
+        # The one that says that nothing follows finds room always.
+        capacity = self._host.layer.capacity_of(channel) if wait else 0
+        pause = _FIRST_PAUSE
+        while True:
+            result: asyncio.Future[SendResult] = self._loop.create_future()
+            self._local.submit(
+                Body(channel, payload, capacity, ttl),
+                functools.partial(_resolve, result),
+            )
+            if not wait or await result != "full" or self._exchange.state is not State.WAITING:
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _too_large(self) -> None:
+        self._host.journal.say(
+            "http.too_large",
+            "A request got a 413: its body has more than %d bytes (http_max_body under INTERFACE "
+            "in CHANNEL_LAYERS)",
+            self._host.options.http_max_body,
+        )
+        self._perform(self._exchange.refuse(413, http.TOO_LARGE))
+
+    def _request(self, body: bytes, body_channel: str | None) -> None:
+        host, exchange = self._host, self._exchange
+        if host.draining:
+            self._refuse("http.draining", "this process is shutting down", http.RESTARTING)
+            return
+        if not self._local.available:
+            self._refuse("http.no_broker", "the layer's Redis does not answer", http.NO_BROKER)
+            return
+        try:
+            frame = codec.encode(
+                exchange.request(self._reply_channel, body, body_channel),
+                host.layer.max_message_size,
+            )
+        except MessageTooLarge as error:
+            host.journal.say("http.too_large", "A request got a 413: %s", error)
+            self._perform(exchange.refuse(413, http.TOO_LARGE))
+            return
+        except InvalidMessage as error:
+            self._refuse("http.invalid", str(error), http.GAVE_UP)
+            return
+        timeout = host.options.http_timeout
+        expires = 0
+        if timeout is not None:
+            expires = host.layer.now() + int(timeout * 1000)
+            self._deadline = self._loop.call_later(timeout, self._timed_out)
+        self._introduced = self._awaited = True
+        host.journal.count("http.request")
+        self._deliver(
+            http.REQUEST,
+            _SEQ,
+            [frame],
+            capacity=host.capacity(http.REQUEST),
+            expires=expires,
+            done=self._sent,
+        )
+
+    def _refuse(self, cause: str, reason: str, sentence: str) -> None:
+        self._host.journal.say(cause, "A request got a 503: %s", reason)
+        self._perform(self._exchange.refuse(503, sentence))
+
+    def _left(self) -> None:
+        """The server is done with this request: the client left, or has its response."""
+        if self._exchange.state is not State.DONE:
+            self._host.journal.count("http.left")
+        self._exchange.left()
+        self._outlet.gone()
+        self._end(early=True)
+
+    # ------------------------------------------------------- for the local process
+
+    def _sent(self, result: SendResult) -> None:
+        if result == "ok" or not self._awaited:
+            return
+        self._awaited = False
+        self._push = None
+        if result == "full":
+            self._refuse(
+                "http.full",
+                f"{http.REQUEST} holds {self._host.capacity(http.REQUEST)} messages, its capacity. "
+                "Run more workers, or raise capacity or channel_capacity in the layer's CONFIG",
+                http.QUEUE_FULL,
+            )
+            self._end_record()
+        else:
+            self.on_dead()
+
+    def on_answer(self, seq: int, replies: Replies, status: str) -> None:
+        """The end of the consumer's run, with what it said to this request."""
+        if seq != _SEQ or not self._awaited:
+            return
+        self._awaited = False
+        self._push = None
+        self.answered_seq = seq
+        self.on_replies(replies)
+        if status:
+            self._host.journal.count(f"answer.{status}")
+            self._perform(self._exchange.status(status))
+        self._end_record()
+        if self._host.draining:
+            self._host.changed()
+
+    def on_replies(self, replies: Replies) -> None:
+        """Messages to the reply channel: the response, or more of it."""
+        for message in replies:
+            self._perform(self._exchange.reply(message))
+
+    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any]) -> None:
+        """A piece of a response while its consumer still runs."""
+        if seq == _SEQ and self._awaited:
+            self._perform(self._exchange.part(token, index, reply))
+
+    def on_gap(self, group: str) -> None:
+        """A request in a group that missed messages: it has its timeout."""
+        self._host.journal.count("http.gap")
+
+    def on_dead(self) -> None:
+        """The layer buried this process."""
+        if self._dead:
+            return
+        self._dead = True
+        self._awaited = False
+        self._perform(self._exchange.fail())
+        self._end_record()
+
+    def unanswered(self) -> Push | None:
+        """The request to send again after a loss of state: only one that is safe to run
+        twice and whose response has not begun. Any other one has failed."""
+        if self._push is None:
+            return None
+        if self._exchange.safe and self._exchange.state is State.WAITING:
+            return self._push
+        self._push = None
+        # Not now: whoever asks is going through the connections.
+        self._loop.call_soon(self.on_answer, _SEQ, [], codec.LOST)
+        return None
+
+    # ----------------------------------------------------------- for the interface
+
+    @property
+    def idle(self) -> bool:
+        return self._over
+
+    @property
+    def settled(self) -> bool:
+        return self._over
+
+    def stop_reading(self) -> None:
+        """A request is read as a whole, or was not handed on."""
+
+    def shut_down(self) -> None:
+        self._perform(self._exchange.refuse(503, http.RESTARTING))
+
+    # --------------------------------------------------------------------- actions
+
+    def _perform(self, actions: list[Action]) -> None:
+        try:
+            for action in actions:
+                self._do(action)
+        except Exception as error:
+            self._host.journal.say(
+                "outlet.error",
+                "A response could not be written: %r",
+                error,
+                level=logging.ERROR,
+            )
+            self._exchange.left()
+            self._outlet.cut()
+        if self._exchange.state is State.DONE:
+            self._end(early=False)
+
+    def _do(self, action: Action) -> None:
+        if isinstance(action, Start):
+            self._outlet.start(*action)
+        elif isinstance(action, Content):
+            self._outlet.content(*action)
+        elif isinstance(action, Cut):
+            self._host.journal.count("http.cut")
+            self._outlet.cut()
+        else:
+            self._host.journal.say(
+                "reply.invalid", "%s: %s", self.name, action.reason, level=logging.ERROR
+            )
+
+    def _timed_out(self) -> None:
+        self._host.journal.say(
+            "http.timeout",
+            "A request was not answered within %.0f s (http_timeout under INTERFACE in "
+            "CHANNEL_LAYERS): %s",
+            self._host.options.http_timeout,
+            "503" if self._exchange.state is State.WAITING else "cut",
+        )
+        self._perform(self._exchange.timeout())
+
+    def _overflowed(self) -> None:
+        self._host.journal.say(
+            "http.overflow",
+            "A response was cut: its client does not read. More than %d bytes waited for it "
+            "(http_outgoing_bytes under INTERFACE in CHANNEL_LAYERS)",
+            self._host.options.http_outgoing_bytes,
+        )
+        self._exchange.left()
+        self._outlet.cut()
+        self._end(early=True)
+
+    def _end(self, *, early: bool) -> None:
+        """The response has ended; ``early``: the client did not get all of it."""
+        if self._over:
+            return
+        self._over = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if self._introduced and not self._dead:
+            self._local.leave_groups(self.name)
+            if self._awaited:
+                # Its consumer still runs, and may be streaming: it can stop now.
+                self._local.cut(self.name)
+            if early or self._host.options.http_disconnect:
+                self._tell_disconnect()
+        self._end_record()
+        self._host.changed()
+
+    def _tell_disconnect(self) -> None:
+        host = self._host
+        if host.served.hopeless(http.DISCONNECT, self._loop.time()):
+            return
+        content = codec.encode(self._exchange.disconnect(self._reply_channel))
+        payload = codec.encode_envelope(
+            codec.Envelope(
+                codec.VERSION,
+                f"{self._process}.{self.name}.disconnect",
+                http.DISCONNECT,
+                host.layer.now(),
+                0,
+                "",
+                "",
+                0,
+                self._common,
+                [msgspec.Raw(content)],
+            )
+        )
+        push = Push(http.DISCONNECT, payload, host.capacity(http.DISCONNECT), 1, True)
+        self._local.submit(push, self._told_disconnect)
+
+    def _told_disconnect(self, result: SendResult) -> None:
+        served = self._host.served
+        if result == "ok":
+            served.ok(http.DISCONNECT)
+        elif result == "unserved":
+            served.unserved(http.DISCONNECT, self._loop.time())
+        else:
+            self._host.journal.count("disconnect.dropped")
+
+    def _end_record(self) -> None:
+        """Let go of the record once the response has ended and nothing is owed."""
+        if self._over and not self._awaited and self in self._host.connections:
+            self._finish()
+
+
+def _resolve(future: "asyncio.Future[SendResult]", result: SendResult) -> None:
+    if not future.done():
+        future.set_result(result)

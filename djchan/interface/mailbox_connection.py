@@ -1,0 +1,217 @@
+"""Hand a socket's deliveries to the layer, one at a time, and try again where that helps.
+
+From ``websocket_connection``, which fills the mailbox; on to ``layers.local``. What the
+layer answers to a delivery::
+
+                        ┌── ok ─────────► in flight until its answer
+    mailbox ─► submit ──┼── full ───────► again, for full_wait seconds; then the socket closes
+        ▲               └── unserved ───► again, as long as ``served`` says; then dropped
+        └───────────────────── again ────┘
+
+A connect that finds its channel full is refused at once; a disconnect is exempt.
+"""
+
+import asyncio
+import logging
+
+from djchan.interface import websocket
+from djchan.interface.connection import Connection, Host, Local
+from djchan.interface.mailbox import Mailbox
+from djchan.layers.operations import SendResult
+
+_FIRST_PAUSE = 0.05  # Seconds until a delivery that was not taken is tried again …
+_LONGEST_PAUSE = 1.0  # … and twice as long each time, up to this.
+
+
+class MailboxConnection(Connection):
+    """A connection that speaks through a mailbox."""
+
+    __slots__ = ("_done", "_mailbox", "_pause", "_refused", "_retry", "_settled", "_trying_since")
+
+    def __init__(self, host: Host, local: Local) -> None:
+        super().__init__(host, local)
+        options = host.options
+        self._mailbox = Mailbox(
+            frames=options.mailbox_frames,
+            size=options.mailbox_bytes,
+            batch=options.delivery_frames,
+        )
+        self._refused = False  # The layer had no room for its connect.
+        self._settled = False  # The disconnect is enqueued; the rest is the layer's.
+        self._retry: asyncio.TimerHandle | None = None
+        self._pause = _FIRST_PAUSE
+        self._trying_since: float | None = None
+        self._done = self._sent  # Made once: it is given out with every delivery.
+
+    def end(self, code: int) -> None:
+        """Close the socket with ``code``, or refuse it while it is connecting."""
+        raise NotImplementedError
+
+    def on_dead(self) -> None:
+        raise NotImplementedError
+
+    def _unsay(self, frames: int) -> None:
+        """The last ``frames`` frames were lost."""
+        raise NotImplementedError
+
+    @property
+    def idle(self) -> bool:
+        return self._mailbox.in_flight is None and not len(self._mailbox)
+
+    @property
+    def settled(self) -> bool:
+        return self._settled
+
+    def _pump(self) -> None:
+        """Hand the next delivery to the layer, if one is due."""
+        delivery = self._mailbox.next()
+        if delivery is None:
+            return
+        host, (seq, channel, frames) = self._host, delivery
+        if channel == websocket.RECEIVE:
+            capacity = host.capacity(channel)
+            if host.served.known(channel):
+                self._deliver(channel, seq, frames, capacity=capacity, done=self._done)
+            else:
+                # Asked until it is known that there is such a consumer. From then on frames
+                # wait in the queue while workers are away.
+                self._deliver(
+                    channel, seq, frames, capacity=capacity, if_served=True, done=self._received_by
+                )
+        elif channel == websocket.DISCONNECT:
+            self._deliver(
+                channel,
+                seq,
+                frames,
+                # One for each connection that got in is bound enough. Those of clients that
+                # did not get in have no such bound.
+                capacity=host.capacity(channel) if self._refused else 0,
+                if_served=True,
+                done=self._said_goodbye,
+            )
+        else:
+            expires = host.layer.now() + int(host.options.connect_timeout * 1000)
+            capacity = host.capacity(channel)
+            self._deliver(channel, seq, frames, capacity=capacity, expires=expires, done=self._done)
+
+    def _received_by(self, result: SendResult) -> None:
+        if result == "ok":
+            self._host.served.ok(websocket.RECEIVE)
+            self._enqueued(websocket.RECEIVE)
+        self._sent(result)
+
+    def _said_goodbye(self, result: SendResult) -> None:
+        if result == "ok":
+            self._host.served.ok(websocket.DISCONNECT)
+            self._enqueued(websocket.DISCONNECT)
+            self._settled = True
+            self._host.changed()
+        else:
+            self._sent(result)
+
+    def _enqueued(self, channel: str) -> None:
+        """It was served when it was sent: should the layer lose it, it is sent unasked."""
+        if self._push is not None and self._push.channel == channel:
+            self._push = self._push._replace(if_served=False)
+
+    def _sent(self, result: SendResult) -> None:
+        """What became of the delivery in flight."""
+        if result == "ok":
+            self._trying_since = None
+            self._pause = _FIRST_PAUSE
+            return
+        delivery = self._mailbox.in_flight
+        if delivery is None or self._dead:
+            return
+        self._push = None
+        if result == "full":
+            self._full(delivery.channel)
+        elif result == "unserved":
+            self._unserved(delivery.channel)
+        else:
+            self.on_dead()
+
+    def _full(self, channel: str) -> None:
+        host = self._host
+        if channel == websocket.CONNECT:
+            self._refused = True
+            self._release()
+            host.journal.say(
+                "connect.full",
+                "A WebSocket was refused: %s holds %d messages, its capacity. Run more workers, "
+                "or raise capacity or channel_capacity in the layer's CONFIG.",
+                channel,
+                host.capacity(channel),
+            )
+            self.end(websocket.TRY_AGAIN_LATER)
+            self._pump()
+        elif channel == websocket.DISCONNECT:
+            host.journal.count("disconnect.dropped")
+            self._finish()
+        elif self._tried_for() < host.options.full_wait:
+            self._try_again()
+        else:
+            lost = self._lose()
+            host.journal.say(
+                "receive.full",
+                "A WebSocket was closed (1013) and lost %d frames: %s held %d messages, its "
+                "capacity, for %.1f s (full_wait). Run more workers, or raise capacity or "
+                "channel_capacity in the layer's CONFIG.",
+                lost,
+                channel,
+                host.capacity(channel),
+                host.options.full_wait,
+            )
+            self.end(websocket.TRY_AGAIN_LATER)
+            self._pump()
+
+    def _unserved(self, channel: str) -> None:
+        if self._host.served.unserved(channel, self._loop.time()):
+            self._try_again()
+        elif channel == websocket.DISCONNECT:
+            self._host.journal.say(
+                "disconnect.unserved",
+                "No worker serves %s: not sent. If a consumer is routed there, run a worker for it",
+                channel,
+                level=logging.INFO,
+            )
+            self._finish()
+        else:
+            self._host.journal.say(
+                "receive.unserved",
+                "No worker serves %s: %d frames were dropped. Route a consumer there, or run a "
+                "worker for it",
+                channel,
+                self._lose(),
+            )
+            self._pump()
+
+    def _tried_for(self) -> float:
+        now = self._loop.time()
+        if self._trying_since is None:
+            self._trying_since = now
+        return now - self._trying_since
+
+    def _try_again(self) -> None:
+        self._mailbox.again()
+        self._retry = self._loop.call_later(self._pause, self._retry_now)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    def _retry_now(self) -> None:
+        self._retry = None
+        if not self._dead:
+            self._pump()
+
+    def _lose(self) -> int:
+        """Give up on the frames that wait, and on those just put back; how many they were."""
+        self._mailbox.again()
+        lost = self._mailbox.drop(websocket.RECEIVE)
+        self._unsay(lost)
+        self._trying_since = None
+        self._pause = _FIRST_PAUSE
+        self._host.journal.count("frames.lost", lost)
+        return lost
+
+    def _release(self) -> None:
+        self._push = None
+        self._mailbox.answer(self._mailbox.seq)

@@ -1,0 +1,83 @@
+"""Every limit of the interface: one table with defaults and units, refused early in words.
+
+From CHANNEL_LAYERS[alias]["INTERFACE"] by way of ``djchan.asgi``; on to every module of
+``djchan.interface``, which reads its limits here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from djchan.exceptions import InvalidChannelLayer
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterfaceOptions:
+    """Limits of one interface. Times are seconds, sizes bytes; see each line."""
+
+    # HTTP.
+    http_timeout: float | None = 120.0  # Until a response has begun, and until it is whole.
+    http_max_body: int = 100 * MIB  # A larger request body gets a 413.
+    http_inline_body: int = 512 * KIB  # A larger one follows its message in chunks.
+    http_outgoing_bytes: int = 64 * MIB  # Of a response, waiting for a client that reads slowly.
+    http_disconnect: bool = True  # http.disconnect after a finished response too, as in 1.x.
+
+    # WebSockets. Daphne resets a handshake that waited 4.7 s; a denial before it is a 403.
+    connect_timeout: float = 4.0
+    mailbox_frames: int = 256  # Frames of one socket that wait for its worker …
+    mailbox_bytes: int = MIB  # … and their size; beyond either, the socket is closed (1013).
+    delivery_frames: int = 64  # Frames that go to a worker together.
+    outgoing_bytes: int = 4 * MIB  # To one client; beyond, it does not read: closed (1013).
+    websocket_protocols: tuple[str, ...] = ()  # Subprotocols; the client's first is taken.
+    close_on_gap: bool = True  # 1013 when group messages of a member were dropped.
+    close_wait: float = 10.0  # For a server to say that a socket we closed is gone.
+
+    # When others are slow or away.
+    full_wait: float = 5.0  # A frame waits for room on its channel; then 1013.
+    unserved_wait: float = 60.0  # A frame waits for any worker to serve its channel; then dropped.
+    disconnect_wait: float = 60.0  # The same for websocket.disconnect while workers restart.
+    broker_grace: float = 15.0  # Sockets stay open without Redis; then 1013, one by one.
+    shutdown_grace: float = 10.0  # For answers to what clients had sent before SIGTERM.
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "websocket_protocols":
+                object.__setattr__(self, field.name, _protocols(value))
+            elif isinstance(field.default, bool):
+                if not isinstance(value, bool):
+                    raise _wrong(field.name, "True or False", value)
+            elif isinstance(field.default, int):
+                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                    raise _wrong(field.name, "a whole number above 0", value)
+            elif field.name == "http_timeout" and value is None:
+                pass  # No limit.
+            elif isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise _wrong(field.name, "a number of seconds above 0", value)
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> "InterfaceOptions":
+        """Options out of a settings dict. Raises InvalidChannelLayer (a ValueError)."""
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise InvalidChannelLayer(
+                    f"CHANNEL_LAYERS has no option {name!r} under INTERFACE. "
+                    f"There are: {', '.join(known)}."
+                )
+        return cls(**given)
+
+
+def _protocols(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value):
+        return tuple(value)
+    raise _wrong("websocket_protocols", "a list of subprotocol names", value)
+
+
+def _wrong(name: str, rule: str, value: Any) -> InvalidChannelLayer:
+    return InvalidChannelLayer(
+        f"{name!r} under INTERFACE in CHANNEL_LAYERS must be {rule}, not {value!r}."
+    )

@@ -1,0 +1,206 @@
+"""The way out to a client of any ASGI server: a bounded queue and one task that sends.
+
+From the connections' actions; on to the server's ``send``. Whoever puts an event in never
+waits, so that one client that does not read stops nobody else: when more is to be said while
+over ``limit`` bytes wait, the connection is told (``overflow``), and closes it.
+
+Daphne has a shorter way: ``djchan.interface.daphne``.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+from djchan.interface.websocket import NORMAL, TRY_AGAIN_LATER
+
+logger = logging.getLogger(__name__)
+
+Event = MutableMapping[str, Any]
+Send = Callable[[Event], Awaitable[None]]
+
+_OVERHEAD = 64  # Bytes that an event takes beside its content, roughly.
+_CLOSE_TIMEOUT = 10.0
+
+
+class Writer:
+    """``limit``: bytes that may wait. ``overflow`` is called once when more do."""
+
+    __slots__ = ("_bytes", "_ended", "_limit", "_overflow", "_queue", "_send", "_task", "_wake")
+
+    def __init__(self, send: Send, *, limit: int, overflow: Callable[[], None]) -> None:
+        self._send = send
+        self._limit = limit
+        self._overflow = overflow
+        self._queue: deque[tuple[Event, int]] = deque()
+        self._bytes = 0
+        self._ended = False
+        self._task: asyncio.Task[None] | None = None
+        self._wake: asyncio.Future[None] | None = None
+
+    def put(self, event: Event, size: int = 0, *, last: bool = False) -> None:
+        """Send ``event``, of ``size`` bytes, after those before it. Nothing follows a last."""
+        if self._ended:
+            return
+        if self._bytes > self._limit and not last:
+            self._overflow()
+            return
+        size += _OVERHEAD
+        self._queue.append((event, size))
+        self._bytes += size
+        self._ended = last
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._run())
+        elif self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def abort(self, event: Event | None = None) -> None:
+        """Drop what waits; ``event`` is all that is sent now."""
+        self._ended = True
+        self._queue.clear()
+        self._bytes = 0
+        if self._task is not None:
+            self._task.cancel()
+        if event is not None:
+            # The one before may hang in a send of its own; this one shall not.
+            self._task = asyncio.ensure_future(self._last(event))
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait, or are being sent."""
+        return self._bytes
+
+    async def _run(self) -> None:
+        queue = self._queue
+        while True:
+            while queue:
+                event, size = queue[0]
+                if not await self._attempt(event):
+                    self.abort()
+                    return
+                if queue:  # Unless aborted meanwhile.
+                    queue.popleft()
+                    self._bytes -= size
+            if self._ended:
+                return
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+
+    async def _last(self, event: Event) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._attempt(event)
+        except TimeoutError:
+            logger.debug("The server did not take %s", event["type"])
+
+    async def _attempt(self, event: Event) -> bool:
+        """Send ``event``; False when the server would not take it."""
+        try:
+            await self._send(event)
+        except OSError:
+            # How uvicorn says that the client is gone; its disconnect event follows.
+            logger.debug("The client left before %s", event["type"])
+            return False
+        except Exception as error:
+            code = event.get("code", NORMAL)
+            if event["type"] == "websocket.close" and code < 3000 and code != NORMAL:
+                # Some servers (Daphne) leave these codes to themselves. 4013 stands for
+                # 1013: a client that tells 1000 from others shall still come back.
+                return await self._attempt({**event, "code": 3000 + code})
+            logger.warning("The server refused %s: %r", event["type"], error)
+            return False
+        return True
+
+
+class PlainSocket:
+    """The way out of a WebSocket on any ASGI server."""
+
+    __slots__ = ("_extensions", "_writer")
+    scheme = "ws"
+
+    def __init__(
+        self, send: Send, scope: Mapping[str, Any], *, limit: int, overflow: Callable[[], None]
+    ) -> None:
+        self._writer = Writer(send, limit=limit, overflow=overflow)
+        self._extensions = scope.get("extensions") or {}
+
+    def accept(self, subprotocol: str | None) -> None:
+        self._writer.put({"type": "websocket.accept", "subprotocol": subprotocol})
+
+    def text(self, text: str) -> None:
+        self._writer.put({"type": "websocket.send", "text": text}, len(text))
+
+    def data(self, data: bytes) -> None:
+        self._writer.put({"type": "websocket.send", "bytes": data}, len(data))
+
+    def flush(self) -> None:
+        """Nothing to do: the writer sends what it has."""
+
+    def close(self, code: int) -> None:
+        self._writer.put({"type": "websocket.close", "code": code}, last=True)
+
+    def abort(self, code: int) -> None:
+        """Close, before all that waits: the client does not read it."""
+        self._writer.abort({"type": "websocket.close", "code": code})
+
+    def deny(self, status: int) -> None:
+        writer = self._writer
+        if status == 403:
+            writer.put({"type": "websocket.close"}, last=True)
+        elif "websocket.http.response" in self._extensions:
+            headers = [(b"content-type", b"text/plain"), (b"retry-after", b"5")]
+            writer.put(
+                {"type": "websocket.http.response.start", "status": status, "headers": headers}
+            )
+            writer.put({"type": "websocket.http.response.body", "body": b""}, last=True)
+        else:
+            # Without it, a close code is the only way to say "later", not "no".
+            writer.put({"type": "websocket.accept"})
+            writer.put({"type": "websocket.close", "code": TRY_AGAIN_LATER}, last=True)
+
+    def pause(self) -> None:
+        """Nothing to do: a server waits for whoever does not call its ``receive``."""
+
+    def resume(self) -> None:
+        pass
+
+    def gone(self) -> None:
+        self._writer.abort()
+
+
+class PlainResponse:
+    """The way out of an HTTP response on any ASGI server.
+
+    ``cut``: what makes the application return, which such a server takes for the end.
+    """
+
+    __slots__ = ("_cut", "_writer")
+
+    def __init__(
+        self,
+        send: Send,
+        *,
+        limit: int,
+        overflow: Callable[[], None],
+        cut: Callable[[], None],
+    ) -> None:
+        self._writer = Writer(send, limit=limit, overflow=overflow)
+        self._cut = cut
+
+    def start(
+        self, status: int, headers: list[tuple[bytes, bytes]], content: bytes, more: bool
+    ) -> None:
+        self._writer.put({"type": "http.response.start", "status": status, "headers": headers})
+        self.content(content, more)
+
+    def content(self, content: bytes, more: bool) -> None:
+        event = {"type": "http.response.body", "body": content, "more_body": more}
+        self._writer.put(event, len(content), last=not more)
+
+    def cut(self) -> None:
+        self._writer.abort()
+        self._cut()
+
+    def gone(self) -> None:
+        self._writer.abort()

@@ -1,0 +1,144 @@
+"""Messages to bytes and back: the envelope of a delivery, the entries of an inbox.
+
+From ``interface`` and ``djchan.channel``, which encode; on to ``worker`` and
+``layers.local``, which decode. msgpack keeps bytes and text apart and can run no code.
+
+An envelope starts with its version, and fields are only ever added at its end: a reader
+ignores those it does not know and fills in those that are missing, so that versions N and
+N + 1 understand each other.
+"""
+
+from typing import Any
+
+import msgspec
+
+from djchan.exceptions import InvalidMessage, MessageTooLarge, UndecodableEnvelope
+
+VERSION = 1
+MAX_MESSAGE_SIZE = 2 * 1024 * 1024
+
+
+class Envelope(msgspec.Struct, array_like=True, omit_defaults=False):
+    """One delivery as it lies on a channel: one or more messages (frames) of one channel."""
+
+    version: int
+    id: str  # Of the message; of a socket's frame i: "<id>.<order>".
+    channel: str
+    created: int  # ms since the epoch, the layer's clock.
+    expires: int  # ms since the epoch; 0: never.
+    process: str  # Where the answer goes; "" for a message without one.
+    connection: str
+    seq: int
+    common: msgspec.Raw  # A map: the keys every frame has.
+    frames: list[msgspec.Raw]  # Maps: what each frame has besides.
+
+
+# The kinds of entries of an inbox.
+ANSWER = 0  # [0, connection, seq, [reply, ...], status]   the end of delivery (connection, seq)
+REPLY = 1  # [1, connection, [reply, ...]]                 from some other consumer
+GROUP = 2  # [2, group, message]                           to all local members of the group
+ADD = 3  # [3, group, connection]
+DISCARD = 4  # [4, group, connection]
+PART = 5  # [5, connection, seq, token, i, reply]          of a response that is still running
+
+# The statuses of an ANSWER; anything but DONE says why no consumer's work is behind it.
+DONE = ""
+UNROUTED = "unrouted"
+EXPIRED = "expired"
+POISON = "poison"
+LOST = "lost"
+FAILED = "failed"
+
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
+
+
+def _plain(value: Any) -> Any:
+    """``value`` with nothing in it but what a message may hold; raises TypeError."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is msgspec.Raw:
+        return value
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"the key {key!r} is not text")
+        return {str.__str__(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    # Subclasses (SafeString, IntEnum …) travel as what they are at heart. Not str(value): a
+    # SafeString returns itself there, and an Enum that is a str its own name.
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bytes):
+        return bytes.join(b"", (value,))
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    raise TypeError(f"{value!r} is of type {kind.__name__}")
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+
+
+def encode(message: Any, limit: int = MAX_MESSAGE_SIZE) -> bytes:
+    """``message`` as msgpack: also the copy and the check that a send makes of it.
+
+    Raises InvalidMessage for what cannot travel, MessageTooLarge over ``limit`` bytes.
+    """
+    try:
+        data = _encode(_plain(message))
+    except (TypeError, OverflowError, ValueError, RecursionError) as error:
+        raise InvalidMessage(
+            f"This message cannot be sent: {error}. A message holds dicts with text keys, "
+            "lists, text, bytes, integers of 64 bits, floats, booleans and None."
+        ) from error
+    if len(data) > limit:
+        raise MessageTooLarge(
+            f"This message has {len(data)} bytes; the limit is {limit} "
+            "(max_message_size in the layer's CONFIG)."
+        )
+    return data
+
+
+def decode(data: bytes | msgspec.Raw) -> Any:
+    """What ``encode`` was given; UndecodableEnvelope for anything else."""
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise UndecodableEnvelope(f"This entry is not msgpack of ours: {error}.") from error
+
+
+def encode_envelope(envelope: Envelope) -> bytes:
+    return _encode(envelope)
+
+
+def decode_envelope(data: bytes) -> Envelope:
+    """Raises UndecodableEnvelope when a newer, incompatible version wrote it, or nobody of us."""
+    try:
+        envelope = _decode_envelope(data)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise UndecodableEnvelope(f"This delivery cannot be read: {error}.") from error
+    if envelope.version > VERSION + 1:
+        raise UndecodableEnvelope(
+            f"This delivery has envelope version {envelope.version}; this worker reads up to "
+            f"{VERSION + 1}. Update this worker."
+        )
+    return envelope
+
+
+def encode_entry(*fields: Any) -> bytes:
+    """An inbox entry; fields may be msgspec.Raw of what ``encode`` made."""
+    return _encode(fields)
+
+
+def message_id(envelope: Envelope, content: dict[str, Any]) -> str:
+    """The id of one message of a delivery: the same at every run of it."""
+    if envelope.seq:
+        return f"{envelope.process}.{envelope.connection}.{content.get('order', 0)}"
+    return envelope.id

@@ -1,0 +1,62 @@
+"""What performs operations: the contract between the layers and their stores.
+
+From ``layers.local``, ``layers.base`` and ``worker``; on to ``layers.memory`` or
+``layers.redis``. A link is one connection: operations of one call travel together, are
+applied in order, and their answers come back together. Links do not retry: a lost answer
+means that the outcome of the whole call is unknown, and only the caller knows what may be
+said twice.
+"""
+
+from typing import Any, Protocol
+
+from djchan.layers.operations import Operation
+
+
+class Link(Protocol):
+    """A connection for one thread at a time."""
+
+    def perform(self, *operations: Operation) -> list[Any]:
+        """Do ``operations`` in one round trip; the answers, in order.
+
+        Raises BrokerUnavailable (any of them may or may not have been applied) and
+        BrokerRefused (none of the rest was applied); the next call connects again.
+        """
+
+    def client_id(self) -> str:
+        """The id of this connection at the broker; "" while there is none."""
+
+    def close(self) -> None: ...
+
+
+class AsyncLink(Protocol):
+    """A connection for one event loop; calls may overlap, they are queued."""
+
+    async def perform(self, *operations: Operation) -> list[Any]: ...
+
+    def client_id(self) -> str: ...
+
+    async def aclose(self) -> None: ...
+
+
+class InboxReader(Protocol):
+    """Reads one process's inbox by cursor: an entry leaves only after it was applied."""
+
+    async def read(self, cursor: str, *, trim: bool) -> list[tuple[str, bytes]]:
+        """Entries after ``cursor`` in order, waiting at most 5 seconds for the first.
+
+        With ``trim``, entries up to and with ``cursor`` are dropped first.
+        """
+
+    def client_id(self) -> str: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Engine(Protocol):
+    local_only: bool  # Only processes on this interpreter share it.
+
+    def link(self, name: str) -> Link: ...
+
+    def alink(self, name: str) -> AsyncLink: ...
+
+    def inbox(self, process: str) -> InboxReader: ...

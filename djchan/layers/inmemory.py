@@ -1,0 +1,24 @@
+"""The layer inside one process: for ``runserver``, tests, and sites of one process.
+
+From settings (``djchan.asgi``) and tests; on to ``layers.memory``. Its interfaces and
+workers are threads and event loops of one interpreter, which share this object.
+"""
+
+from typing import Any
+
+from djchan.layers.base import BaseChannelLayer
+from djchan.layers.memory.links import MemoryEngine
+
+
+class InMemoryChannelLayer(BaseChannelLayer):
+    """A channel layer of its own; takes the options of ``BaseChannelLayer``.
+
+    Unlike the one of asgiref 1.x it minds ``channel_capacity``, refuses what could not
+    travel over Redis either, and its default capacity is that of every layer.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(engine=MemoryEngine(), **options)
+
+
+ChannelLayer = InMemoryChannelLayer  # The name in asgiref.inmemory, of 1.x settings files.

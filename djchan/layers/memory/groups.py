@@ -1,0 +1,53 @@
+"""Who is in a group: processes, each with its generation, and plain channels. No I/O here.
+
+From ``layers.memory.engine``; on to nobody. The generation of a process is the id of the
+inbox entry that told it of its latest member. It leaves only by naming a cursor that is
+not below: then it has applied that entry, and no later member can have been forgotten.
+Ids only grow, so a generation is never seen twice.
+"""
+
+from djchan.layers.memory.registry import EntryId
+
+
+class Groups:
+    def __init__(self) -> None:
+        self._processes: dict[str, dict[str, EntryId]] = {}
+        self._channels: dict[str, dict[str, None]] = {}  # A dict keeps the order of adding.
+
+    def clear(self) -> None:
+        self._processes.clear()
+        self._channels.clear()
+
+    def add(self, group: str, process: str, generation: EntryId) -> None:
+        """Make the process a member, or raise its generation."""
+        members = self._processes.setdefault(group, {})
+        members[process] = max(members.get(process, generation), generation)
+
+    def leave(self, group: str, process: str, cursor: EntryId) -> bool:
+        """Take the process out unless it has a member it has not heard of; whether it is out."""
+        generation = self._processes.get(group, {}).get(process)
+        if generation is not None and generation > cursor:
+            return False
+        self.remove(group, process)
+        return True
+
+    def remove(self, group: str, process: str) -> None:
+        members = self._processes.get(group, {})
+        members.pop(process, None)
+        if not members:
+            self._processes.pop(group, None)
+
+    def add_channel(self, group: str, channel: str) -> None:
+        self._channels.setdefault(group, {})[channel] = None
+
+    def discard_channel(self, group: str, channel: str) -> None:
+        members = self._channels.get(group, {})
+        members.pop(channel, None)
+        if not members:
+            self._channels.pop(group, None)
+
+    def processes(self, group: str) -> tuple[str, ...]:
+        return tuple(self._processes.get(group, ()))
+
+    def channels(self, group: str) -> tuple[str, ...]:
+        return tuple(self._channels.get(group, ()))

@@ -1,0 +1,5 @@
+"""The channel layers over Redis or Valkey."""
+
+from djchan.layers.redis.layer import RedisChannelLayer, RedisSentinelChannelLayer
+
+__all__ = ["RedisChannelLayer", "RedisSentinelChannelLayer"]

@@ -1,0 +1,148 @@
+"""``manage.py runworker``: a process that runs consumers.
+
+From the command line; on to ``djchan.worker``. One process serves any number of channels
+with ``--threads`` and ``--concurrency``; several processes share the work by themselves.
+"""
+
+import atexit
+import threading
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, CommandParser
+from django.utils import autoreload
+
+from djchan import DEFAULT_CHANNEL_LAYER
+from djchan.asgi import ChannelLayerWrapper, channel_layers, no_layer
+from djchan.checks import broker_problem, in_memory, sentence
+from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.log import setup_logger
+from djchan.process import leave
+from djchan.signals import worker_process_ready
+from djchan.staticfiles import StaticFilesConsumer
+from djchan.worker import Worker
+
+RELOAD_SECONDS = 3.0  # What a developer waits for a running consumer at a reload.
+
+
+class Command(BaseCommand):
+    help = "Runs the consumers of a channel layer."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--layer",
+            default=DEFAULT_CHANNEL_LAYER,
+            help="Alias of the channel layer to serve (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--only-channels",
+            action="append",
+            metavar="GLOB",
+            help="Serves only channels that match; may be given several times.",
+        )
+        parser.add_argument(
+            "--exclude-channels",
+            action="append",
+            metavar="GLOB",
+            help="Does not serve channels that match; may be given several times.",
+        )
+        parser.add_argument(
+            "--threads",
+            type=_positive,
+            help="Threads for synchronous consumers (default: 1).",
+        )
+        parser.add_argument(
+            "--concurrency",
+            type=_positive,
+            help="Async consumers that run at the same time (default: 100).",
+        )
+        parser.add_argument(
+            "--reload",
+            action="store_true",
+            help="Starts anew when code changes; for development.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["reload"]:
+            autoreload.run_with_reloader(self.serve, **options)
+        else:
+            self.serve(**options)
+
+    def serve(self, **options: Any) -> None:
+        """Run a worker until it is stopped."""
+        autoreload.raise_last_exception()
+        if options["verbosity"]:
+            setup_logger("djchan", options["verbosity"])
+        worker = self.make_worker(**options)
+        worker_process_ready.send(sender=worker)
+        worker.ready()
+        ended = threading.Event()
+
+        def stop() -> None:
+            worker.stop()
+            ended.wait(RELOAD_SECONDS)
+
+        if options["reload"]:
+            # A reload ends the process from another thread, with sys.exit().
+            atexit.register(stop)
+        try:
+            worker.run()
+        except BrokerError as error:
+            raise CommandError(str(error)) from error
+        finally:
+            ended.set()
+            atexit.unregister(stop)
+        if worker.unfinished and not options["reload"]:
+            # Their threads would keep the interpreter from ending.
+            leave(1)
+
+    def make_worker(self, **options: Any) -> Worker:
+        """The worker that the options ask for. Raises CommandError when there cannot be one."""
+        wrapper = self.get_layer(options["layer"])
+        wrapper.router.check_default(http_consumer=self.get_consumer())
+        try:
+            return Worker(
+                wrapper,
+                callback=self.consumer_called if options["verbosity"] > 1 else None,
+                signal_handlers=not options["reload"],
+                only_channels=options["only_channels"],
+                exclude_channels=options["exclude_channels"],
+                threads=options["threads"],
+                concurrency=options["concurrency"],
+            )
+        except InvalidChannelLayer as error:
+            raise CommandError(str(error)) from error
+
+    def get_layer(self, alias: str) -> ChannelLayerWrapper:
+        """The layer to serve. Raises CommandError when no worker can serve it from here."""
+        try:
+            if alias not in channel_layers:
+                raise no_layer(alias)
+            wrapper: ChannelLayerWrapper = channel_layers[alias]
+        except InvalidChannelLayer as error:
+            raise CommandError(str(error)) from error
+        if wrapper.local_only():
+            raise CommandError(sentence(in_memory(alias)))
+        problem = broker_problem(wrapper)
+        if problem is not None:
+            raise CommandError(sentence(problem))
+        return wrapper
+
+    def get_consumer(self) -> Any:
+        """The consumer of requests that no route takes; None: Django's views."""
+        if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
+            return StaticFilesConsumer()
+        return None
+
+    def consumer_called(self, channel: str, message: Any) -> None:
+        """With ``-v 2``: a line for each message."""
+        self.stdout.write(f"{channel} {message.id} (attempt {message.attempt})")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value

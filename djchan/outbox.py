@@ -1,0 +1,252 @@
+"""Sends that wait until their consumer is done.
+
+From ``djchan.channel``, whose sends, adds and discards become words at the call; on to the
+commit of the delivery, which the worker makes of them, or at once to the layer.
+
+::
+
+    opened() ──► open ──add()──► open ──clear()──► open (nothing in it)
+                  │
+                  └── the consumer returned ──► closed: what is sent now goes out at once
+
+An outbox is found through a ContextVar: a consumer's coroutines share theirs, and
+``sync_to_async`` takes it along. A thread that a consumer started has none, and a task that
+outlives its consumer has a closed one; both send at once.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from contextvars import ContextVar
+
+from djchan.layers.base import BaseChannelLayer
+from djchan.layers.effects import Reply, Words, pack
+from djchan.layers.operations import (
+    Address,
+    Effect,
+    GroupAdd,
+    GroupAddChannel,
+    GroupDiscard,
+    GroupDiscardChannel,
+    SendResult,
+)
+
+logger = logging.getLogger(__name__)
+
+# Channels 1.x's patience with a full channel at the end of a consumer, in seconds.
+RETRY_TIME = 2.0
+RETRY_INTERVAL = 0.2
+
+_MEMBERSHIP = (GroupAdd, GroupAddChannel, GroupDiscard, GroupDiscardChannel)
+
+
+class Outbox:
+    """What one run of a consumer wants sent.
+
+    ``layer``: the layer of the delivery, whose commit takes ``words``; None when there is no
+    delivery. ``fence``: its (worker, token). ``response``: where the response goes, if it is
+    an HTTP request. ``others``: words for other layers, which cannot be part of that commit
+    and are sent before it, at least once. ``by_hand``: opened by a consumer_started signal
+    that did not come from a worker.
+    """
+
+    __slots__ = ("_parts", "by_hand", "fence", "layer", "open", "others", "response", "words")
+
+    def __init__(
+        self,
+        layer: BaseChannelLayer | None,
+        *,
+        fence: tuple[str, int] | None = None,
+        response: Address | None = None,
+    ) -> None:
+        self.layer = layer
+        self.fence = fence
+        self.response = response
+        self._parts = 0  # Of the response that were sent.
+        self.open = True
+        self.by_hand = False
+        self.words: list[Words] = []
+        self.others: dict[BaseChannelLayer, list[Words]] = {}
+
+    def add(self, word: Words, layer: BaseChannelLayer | None = None) -> None:
+        """Keep ``word``, for ``layer`` (None: the delivery's own)."""
+        if layer is None or layer is self.layer:
+            self.words.append(word)
+        else:
+            self.others.setdefault(layer, []).append(word)
+
+    def clear(self) -> None:
+        """Forget everything: this run is to have had no effects."""
+        self.words.clear()
+        self.others.clear()
+
+    def membership(self, group: str, layer: BaseChannelLayer) -> list[Words]:
+        """The adds and discards of ``group`` that still wait here, in order."""
+        words = self.words if layer is self.layer else self.others.get(layer, [])
+        return [word for word in words if isinstance(word, _MEMBERSHIP) and word.group == group]
+
+    def ahead(
+        self, word: Words, layer: BaseChannelLayer, group: str | None
+    ) -> tuple[list[Words], tuple[str, int] | None]:
+        """What must be applied for ``word`` to overtake this outbox, and under which fence.
+
+        A message to a group carries along the memberships that wait, else a socket added a
+        line before would miss it. They stay in the outbox too: applied twice is applied once.
+        """
+        carried = [] if group is None else self.membership(group, layer)
+        return [*carried, word], self.fence if layer is self.layer else None
+
+    def is_part(self, word: Words, layer: BaseChannelLayer) -> bool:
+        """Whether ``word`` belongs to the response to the request that is running.
+
+        Such a delivery is never run again from then on: two responses must not be mixed.
+        """
+        return (
+            self.response is not None
+            and layer is self.layer
+            and isinstance(word, Reply)
+            and word[:2] == self.response[:2]
+        )
+
+    def _next_part(self, word: Words) -> tuple[tuple[str, int], Address, int, bytes]:
+        assert self.fence is not None and self.response is not None and isinstance(word, Reply)
+        index, self._parts = self._parts, self._parts + 1
+        return self.fence, self.response, index, word.message
+
+    def immediately(
+        self, word: Words, layer: BaseChannelLayer, *, group: str | None = None
+    ) -> SendResult:
+        """Send ``word`` now, before all that waits. ``group``: the group it is sent to."""
+        if self.is_part(word, layer):
+            layer.part(*self._next_part(word))
+            return "ok"
+        words, fence = self.ahead(word, layer, group)
+        return layer.apply(words, fence=fence)[-1]
+
+    async def aimmediately(
+        self, word: Words, layer: BaseChannelLayer, *, group: str | None = None
+    ) -> SendResult:
+        """``immediately`` for an event loop."""
+        if self.is_part(word, layer):
+            await layer.apart(*self._next_part(word))
+            return "ok"
+        words, fence = self.ahead(word, layer, group)
+        return (await layer.aapply(words, fence=fence))[-1]
+
+    def send_others(self) -> None:
+        """Send what other layers are to get; called before the commit."""
+        others, self.others = self.others, {}
+        for layer, words in others.items():
+            send_patiently(layer, words)
+
+    async def asend_others(self) -> None:
+        """``send_others`` for an event loop."""
+        others, self.others = self.others, {}
+        for layer, words in others.items():
+            await asend_patiently(layer, words)
+
+
+_current: ContextVar[Outbox | None] = ContextVar("djchan_outbox", default=None)
+
+
+def current() -> Outbox | None:
+    """The outbox that sends of this thread or task go to; None: they go out at once."""
+    outbox = _current.get()
+    if outbox is None or outbox.open:
+        return outbox
+    logger.debug("A send after its consumer had returned goes out at once.")
+    return None
+
+
+class opened:
+    """``with opened(layer) as outbox``: an open outbox for what runs inside.
+
+    Closed at the end; what to do with its words is the caller's. A class, not a generator:
+    this is done for each message.
+    """
+
+    __slots__ = ("_before", "_outbox")
+
+    def __init__(
+        self,
+        layer: BaseChannelLayer | None,
+        *,
+        fence: tuple[str, int] | None = None,
+        response: Address | None = None,
+    ) -> None:
+        self._outbox = Outbox(layer, fence=fence, response=response)
+
+    def __enter__(self) -> Outbox:
+        self._before = _current.set(self._outbox)
+        return self._outbox
+
+    def __exit__(self, *exc: object) -> None:
+        self._outbox.open = False
+        _current.reset(self._before)
+
+
+def begin_by_hand() -> None:
+    """Let sends wait until ``end_by_hand``: between consumer signals that a test sent."""
+    outbox = Outbox(None)
+    outbox.by_hand = True
+    _current.set(outbox)
+
+
+def end_by_hand(outbox: Outbox, *, retry_time: float, retry_interval: float) -> None:
+    """Send what waits in ``outbox``, and let sends go out at once again."""
+    outbox.open = False
+    _current.set(None)
+    for layer, words in outbox.others.items():
+        send_patiently(layer, words, retry_time=retry_time, retry_interval=retry_interval)
+
+
+def send_patiently(
+    layer: BaseChannelLayer,
+    words: Sequence[Words],
+    *,
+    retry_time: float = RETRY_TIME,
+    retry_interval: float = RETRY_INTERVAL,
+) -> None:
+    """Send ``words``; those that meet a full channel again, for ``retry_time`` seconds."""
+    deadline = time.monotonic() + retry_time
+    effects, _ = pack(words)
+    while effects := _refused(effects, layer.apply(effects)):
+        if time.monotonic() >= deadline:
+            _log_lost(effects, retry_time)
+            return
+        time.sleep(retry_interval)
+
+
+async def asend_patiently(
+    layer: BaseChannelLayer,
+    words: Sequence[Words],
+    *,
+    retry_time: float = RETRY_TIME,
+    retry_interval: float = RETRY_INTERVAL,
+) -> None:
+    """``send_patiently`` for an event loop."""
+    deadline = time.monotonic() + retry_time
+    effects, _ = pack(words)
+    while effects := _refused(effects, await layer.aapply(effects)):
+        if time.monotonic() >= deadline:
+            _log_lost(effects, retry_time)
+            return
+        await asyncio.sleep(retry_interval)
+
+
+def _refused(effects: Sequence[Effect], results: Sequence[SendResult]) -> tuple[Effect, ...]:
+    """Which of ``effects`` met a full channel."""
+    return tuple(
+        effect for effect, result in zip(effects, results, strict=True) if result == "full"
+    )
+
+
+def _log_lost(effects: Sequence[Effect], retry_time: float) -> None:
+    for effect in effects:
+        logger.error(
+            "A message to %s was lost: the channel was full for %s seconds after the consumer "
+            "ended. Run more workers for it, or raise capacity in the layer's CONFIG.",
+            getattr(effect, "channel", "a channel"),
+            retry_time,
+        )

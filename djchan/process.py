@@ -1,0 +1,64 @@
+"""Leave a process well: the first signal asks, the second one does not.
+
+From ``djchan.worker``; on to whoever sends SIGTERM or SIGINT (a supervisor, a terminal)::
+
+    RUNNING ──signal──► stop() was called: finish what runs ──signal──► gone, at once
+
+A signal handler runs in the main thread between any two steps of it, so it takes no lock:
+it calls ``stop``, which must not take one either.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Signals:
+    """While installed, SIGTERM and SIGINT call ``stop``; a second one ends the process."""
+
+    def __init__(self, stop: Callable[[], object]) -> None:
+        self._stop = stop
+        self._before: dict[signal.Signals, Any] = {}
+        self.arrived = 0
+
+    def install(self) -> bool:
+        """Take the signals over; False, and nothing done, outside the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return False
+        for number in SIGNALS:
+            self._before[number] = signal.signal(number, self.handle)
+        return True
+
+    def restore(self) -> None:
+        """Give the signals back to who had them."""
+        for number, handler in self._before.items():
+            # None: it was not installed from Python, and cannot be given back from here.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._before = {}
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """What a signal does."""
+        self.arrived += 1
+        if self.arrived == 1:
+            self._stop()
+        else:
+            leave(128 + number, f"djchan: signal {number} again, leaving at once")
+
+
+def leave(status: int, why: str = "") -> NoReturn:
+    """End the process now, whatever its threads do; ``why`` goes to stderr."""
+    if why:
+        os.write(2, f"{why}\n".encode())
+    # Not logging.shutdown(): a thread that is stuck may hold a handler's lock. And a signal
+    # may have come in the middle of a write, whose buffer then cannot be flushed.
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)

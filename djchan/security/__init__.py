@@ -1,0 +1,1 @@
+"""What keeps other sites' pages out: see ``djchan.security.websockets``."""

@@ -1,0 +1,139 @@
+"""Refuse WebSockets that another site's page opened.
+
+From ``djchan.dispatch``, before a ``websocket.connect`` consumer runs, and from the project's
+decorators; on to that consumer, or to DenyConnection.
+
+A browser sends a site's cookies along whoever's page opens the socket, and names that page's
+site in the Origin header. Only the host is compared, with ALLOWED_HOSTS as Django does it for
+Host; port and scheme are not.
+
+==================  ====================  ==========================
+the Origin header   the default check     ``@allowed_hosts_only``
+==================  ====================  ==========================
+a host of ours      passes                passes
+is missing          passes (no browser)   is refused
+a foreign host      is refused            is refused
+``null``, no host   is refused            is refused, as is non-ASCII
+==================  ====================  ==========================
+
+A consumer for every site opts out of the default check: ``any_origin(consumer)``.
+"""
+
+import copy
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.http.request import validate_host
+
+from djchan.exceptions import DenyConnection
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def any_origin(consumer: C) -> C:
+    """Let pages of all sites connect to this consumer; returns it.
+
+    For a class-based consumer, ``any_origin = True`` in its body is the same.
+    """
+    marked: Any = getattr(consumer, "__func__", consumer)
+    marked.any_origin = True
+    return consumer
+
+
+def foreign_origin(message: Any) -> str | None:
+    """The Origin of a connect message if it is not one of ours, to be named in a log; else None."""
+    for value in _values(message, "origin"):
+        origin = value.decode("ascii", "backslashreplace")
+        if not _allowed(origin):
+            return origin or "(empty)"
+    return None
+
+
+class BaseOriginValidator:
+    """Decorator for ``websocket.connect`` consumers, functions and methods.
+
+    Subclasses say in ``validate_origin(message, origin)`` whether an origin may connect.
+    One that is missing, empty or not ASCII may not.
+    """
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, func)
+        self.func = func
+        if iscoroutinefunction(func):
+            markcoroutinefunction(self)
+
+    def __get__(self, instance: object, owner: type | None = None) -> "BaseOriginValidator":
+        if instance is None:
+            return self
+        bound = copy.copy(self)
+        bound.func = self.func.__get__(instance, owner)
+        return bound
+
+    def __call__(self, message: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self.validate_origin(message, self.get_origin(message)):
+            raise DenyConnection
+        return self.func(message, *args, **kwargs)
+
+    def get_header(self, message: Any, name: str | bytes) -> list[bytes]:
+        """All values of a header, which is named in lower case; KeyError if there is none."""
+        name = name.decode("latin-1") if isinstance(name, bytes) else name
+        values = list(_values(message, name))
+        if not values:
+            raise KeyError(f"No header named {name!r}")
+        return values
+
+    def get_origin(self, message: Any) -> str:
+        """The value of the Origin header; raises DenyConnection for one that cannot be ours."""
+        try:
+            origin = self.get_header(message, b"origin")[0].decode("ascii")
+        except (KeyError, UnicodeDecodeError) as error:
+            raise DenyConnection from error
+        if not origin:
+            raise DenyConnection
+        return origin
+
+    def validate_origin(self, message: Any, origin: str) -> bool:
+        raise NotImplementedError("A subclass of BaseOriginValidator needs validate_origin().")
+
+
+class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
+    """Lets in pages of the hosts in ALLOWED_HOSTS, and nobody without an Origin."""
+
+    def validate_origin(self, message: Any, origin: str) -> bool:
+        return _allowed(origin)
+
+
+allowed_hosts_only = AllowedHostsOnlyOriginValidator
+
+
+def _values(message: Any, name: str) -> Iterable[bytes]:
+    """The values of a header in a message whose headers are pairs of bytes, or a dict."""
+    headers = message.content.get("headers") or ()
+    for pair in headers.items() if isinstance(headers, Mapping) else headers:
+        # Tests of Channels 1.x projects write [] for no header.
+        if len(pair) != 2:
+            continue
+        key, value = pair
+        key = key.decode("latin-1") if isinstance(key, bytes) else key
+        if key.lower() == name:
+            yield value.encode("latin-1") if isinstance(value, str) else value
+
+
+def _allowed(origin: str) -> bool:
+    """Whether ALLOWED_HOSTS lets the host of an origin in; one without a host it never does."""
+    try:
+        host = urlsplit(origin).hostname
+    except ValueError:
+        return False
+    if not host:
+        return False
+    # As in a Host header: brackets around an IPv6 address, no final period.
+    host = f"[{host}]" if ":" in host else host.removesuffix(".")
+    allowed = settings.ALLOWED_HOSTS
+    if settings.DEBUG and not allowed:
+        allowed = [".localhost", "127.0.0.1", "[::1]"]
+    return validate_host(host, allowed)

@@ -1,0 +1,1 @@
+"""The example site: pages, and the consumers of their sockets."""

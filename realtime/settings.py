@@ -1,0 +1,106 @@
+"""The settings of the example site. Nothing has to be set to try it.
+
+==========================  ========================================================
+variable                    what it changes
+==========================  ========================================================
+``REDIS_URL``               the layer is this Redis; without it, everything runs in
+                            one process and the layer is in memory
+``REALTIME_DEBUG``          ``0`` turns DEBUG off (then a secret key has to be given)
+``REALTIME_SECRET_KEY``     Django's SECRET_KEY
+``REALTIME_ALLOWED_HOSTS``  more host names, with commas between
+``REALTIME_DB``             the file of the SQLite database
+``REALTIME_MEDIA``          the directory of uploaded images and their thumbnails
+==========================  ========================================================
+"""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DEBUG = os.environ.get("REALTIME_DEBUG", "1").lower() in {"1", "true", "yes", "on"}
+
+SECRET_KEY = os.environ.get("REALTIME_SECRET_KEY", "")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured(
+            "REALTIME_DEBUG is off, so REALTIME_SECRET_KEY has to hold a secret of its own "
+            "(python -c 'import secrets; print(secrets.token_urlsafe(50))' makes one)."
+        )
+    SECRET_KEY = "for-development-only-and-known-to-everybody-who-reads-this-file"
+
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS += filter(None, os.environ.get("REALTIME_ALLOWED_HOSTS", "").split(","))
+
+INSTALLED_APPS = [
+    "djchan",  # First: its runserver and runworker are the ones to run.
+    "realtime",
+    "workers",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "realtime.urls"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+
+# The channel layer: what interface and workers share.
+
+REDIS_URL = os.environ.get("REDIS_URL", "")
+if REDIS_URL:
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "djchan.layers.redis.RedisChannelLayer",
+            "CONFIG": {"hosts": [REDIS_URL]},
+            "ROUTING": "realtime.routing.channel_routing",
+        }
+    }
+else:
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "djchan.layers.inmemory.InMemoryChannelLayer",
+            "ROUTING": "realtime.routing.channel_routing",
+        }
+    }
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("REALTIME_DB", BASE_DIR / "db.sqlite3"),
+        "OPTIONS": {
+            # Several workers write: take the lock when a transaction begins, and wait for
+            # it, instead of failing in the middle; readers do not wait for writers (WAL).
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "static"
+MEDIA_ROOT = Path(os.environ.get("REALTIME_MEDIA", BASE_DIR / "media"))
+
+LANGUAGE_CODE = "en-us"
+USE_TZ = True
+TIME_ZONE = "UTC"

@@ -1,0 +1,131 @@
+// A WebSocket that comes back, politely. The pages' scripts use it:
+//
+//   const socket = connect("/chat/", { message(text) { … }, open() { … } });
+//   socket.send("hello");   // false: not open now, nothing was sent
+//   socket.close();         // for good
+//
+// After a loss it waits a random part of a time that doubles (half a second up to half a
+// minute), so that a thousand pages do not come back in one instant. It waits for the
+// network when there is none. A close code from 4000 on is the application's last word.
+//
+// It shows its state in the page's #connection, and enables [type=submit] of form#say.
+
+const SHORTEST = 500; // milliseconds
+const LONGEST = 30_000;
+const STEADY = 5_000; // open for so long: the next loss starts again at the shortest
+
+export function connect(path, { message, open = () => {} }) {
+  let socket = null;
+  let failures = 0;
+  let timer = 0;
+  let over = false;
+
+  function start() {
+    clearTimeout(timer);
+    show("connecting", "Connecting …");
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const target = typeof path === "function" ? path() : path;
+    const current = new WebSocket(`${scheme}//${location.host}${target}`);
+    let steady = 0;
+    socket = current;
+    current.addEventListener("open", () => {
+      if (socket !== current) return;
+      steady = setTimeout(() => (failures = 0), STEADY);
+      show("open", "Connected");
+      open();
+    });
+    current.addEventListener("message", (event) => {
+      if (socket === current) message(event.data);
+    });
+    current.addEventListener("close", (event) => {
+      clearTimeout(steady);
+      if (socket !== current) return;
+      socket = null;
+      if (over) return;
+      if (event.code >= 4000) {
+        over = true;
+        show("closed", `Closed (${event.code})`);
+        return;
+      }
+      later();
+    });
+  }
+
+  function later() {
+    clearTimeout(timer);
+    if (!navigator.onLine) {
+      show("waiting", "No network");
+      return; // the event "online" goes on from here
+    }
+    const wait = Math.random() * Math.min(LONGEST, SHORTEST * 2 ** failures++) + 100;
+    show("waiting", "Connection lost, trying again …");
+    timer = setTimeout(start, wait);
+  }
+
+  function drop() {
+    const current = socket;
+    socket = null;
+    if (current?.readyState !== WebSocket.CONNECTING) current?.close(1000);
+    // Closed halfway, it would be an error in the console.
+    else current.addEventListener("open", () => current.close(1000));
+  }
+
+  addEventListener("online", () => {
+    if (!over && !socket) start();
+  });
+  // A page that is left, and comes back out of the browser's cache of pages.
+  addEventListener("pagehide", () => {
+    clearTimeout(timer);
+    drop();
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted && !over && !socket) start();
+  });
+
+  start();
+  return {
+    send(text) {
+      if (socket?.readyState !== WebSocket.OPEN) return false;
+      socket.send(text);
+      return true;
+    },
+    // Leave, and come at once with the present path.
+    again() {
+      drop();
+      failures = 0;
+      over = false;
+      start();
+    },
+    close() {
+      over = true;
+      clearTimeout(timer);
+      drop();
+      show("closed", "Closed");
+    },
+  };
+}
+
+function show(state, text) {
+  document.getElementById("connection").dataset.state = state;
+  document.getElementById("connection-text").textContent = text;
+  const button = document.querySelector("form#say [type=submit]");
+  if (button) button.disabled = state !== "open";
+}
+
+// Add a line to the page's #log: spans of text, each with its class. Keeps the last 500,
+// and stays at the end unless the reader has scrolled up.
+export function line(kind, parts) {
+  const log = document.getElementById("log");
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const item = document.createElement("li");
+  item.className = kind;
+  for (const [name, text] of parts) {
+    const span = document.createElement("span");
+    span.className = name;
+    span.textContent = text;
+    item.append(span, " ");
+  }
+  log.append(item);
+  while (log.children.length > 500) log.firstElementChild.remove();
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}

@@ -1,0 +1,192 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from djchan.interface import http
+from djchan.interface.http import Complain, Content, Cut, Exchange, Start, State
+from djchan.layers import codec
+from tests.interface.fakes import http_scope
+
+
+def exchange(*args, **keys):
+    return Exchange(http_scope(*args, **keys))
+
+
+def started():
+    it = exchange()
+    assert it.reply({"status": 200, "more_content": True}) == [Start(200, [], b"", True)]
+    return it
+
+
+def is_page(actions, status, sentence):
+    (start,) = actions
+    assert isinstance(start, Start)
+    assert (start.status, start.more) == (status, False)
+    assert start.headers == [(b"content-type", b"text/html; charset=utf-8")]
+    assert sentence.encode() in start.content
+    return True
+
+
+def test_the_request_message():
+    assert exchange("POST").request("http.response.p!c", b"body", None) == {
+        "reply_channel": "http.response.p!c",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "https",
+        "path": "/page/",
+        "root_path": "/app",
+        "query_string": b"q=1",
+        "headers": [[b"host", b"example.com"], [b"a", b"1"], [b"a", b"2"]],
+        "body": b"body",
+        "client": ["10.0.0.1", 4711],
+        "server": ["10.0.0.2", 443],
+    }
+    message = exchange().request("r", b"", "http.request.body.p?x")
+    assert message["body_channel"] == "http.request.body.p?x"
+
+
+def test_a_scope_with_the_least_there_may_be():
+    message = Exchange({"type": "http", "path": "/"}).request("r", b"", None)
+    assert (message["method"], message["scheme"], message["client"]) == ("GET", "http", None)
+    assert (message["headers"], message["query_string"], message["root_path"]) == ([], b"", "")
+
+
+def test_the_disconnect_message():
+    assert exchange().disconnect("r") == {"reply_channel": "r", "path": "/page/"}
+
+
+def test_a_whole_response():
+    it = exchange()
+    headers = [(b"X-A", b"1"), ["Content-Type", "text/plain; name=\xe9"]]
+    assert it.reply({"status": 404, "headers": headers, "content": b"no"}) == [
+        Start(404, [(b"X-A", b"1"), (b"Content-Type", b"text/plain; name=\xe9")], b"no", False)
+    ]
+    assert it.state is State.DONE
+    assert it.reply({"status": 200}) == []
+    assert it.reply({"content": b"more"}) == []
+
+
+def test_headers_may_be_a_dict():
+    assert exchange().reply({"status": 200, "headers": {"A": b"1"}})[0].headers == [(b"A", b"1")]
+
+
+def test_a_streamed_response():
+    it = started()
+    assert it.reply({"content": b"a", "more_content": True}) == [Content(b"a", True)]
+    assert it.reply({"content": None, "more_content": True}) == [Content(b"", True)]
+    assert it.reply({}) == [Content(b"", False)]
+    assert it.state is State.DONE
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": b"x"},
+        {},
+        {"status": None},
+        {"status": "200"},
+        {"status": True},
+        {"status": 100},
+        {"status": 600},
+        {"status": 200, "content": "text"},
+        {"status": 200, "headers": [("A", 5)]},
+        {"status": 200, "headers": [("A",)]},
+        {"status": 200, "headers": 5},
+        {"status": 200, "headers": [("A", "1\r\nSet-Cookie: a=b")]},
+        {"status": 200, "headers": [(b"A\n", b"1")]},
+        {"status": 200, "headers": [("A", "\u20ac")]},
+    ],
+)
+def test_a_first_message_that_is_not_well_formed_complains_and_starts_nothing(message):
+    it = exchange()
+    (complaint,) = it.reply(message)
+    assert isinstance(complaint, Complain)
+    assert it.state is State.WAITING
+    assert it.reply({"status": 200})[0].status == 200, "a good one still can come"
+
+
+def test_a_second_status_complains():
+    it = started()
+    (complaint,) = it.reply({"status": 500, "content": b"sorry"})
+    assert isinstance(complaint, Complain) and "500" in complaint.reason
+    assert it.state is State.STARTED
+
+
+def test_timeout():
+    assert is_page(exchange().timeout(), 503, "Worker server failed to respond within time limit.")
+    it = started()
+    assert it.timeout() == [Cut()], "once it has begun, it only can be cut"
+    assert it.timeout() == []
+    done = exchange()
+    done.reply({"status": 200})
+    assert done.timeout() == []
+
+
+def test_refusals():
+    assert is_page(exchange().refuse(503, http.QUEUE_FULL), 503, "Request queue full.")
+    assert is_page(exchange().refuse(413, http.TOO_LARGE), 413, "larger")
+
+
+@pytest.mark.parametrize("status", [codec.LOST, codec.POISON, codec.EXPIRED])
+def test_a_run_that_was_given_up(status):
+    assert is_page(exchange().status(status), 503, "worker")
+    assert started().status(status) == [Cut()]
+
+
+@pytest.mark.parametrize("status", [codec.DONE, codec.FAILED, codec.UNROUTED])
+def test_a_run_that_ended_without_a_response_may_be_answered_later(status):
+    it = exchange()
+    assert it.status(status) == []
+    assert it.state is State.WAITING
+
+
+def test_parts_of_one_run_only():
+    it = exchange()
+    assert it.part(7, 0, {"status": 200, "more_content": True}) == [Start(200, [], b"", True)]
+    assert it.part(7, 1, {"content": b"a", "more_content": True}) == [Content(b"a", True)]
+    assert it.part(8, 0, {"status": 200, "more_content": True}) == [], "another run"
+    assert it.part(8, 2, {"content": b"z", "more_content": True}) == []
+    assert it.part(7, 1, {"content": b"a", "more_content": True}) == [], "the same again"
+    assert it.part(7, 2, {"content": b"b"}) == [Content(b"b", False)]
+
+
+def test_a_missing_part_cuts():
+    it = exchange()
+    it.part(7, 0, {"status": 200, "more_content": True})
+    assert it.part(7, 2, {"content": b"c", "more_content": True}) == [Cut()]
+
+
+def test_a_missing_first_part_is_a_503():
+    assert is_page(exchange().part(7, 1, {"content": b"c"}), 503, "worker")
+
+
+def test_nothing_is_said_to_a_client_that_left():
+    it = exchange()
+    it.left()
+    assert it.reply({"status": 200}) == []
+    assert it.timeout() == it.fail() == []
+
+
+def test_safe_methods():
+    assert exchange("GET").safe and exchange("head").safe
+    assert not exchange("POST").safe and not exchange("DELETE").safe
+
+
+def test_the_announced_size():
+    assert exchange(headers=[(b"content-length", b"12")]).announced == 12
+    assert exchange(headers=[(b"content-length", b"many")]).announced is None
+    assert exchange().announced is None
+
+
+VALUES = st.sampled_from([None, True, 0, 200, 404, 700, b"", b"x", []])
+KEYS = st.sampled_from(["status", "headers", "content", "more_content", "other"])
+
+
+@given(st.lists(st.dictionaries(KEYS, VALUES), max_size=6))
+def test_whatever_consumers_say_the_client_sees_a_legal_sequence(messages):
+    it = exchange()
+    said = [action for message in messages for action in it.reply(message)]
+    said = [action for action in said if not isinstance(action, Complain)]
+    assert [isinstance(action, Start) for action in said[:1]] == [True] * bool(said)
+    assert not any(isinstance(action, Start) for action in said[1:])
+    assert all(action.more for action in said[:-1])

@@ -1,0 +1,353 @@
+"""One request between a server and a layer that exist in the test only."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from djchan.interface.application import Interface
+from djchan.layers import codec
+from tests.interface.fakes import FakeLayer, Server, http_scope, settle, until
+
+KIB = 1024
+
+
+@asynccontextmanager
+async def request(*, layer=None, scope=None, body=b"", **options):
+    """(server, local, interface) of a request that is on its way."""
+    layer = layer or FakeLayer()
+    interface = Interface(layer, options)
+    server = Server(interface, scope or http_scope())
+    if body is not None:
+        server.event("http.request", body=body, more_body=False)
+    await settle()
+    try:
+        yield server, layer.process, interface
+    finally:
+        await server.end()
+
+
+async def page(server):
+    """(status, body) of a response that was sent in one."""
+    start = await server.wait("http.response.start")
+    body = await server.wait("http.response.body")
+    assert not body.get("more_body")
+    return start["status"], body["body"].decode()
+
+
+@pytest.mark.asyncio
+async def test_a_request_and_its_response():
+    async with request(body=b"in") as (server, local, interface):
+        ((channel, seq, (message,)),) = local.deliveries()
+        assert (channel, seq) == ("http.request", 1)
+        assert message["reply_channel"] == "http.response.process!c1"
+        assert message["body"] == b"in"
+        push = local.submitted[0][0]
+        assert push.capacity == 100
+        assert codec.decode_envelope(push.payload).expires == 1_000_000 + 120_000
+        local.handlers["c1"].on_answer(
+            1, [{"status": 200, "headers": [("A", "b")], "content": b"out"}], ""
+        )
+        assert await page(server) == (200, "out")
+        assert server.sent[0]["headers"] == [(b"A", b"b")]
+        assert local.forgotten == ["c1"]
+        assert not interface.connections
+        server.event("http.disconnect")
+        await asyncio.wait_for(server.task, 5)
+
+
+@pytest.mark.asyncio
+async def test_http_disconnect_is_sent_after_the_response_to_whom_it_may_concern():
+    async with request() as (server, local, _):
+        local.handlers["c1"].on_answer(1, [{"status": 200}], "")
+        channel, seq, (message,) = local.deliveries()[-1]
+        assert (channel, seq) == ("http.disconnect", 0)
+        assert message == {"reply_channel": "http.response.process!c1", "path": "/page/"}
+        push = local.submitted[-1][0]
+        assert (push.capacity, push.if_served) == (100, True)
+        server.event("http.disconnect")
+        await settle()
+        assert local.channels() == ["http.request", "http.disconnect"], "once"
+
+
+@pytest.mark.asyncio
+async def test_http_disconnect_of_finished_responses_can_be_switched_off():
+    async with request(http_disconnect=False) as (_server, local, _):
+        local.handlers["c1"].on_answer(1, [{"status": 200}], "")
+        await settle()
+        assert local.channels() == ["http.request"]
+
+
+@pytest.mark.asyncio
+async def test_it_is_not_asked_for_all_the_time_when_nobody_serves_it():
+    async with request() as (_, local, interface):
+        local.results["http.disconnect"] = "unserved"
+        local.handlers["c1"].on_answer(1, [{"status": 200}], "")
+        await settle()
+        second = Server(interface, http_scope())
+        second.event("http.request", body=b"")
+        await settle()
+        local.handlers["c2"].on_answer(1, [{"status": 200}], "")
+        await settle()
+        assert local.channels() == ["http.request", "http.disconnect", "http.request"]
+        await second.end()
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_leaves_early():
+    async with request(http_disconnect=False) as (server, local, interface):
+        server.event("http.disconnect")
+        await asyncio.wait_for(server.task, 5)
+        assert local.channels() == ["http.request", "http.disconnect"]
+        assert local.forgotten == [], "the layer still owes an answer"
+        local.handlers["c1"].on_answer(1, [{"status": 200}], "")
+        assert local.forgotten == ["c1"]
+        assert server.sent == []
+        assert interface.counts["http.left"] == 1
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_leaves_before_its_body_came():
+    async with request(body=None) as (server, local, interface):
+        server.event("http.request", body=b"a", more_body=True)
+        server.event("http.disconnect")
+        await asyncio.wait_for(server.task, 5)
+        assert local.submitted == []
+        assert not interface.connections
+
+
+@pytest.mark.asyncio
+async def test_a_response_in_parts_and_a_late_one():
+    async with request() as (server, local, _):
+        handler = local.handlers["c1"]
+        handler.on_part(1, 5, 0, {"status": 200, "content": b"a", "more_content": True})
+        handler.on_part(1, 6, 0, {"status": 500, "content": b"z"})
+        handler.on_part(1, 5, 1, {"content": b"b", "more_content": True})
+        handler.on_answer(1, [{"content": b"c"}], "")
+        await server.wait("http.response.body", 3)
+        assert [event.get("body") for event in server.sent[1:]] == [b"a", b"b", b"c"]
+        assert [event.get("more_body") for event in server.sent[1:]] == [True, True, False]
+
+
+@pytest.mark.asyncio
+async def test_an_answer_without_a_response_leaves_it_to_others():
+    async with request() as (server, local, _):
+        handler = local.handlers["c1"]
+        handler.on_answer(1, [], "")
+        await settle()
+        assert local.forgotten == []
+        handler.on_replies([{"status": 202, "content": b"later"}])
+        assert await page(server) == (202, "later")
+        assert local.forgotten == ["c1"]
+
+
+@pytest.mark.asyncio
+async def test_nobody_answers():
+    async with request(http_timeout=0.01) as (server, _, interface):
+        status, body = await page(server)
+        assert status == 503
+        assert "Worker server failed to respond within time limit." in body
+        assert interface.counts["http.timeout"] == 1
+
+
+@pytest.mark.asyncio
+async def test_a_timeout_after_the_start_cuts_that_response_only():
+    async with request(http_timeout=0.05) as (server, local, _):
+        local.handlers["c1"].on_part(1, 5, 0, {"status": 200, "more_content": True})
+        await server.wait("http.response.body")
+        await asyncio.wait_for(server.task, 5)
+        assert not server.task.cancelled(), "it returned: servers take that for the end"
+        assert server.sent[-1]["more_body"] is True, "no clean end"
+
+
+@pytest.mark.asyncio
+async def test_no_timeout():
+    async with request(http_timeout=None) as (_, local, _):
+        assert codec.decode_envelope(local.submitted[0][0].payload).expires == 0
+        assert local.handlers["c1"]._deadline is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [codec.LOST, codec.POISON, codec.EXPIRED])
+async def test_a_worker_that_died(status):
+    async with request() as (server, local, _):
+        local.handlers["c1"].on_answer(1, [], status)
+        assert (await page(server))[0] == 503
+    async with request() as (server, local, _):
+        local.handlers["c1"].on_part(1, 5, 0, {"status": 200, "more_content": True})
+        await server.wait("http.response.body")
+        local.handlers["c1"].on_answer(1, [], status)
+        await asyncio.wait_for(server.task, 5)
+        assert server.sent[-1]["more_body"] is True
+
+
+@pytest.mark.asyncio
+async def test_a_full_queue(caplog):
+    layer = FakeLayer()
+    layer.process.results["http.request"] = "full"
+    async with request(layer=layer) as (server, local, _):
+        status, body = await page(server)
+        assert status == 503 and "Request queue full." in body
+        assert local.channels() == ["http.request", "http.disconnect"]
+        assert local.forgotten == ["c1"]
+        assert "http.request holds 100 messages" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_without_redis():
+    layer = FakeLayer()
+    layer.process.available = False
+    async with request(layer=layer) as (server, local, _):
+        assert (await page(server))[0] == 503
+        assert local.submitted == []
+
+
+@pytest.mark.asyncio
+async def test_a_large_body_follows_in_chunks():
+    body = bytes(range(256)) * (5 * 1024)  # 1,280 KiB
+    async with request(body=None) as (server, local, _):
+        for start in range(0, len(body), 64 * KIB):
+            part = body[start : start + 64 * KIB]
+            server.event("http.request", body=part, more_body=start + 64 * KIB < len(body))
+        await until(lambda: any(not chunk["more_content"] for chunk in local.bodies()))
+        message = local.deliveries()[0][2][0]
+        assert message["body"] == b""
+        channel = message["body_channel"]
+        assert channel.startswith("http.request.body.process?")
+        assert {e.channel for e, _ in local.submitted[1:]} == {channel}
+        assert b"".join(chunk["content"] for chunk in local.bodies()) == body
+        assert [len(chunk["content"]) for chunk in local.bodies()] == [
+            512 * KIB,
+            512 * KIB,
+            256 * KIB,
+        ]
+
+
+@pytest.mark.asyncio
+async def test_a_body_of_the_inline_limit_stays_inline():
+    async with request(body=bytes(512 * KIB)) as (_, local, _):
+        assert len(local.deliveries()[0][2][0]["body"]) == 512 * KIB
+        assert not local.bodies()
+
+
+@pytest.mark.asyncio
+async def test_a_full_body_channel_makes_the_client_wait():
+    async with request(body=None, http_inline_body=10) as (server, local, _):
+        held = asyncio.Event()
+        original = local._answer
+
+        def answer(effect, done):
+            done("full" if not held.is_set() and effect.channel != "http.request" else "ok")
+
+        local._answer = answer
+        server.event("http.request", body=bytes(600 * KIB), more_body=True)
+        await until(lambda: len(local.bodies()) > 2)
+        assert len({chunk["content"] for chunk in local.bodies()}) == 1, "the same again"
+        server.event("http.request", body=b"end", more_body=False)
+        await settle()
+        assert server.events.qsize() == 1, "not read while it waits"
+        held.set()
+        local._answer = original
+        await until(lambda: local.bodies()[-1].get("more_content") is False)
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_leaves_in_the_middle_of_its_body():
+    async with request(body=None, http_inline_body=10) as (server, local, _):
+        server.event("http.request", body=bytes(20), more_body=True)
+        server.event("http.disconnect")
+        await asyncio.wait_for(server.task, 5)
+        assert local.bodies() == [{"content": b"", "closed": True}]
+
+
+@pytest.mark.asyncio
+async def test_a_response_before_the_body_ended():
+    async with request(body=None, http_inline_body=10) as (server, local, _):
+        server.event("http.request", body=bytes(20), more_body=True)
+        await settle()
+        local.handlers["c1"].on_answer(1, [{"status": 403}], "")
+        server.event("http.request", body=bytes(20), more_body=True)
+        assert (await page(server))[0] == 403
+        await until(lambda: local.bodies())
+        assert local.bodies() == [{"content": b"", "closed": True}]
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_is_announced_too_large():
+    scope = http_scope("POST", headers=[(b"content-length", b"101")])
+    async with request(scope=scope, body=None, http_max_body=100) as (server, local, _):
+        assert (await page(server))[0] == 413
+        assert local.submitted == []
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_gets_too_large(caplog):
+    async with request(body=None, http_inline_body=10, http_max_body=100) as (server, local, _):
+        server.event("http.request", body=bytes(60), more_body=True)
+        server.event("http.request", body=bytes(60), more_body=True)
+        assert (await page(server))[0] == 413
+        await until(lambda: local.bodies())
+        assert local.bodies()[-1]["closed"] is True
+        assert "http_max_body" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_is_too_large_at_once():
+    async with request(body=bytes(101), http_max_body=100) as (server, local, _):
+        assert (await page(server))[0] == 413
+        assert local.submitted == []
+
+
+@pytest.mark.asyncio
+async def test_headers_over_the_layers_limit():
+    layer = FakeLayer()
+    layer.max_message_size = 1000
+    scope = http_scope(headers=[(b"a", b"x" * 2000)])
+    async with request(layer=layer, scope=scope) as (server, _, _):
+        assert (await page(server))[0] == 413
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_does_not_read_is_cut():
+    async with request(http_outgoing_bytes=10_000) as (server, local, interface):
+        server.stuck = True
+        handler = local.handlers["c1"]
+        handler.on_part(1, 5, 0, {"status": 200, "more_content": True})
+        for index in range(1, 5):
+            await settle()
+            handler.on_part(1, 5, index, {"content": bytes(4000), "more_content": True})
+        await asyncio.wait_for(server.task, 5)
+        assert interface.counts["http.overflow"] == 1
+
+
+@pytest.mark.asyncio
+async def test_what_to_send_again_after_a_loss_of_state():
+    async with request() as (_, local, _):
+        handler = local.handlers["c1"]
+        assert handler.unanswered() is local.submitted[0][0], "safe, and not begun"
+    async with request(scope=http_scope("POST")) as (server, local, _):
+        assert local.handlers["c1"].unanswered() is None
+        assert (await page(server))[0] == 503
+        await until(lambda: local.forgotten == ["c1"])
+    async with request() as (server, local, _):
+        local.handlers["c1"].on_part(1, 5, 0, {"status": 200, "more_content": True})
+        assert local.handlers["c1"].unanswered() is None
+        await asyncio.wait_for(server.task, 5)
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_was_buried():
+    async with request() as (server, local, interface):
+        local.handlers["c1"].on_dead()
+        assert (await page(server))[0] == 503
+        assert local.channels() == ["http.request"]
+        assert not interface.connections
+
+
+@pytest.mark.asyncio
+async def test_a_message_that_cannot_be_done_is_logged(caplog):
+    async with request() as (server, local, _):
+        local.handlers["c1"].on_answer(1, [{"content": b"no status"}], "")
+        await settle()
+        assert server.sent == []
+        assert "needs a status" in caplog.text

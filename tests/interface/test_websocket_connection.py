@@ -1,0 +1,425 @@
+"""One socket between a server and a layer that exist in the test only."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from djchan.interface.application import Interface
+from djchan.layers import codec
+from tests.interface.fakes import FakeLayer, Server, settle, until, websocket_scope
+
+
+@asynccontextmanager
+async def connecting(*, layer=None, scope=None, **options):
+    """(server, local, interface) of a socket whose websocket.connect is out."""
+    layer = layer or FakeLayer()
+    interface = Interface(layer, options)
+    server = Server(interface, scope or websocket_scope())
+    server.event("websocket.connect")
+    await settle()
+    try:
+        yield server, layer.process, interface
+    finally:
+        await server.end()
+
+
+@asynccontextmanager
+async def opened(**keys):
+    async with connecting(**keys) as (server, local, interface):
+        local.handlers["c1"].on_answer(1, [{"accept": True}], "")
+        await server.wait("websocket.accept")
+        yield server, local, interface
+
+
+def envelope(local, index=-1):
+    return codec.decode_envelope(local.submitted[index][0].payload)
+
+
+@pytest.mark.asyncio
+async def test_the_whole_life_of_a_socket():
+    async with connecting() as (server, local, interface):
+        ((channel, seq, (message,)),) = local.deliveries()
+        assert (channel, seq) == ("websocket.connect", 1)
+        assert message["reply_channel"] == "websocket.send.process!c1"
+        assert (message["path"], message["order"]) == ("/chat/", 0)
+        assert envelope(local).expires == 1_000_000 + 4000
+        assert local.submitted[0][0].capacity == 100
+
+        handler = local.handlers["c1"]
+        handler.on_answer(1, [{"accept": True}], "")
+        assert handler.answered_seq == 1
+        await server.wait("websocket.accept")
+
+        server.event("websocket.receive", text="hello")
+        await settle()
+        channel, seq, (message,) = local.deliveries()[-1]
+        assert (channel, seq) == ("websocket.receive", 2)
+        assert message == {
+            "reply_channel": "websocket.send.process!c1",
+            "path": "/chat/",
+            "order": 1,
+            "text": "hello",
+        }
+        assert envelope(local).expires == 0, "socket deliveries do not expire in the queue"
+
+        server.event("websocket.receive", text="a")
+        server.event("websocket.receive", bytes=b"b")
+        await settle()
+        assert len(local.submitted) == 2, "one delivery is in flight"
+        handler.on_answer(2, [{"text": "you said hello"}], "")
+        assert (await server.wait("websocket.send"))["text"] == "you said hello"
+        channel, seq, messages = local.deliveries()[-1]
+        assert (channel, seq) == ("websocket.receive", 3)
+        assert [m["order"] for m in messages] == [2, 3]
+        assert local.submitted[-1][0].frames == 2
+
+        server.event("websocket.disconnect", code=1001)
+        await asyncio.wait_for(server.task, 5)
+        assert local.left == ["c1"]
+        assert local.channels()[-1] == "websocket.receive", "it waits for its turn"
+        handler.on_answer(3, [{"text": "too late"}], "")
+        channel, seq, (message,) = local.deliveries()[-1]
+        assert (channel, seq) == ("websocket.disconnect", 4)
+        assert (message["code"], message["order"]) == (1001, 4)
+        push = local.submitted[-1][0]
+        assert (push.capacity, push.if_served) == (0, True), "exempt, while anyone serves it"
+        await settle()
+        assert local.forgotten == []
+        handler.on_answer(4, [], "")
+        assert local.forgotten == ["c1"]
+        assert not interface.connections
+
+
+@pytest.mark.asyncio
+async def test_only_the_right_answer_releases():
+    async with opened() as (server, local, _):
+        server.event("websocket.receive", text="a")
+        await settle()
+        server.event("websocket.receive", text="b")
+        await settle()
+        handler = local.handlers["c1"]
+        handler.on_answer(1, [{"text": "again"}], "")
+        handler.on_answer(7, [{"text": "again"}], "")
+        handler.on_replies([{"text": "from elsewhere"}])
+        assert (await server.wait("websocket.send"))["text"] == "from elsewhere"
+        assert len(local.submitted) == 2
+        assert handler.unanswered() is not None
+        handler.on_answer(2, [], "")
+        assert len(local.submitted) == 3
+
+
+@pytest.mark.asyncio
+async def test_what_to_send_again_after_a_loss_of_state():
+    async with opened() as (server, local, _):
+        handler = local.handlers["c1"]
+        assert handler.unanswered() is None
+        server.event("websocket.receive", text="a")
+        await settle()
+        push = handler.unanswered()
+        assert push.channel == "websocket.receive"
+        assert push.payload == local.submitted[-1][0].payload
+        assert not push.if_served, "it was served when it was sent"
+        handler.on_answer(2, [], "")
+        assert handler.unanswered() is None
+
+
+@pytest.mark.asyncio
+async def test_a_handshake_that_nobody_answers_is_denied():
+    async with connecting(connect_timeout=0.01) as (server, local, interface):
+        await server.wait("websocket.close")
+        assert server.types() == ["websocket.close"]
+        server.event("websocket.disconnect", code=1006)
+        await asyncio.wait_for(server.task, 5)
+        local.handlers["c1"].on_answer(1, [{"accept": True}], "")
+        _, seq, (message,) = local.deliveries()[-1]
+        assert (seq, message["code"], message["order"]) == (2, 1006, 1)
+        assert server.types() == ["websocket.close"]
+        assert interface.counts["connect.timeout"] == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [codec.POISON, codec.LOST, codec.EXPIRED])
+async def test_a_connect_that_was_given_up_is_denied(status):
+    async with connecting() as (server, local, _):
+        local.handlers["c1"].on_answer(1, [], status)
+        await server.wait("websocket.close")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [codec.UNROUTED, codec.FAILED])
+async def test_a_connect_that_came_to_nothing_waits_for_the_timeout(status):
+    async with connecting() as (server, local, _):
+        local.handlers["c1"].on_answer(1, [], status)
+        await settle()
+        assert server.sent == []
+
+
+@pytest.mark.asyncio
+async def test_poison_closes_1011_and_the_disconnect_is_a_new_delivery():
+    async with opened() as (server, local, _):
+        server.event("websocket.receive", text="a")
+        await settle()
+        local.handlers["c1"].on_answer(2, [], codec.POISON)
+        assert (await server.wait("websocket.close"))["code"] == 1011
+        server.event("websocket.disconnect", code=1011)
+        await settle()
+        channel, seq, _ = local.deliveries()[-1]
+        assert (channel, seq) == ("websocket.disconnect", 3)
+
+
+@pytest.mark.asyncio
+async def test_a_mailbox_that_overflows_closes_1013_and_keeps_what_came_before(caplog):
+    async with opened(mailbox_frames=2) as (server, local, interface):
+        for text in "abcde":
+            server.event("websocket.receive", text=text)
+        assert (await server.wait("websocket.close"))["code"] == 1013
+        server.event("websocket.receive", text="f")
+        server.event("websocket.disconnect", code=1013)
+        await asyncio.wait_for(server.task, 5)
+        handler = local.handlers["c1"]
+        handler.on_answer(2, [], "")
+        handler.on_answer(3, [], "")
+        handler.on_answer(4, [], "")
+        frames = [(c, [m.get("text") for m in ms]) for c, _, ms in local.deliveries()[1:]]
+        assert frames == [
+            ("websocket.receive", ["a"]),
+            ("websocket.receive", ["b", "c"]),
+            ("websocket.disconnect", [None]),
+        ]
+        assert local.deliveries()[-1][2][0]["order"] == 4, "no gap for the lost one"
+        assert interface.counts["mailbox.overflow"] == 1
+        assert "mailbox_frames (2)" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_full_receive_channel_is_tried_again_with_fewer_frames():
+    async with opened() as (server, local, _):
+        local.results["websocket.receive"] = "full"
+        for text in "abcd":
+            server.event("websocket.receive", text=text)
+        await until(lambda: len(local.submitted) >= 4)
+        local.results.clear()
+        await settle()
+        tries = [(seq, [m["text"] for m in ms]) for _, seq, ms in local.deliveries()[1:]]
+        assert tries[0] == (2, ["a"])
+        assert tries[1] == (2, ["a"]), "the same number: nobody has seen it"
+        await until(lambda: local.handlers["c1"].unanswered() is not None)
+        local.handlers["c1"].on_answer(2, [], "")
+        _, seq, messages = local.deliveries()[-1]
+        assert seq == 3 and messages[0]["text"] == "b"
+
+
+@pytest.mark.asyncio
+async def test_a_receive_channel_that_stays_full_closes_1013_with_a_disconnect(caplog):
+    async with opened(full_wait=0.15) as (server, local, interface):
+        local.results["websocket.receive"] = "full"
+        for text in "ab":
+            server.event("websocket.receive", text=text)
+        assert (await server.wait("websocket.close"))["code"] == 1013
+        server.event("websocket.disconnect", code=1013)
+        await settle()
+        channel, seq, (message,) = local.deliveries()[-1]
+        assert (channel, seq, message["order"]) == ("websocket.disconnect", 2, 1)
+        assert interface.counts["frames.lost"] == 2
+        for word in ("websocket.receive", "100 messages", "full_wait", "channel_capacity"):
+            assert word in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_full_connect_channel_refuses_by_503_where_the_server_can(caplog):
+    layer = FakeLayer()
+    layer.process.results["websocket.connect"] = "full"
+    scope = websocket_scope(extensions={"websocket.http.response": {}})
+    async with connecting(layer=layer, scope=scope) as (server, local, _):
+        assert (await server.wait("websocket.http.response.start"))["status"] == 503
+        server.event("websocket.disconnect", code=1006)
+        await settle()
+        assert local.channels() == ["websocket.connect", "websocket.disconnect"]
+        assert local.submitted[-1][0].capacity == 100, "this one has no other bound"
+        assert "websocket.connect holds 100 messages" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_full_connect_channel_refuses_by_1013_elsewhere():
+    layer = FakeLayer()
+    layer.process.results.update({"websocket.connect": "full", "websocket.disconnect": "full"})
+    async with connecting(layer=layer) as (server, local, interface):
+        assert (await server.wait("websocket.close"))["code"] == 1013
+        assert server.types() == ["websocket.accept", "websocket.close"]
+        server.event("websocket.disconnect", code=1013)
+        await until(lambda: local.forgotten == ["c1"])
+        assert not interface.connections
+
+
+@pytest.mark.asyncio
+async def test_frames_for_a_channel_that_nobody_serves_do_not_hold_up_the_disconnect(caplog):
+    async with opened(unserved_wait=0.1) as (server, local, interface):
+        local.results["websocket.receive"] = "unserved"
+        server.event("websocket.receive", text="a")
+        await settle()
+        assert local.submitted[-1][0].if_served
+        server.event("websocket.disconnect", code=1000)
+        await until(lambda: local.channels()[-1] == "websocket.disconnect")
+        assert interface.counts["frames.lost"] == 1
+        assert "No worker serves websocket.receive" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_once_a_worker_took_frames_they_wait_in_the_queue():
+    async with opened() as (server, local, _):
+        server.event("websocket.receive", text="a")
+        await settle()
+        local.handlers["c1"].on_answer(2, [], "")
+        server.event("websocket.receive", text="b")
+        await settle()
+        assert [push.if_served for push, _ in local.submitted] == [False, True, False]
+
+
+@pytest.mark.asyncio
+async def test_a_disconnect_that_nobody_serves_is_given_up():
+    async with opened(unserved_wait=0.1) as (server, local, interface):
+        local.results["websocket.disconnect"] = "unserved"
+        server.event("websocket.disconnect", code=1000)
+        await until(lambda: local.forgotten == ["c1"])
+        assert local.channels().count("websocket.disconnect") > 1
+        assert not interface.connections
+    async with opened(unserved_wait=0.001) as (server, local, _):
+        local.results["websocket.disconnect"] = "unserved"
+        interface.served.unserved("websocket.disconnect", 0)
+        server.event("websocket.disconnect", code=1000)
+        await until(lambda: local.forgotten == ["c1"])
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_does_not_read_is_closed_and_nobody_waits():
+    async with opened(outgoing_bytes=10_000) as (server, local, interface):
+        server.stuck = True
+        handler = local.handlers["c1"]
+        for _ in range(5):
+            handler.on_replies([{"text": "x" * 4000}])
+            await settle()
+        assert (await server.wait("websocket.close"))["code"] == 1013
+        assert interface.counts["outgoing.overflow"] == 1
+        server.event("websocket.receive", text="ignored")
+        server.event("websocket.disconnect", code=1006)
+        await settle()
+        assert local.channels()[-1] == "websocket.disconnect"
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_fails_to_write_does_not_end_the_record():
+    async with opened() as (server, local, _):
+        server.refuses = lambda event: True
+        local.handlers["c1"].on_replies([{"text": "x"}])
+        await settle()
+        server.event("websocket.disconnect", code=1006)
+        await settle()
+        assert local.channels()[-1] == "websocket.disconnect"
+
+
+@pytest.mark.asyncio
+async def test_a_message_that_cannot_be_done_is_logged_and_changes_nothing(caplog):
+    async with opened() as (server, local, _):
+        local.handlers["c1"].on_replies([{"close": 1001}, {"txet": "x"}, {"text": "fine"}])
+        assert (await server.wait("websocket.send"))["text"] == "fine"
+        assert "1001" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_frame_over_the_layers_limit_closes_1009():
+    layer = FakeLayer()
+    layer.max_message_size = 500
+    async with opened(layer=layer) as (server, _local, interface):
+        server.event("websocket.receive", text="x" * 600)
+        assert (await server.wait("websocket.close"))["code"] == 1009
+        assert interface.counts["frame.too_large"] == 1
+
+
+@pytest.mark.asyncio
+async def test_a_socket_lives_as_long_as_group_expiry():
+    async with opened(layer=FakeLayer(group_expiry=0.05)) as (server, _, _):
+        assert (await server.wait("websocket.close"))["code"] == 1000
+
+
+@pytest.mark.asyncio
+async def test_without_a_limit_no_timer_runs():
+    async with opened(layer=FakeLayer(group_expiry=0)) as (_, local, _):
+        assert local.handlers["c1"]._age is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("option", "types"), [(True, 1), (False, 0)])
+async def test_members_learn_of_a_gap(option, types):
+    async with opened(close_on_gap=option) as (server, local, _):
+        local.handlers["c1"].on_gap("room")
+        await settle()
+        assert server.types().count("websocket.close") == types
+
+
+@pytest.mark.asyncio
+async def test_a_process_that_was_buried_closes_1012_and_says_no_more():
+    async with opened() as (server, local, interface):
+        local.handlers["c1"].on_dead()
+        assert (await server.wait("websocket.close"))["code"] == 1012
+        server.event("websocket.disconnect", code=1012)
+        await asyncio.wait_for(server.task, 5)
+        assert local.channels() == ["websocket.connect"]
+        assert not interface.connections
+
+
+@pytest.mark.asyncio
+async def test_a_coroutine_that_is_cancelled_still_says_goodbye():
+    async with opened() as (server, local, _):
+        server.event("websocket.receive", text="a")
+        await settle()
+        server.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await server.task
+        local.handlers["c1"].on_answer(2, [], "")
+        channel, _, (message,) = local.deliveries()[-1]
+        assert (channel, message["code"]) == ("websocket.disconnect", 1006)
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_never_says_disconnect_is_not_waited_for():
+    async with opened(close_wait=0.01) as (server, local, _):
+        local.handlers["c1"].on_replies([{"close": 4001}])
+        await server.wait("websocket.close")
+        await until(lambda: local.channels()[-1] == "websocket.disconnect")
+        assert local.deliveries()[-1][2][0]["code"] == 4001
+
+
+@pytest.mark.asyncio
+async def test_without_redis_frames_stay_in_the_network_and_then_go_on():
+    async with opened(mailbox_frames=4) as (server, local, interface):
+        local.available = False
+        for text in "abcdefgh":
+            server.event("websocket.receive", text=text)
+        await settle()
+        assert interface.counts["websocket.held"] == 1
+        assert server.events.qsize() > 0, "not read any more"
+        assert "websocket.close" not in server.types()
+        local.available = True
+        handler = local.handlers["c1"]
+        said = []
+        while len(said) < 8:
+            _, seq, messages = local.deliveries()[-1]
+            said += [message["text"] for message in messages]
+            handler.on_answer(seq, [], "")
+            await settle()
+        assert said == list("abcdefgh")
+
+
+@pytest.mark.asyncio
+async def test_a_new_socket_is_refused_at_once_without_redis():
+    layer = FakeLayer()
+    async with opened(layer=layer) as (_, local, interface):
+        local.available = False
+        second = Server(interface, websocket_scope())
+        second.event("websocket.connect")
+        assert (await second.wait("websocket.close"))["code"] == 1013
+        second.event("websocket.disconnect", code=1013)
+        await asyncio.wait_for(second.task, 5)
+        assert local.channels() == ["websocket.connect"]
+        assert local.forgotten == ["c2"]

@@ -1,0 +1,36 @@
+"""Every engine there is, one after the other: what the contract's tests run on."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from djchan.layers.engine import Engine
+from djchan.layers.memory.links import MemoryEngine
+from djchan.layers.operations import Flush
+from djchan.layers.redis.engine import RedisEngine
+from tests.layers.talk import Talk
+from tests.support.servers import Server
+
+
+@pytest.fixture(params=["memory", "redis", "valkey"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An empty layer of its own: in memory, in a Redis, in a Valkey."""
+    if request.param == "memory":
+        yield MemoryEngine()
+        return
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    server.start()
+    engine = RedisEngine(hosts=[server.url], prefix=f"test-{secrets.token_hex(6)}")
+    yield engine
+    link = engine.link("cleanup")
+    link.perform(Flush())
+    link.close()
+
+
+@pytest.fixture
+def talk(engine: Engine) -> Iterator[Talk]:
+    """One link to ``engine``, and short words for what tests say over it."""
+    talk = Talk(engine)
+    yield talk
+    talk.close()

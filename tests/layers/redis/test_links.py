@@ -1,0 +1,468 @@
+"""Connections to a real Redis and a real Valkey: what goes wrong on them, and what then."""
+
+import asyncio
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from djchan.exceptions import BrokerRefused, BrokerUnavailable, BrokerUnsupported
+from djchan.layers.operations import (
+    Body,
+    Claim,
+    Commit,
+    Connected,
+    Counters,
+    Flush,
+    Length,
+    Outcome,
+    Part,
+    Pop,
+    Push,
+    Reap,
+    Register,
+    Ring,
+    Send,
+    Sent,
+    Tell,
+    Wait,
+)
+from djchan.layers.redis import links
+from djchan.layers.redis.engine import RedisEngine
+from djchan.layers.redis.links import RedisLink
+from tests.support.servers import Server
+from tests.support.waiting import free_port, wait_for
+
+
+def push(channel: str = "a", payload: bytes = b"x") -> Send:
+    return Send("", 0, (Push(channel, payload),))
+
+
+@pytest.fixture
+def engine(broker: Server) -> RedisEngine:
+    return RedisEngine([broker.url], prefix="links")
+
+
+@pytest.fixture
+def link(engine: RedisEngine) -> Iterator[RedisLink]:
+    link = engine.link("test")
+    yield link
+    link.close()
+
+
+class TestOneConnection:
+    def test_answers_come_in_the_order_of_the_operations(self, link: RedisLink):
+        registered, sent, length, claimed = link.perform(
+            Register("W", "worker", b"i", ("a",)), push(), Length("a"), Claim("W", "W.1", ("a",), 5)
+        )
+
+        assert registered > 1_600_000_000_000
+        assert sent == Sent(("ok",))
+        assert length == 1
+        assert [leased.payload for leased in claimed.deliveries] == [b"x"]
+
+    def test_it_has_an_id_while_it_is_open(self, link: RedisLink):
+        assert link.client_id() == ""
+
+        link.perform(Length("a"))
+        assert link.client_id().isdigit()
+
+        link.close()
+        assert link.client_id() == ""
+
+    def test_whether_a_connection_is_open_can_be_asked(self, engine: RedisEngine, link: RedisLink):
+        other = engine.link("other")
+        other.perform(Length("a"))
+        client = other.client_id()
+
+        assert link.perform(Connected("P", f"999999999,{client}")) == [True]
+        other.close()
+        wait_for(
+            lambda: link.perform(Connected("P", client)) == [False],
+            timeout=5,
+            what="Redis sees the connection go",
+        )
+
+    def test_who_named_no_connection_is_not_taken_for_gone(self, link: RedisLink):
+        assert link.perform(Connected("P", "")) == [None]
+
+    def test_flush_removes_this_layer_and_nothing_else(self, broker: Server):
+        layers = [RedisEngine([broker.url], prefix=name).link("x") for name in ("a*", "ab", "a")]
+        for layer in layers:
+            layer.perform(push(), push("b"))
+
+        layers[0].perform(Flush())
+
+        assert [layer.perform(Length("a"))[0] for layer in layers] == [0, 1, 1]
+        for layer in layers:
+            layer.close()
+
+
+class TestScriptsThatAreGone:
+    def test_after_script_flush(self, broker: Server, link: RedisLink):
+        link.perform(push())
+
+        broker.command("SCRIPT", "FLUSH", "SYNC")
+        answers = link.perform(push(), Length("a"), push(), Counters())
+
+        assert answers[0] == answers[2] == Sent(("ok",))
+        assert link.perform(Length("a")) == [3]
+
+    @pytest.mark.asyncio
+    async def test_after_script_flush_on_an_event_loop(self, broker: Server, engine: RedisEngine):
+        link = engine.alink("test")
+        await link.perform(push())
+
+        broker.command("SCRIPT", "FLUSH", "SYNC")
+        await link.perform(push(), push())
+
+        assert await link.perform(Length("a")) == [3]
+        await link.aclose()
+
+
+class TestServerThatGoes:
+    def test_the_next_call_connects_again(self, own_broker: Server):
+        link = RedisEngine([own_broker.url]).link("test")
+        link.perform(push())
+        own_broker.kill()
+
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailable, match=f"127.0.0.1:{own_broker.port}"):
+                link.perform(Length("a"))
+            assert link.client_id() == ""
+
+        own_broker.start()
+        assert link.perform(push(), Length("a"))[1] == 1
+        link.close()
+
+    @pytest.mark.asyncio
+    async def test_the_next_call_connects_again_on_an_event_loop(self, own_broker: Server):
+        engine = RedisEngine([own_broker.url])
+        link, reader = engine.alink("test"), engine.inbox("P")
+        await link.perform(Register("P", "interface", b""))
+        reading = asyncio.ensure_future(reader.read("0-0", trim=False))
+        while not reader.client_id():
+            await asyncio.sleep(0.01)
+        own_broker.kill()
+
+        with pytest.raises(BrokerUnavailable, match="Check that it runs"):
+            await reading
+        with pytest.raises(BrokerUnavailable):
+            await link.perform(Length("a"))
+
+        own_broker.start()
+        assert (await link.perform(push(), Length("a")))[1] == 1
+        await link.perform(Register("P", "interface", b""), Send("", 0, (Tell("P", b"hi"),)))
+        assert [entry for _, entry in await reader.read("0-0", trim=False)] == [b"hi"]
+        await link.aclose()
+        await reader.aclose()
+
+    def test_many_connections_may_break(self, own_broker: Server):
+        """redis-py's pool would refuse the hundred-and-first connection."""
+        link = RedisEngine([own_broker.url]).link("test")
+
+        for _ in range(120):
+            link.perform(Length("a"))
+            link.close()
+
+    @pytest.mark.asyncio
+    async def test_a_server_that_is_silent_is_not_waited_for_without_end(self, own_broker: Server):
+        link = RedisEngine([own_broker.url], connection_kwargs={"socket_timeout": 5.1}).alink("x")
+        await link.perform(Length("a"))
+        own_broker.pause()
+
+        async with asyncio.timeout(10):
+            with pytest.raises(BrokerUnavailable):
+                await link.perform(Length("a"))
+
+        own_broker.resume()
+        assert await link.perform(Length("a")) == [0]
+        await link.aclose()
+
+    def test_nobody_there(self):
+        link = RedisEngine([("127.0.0.1", free_port())]).link("test")
+
+        with pytest.raises(BrokerUnavailable, match="hosts in CHANNEL_LAYERS names it"):
+            link.perform(Length("a"))
+
+
+class TestInterruptedReading:
+    """What is left in a connection belongs to somebody else's question (CVE-2023-28858)."""
+
+    @pytest.mark.asyncio
+    async def test_a_cancelled_call_leaves_its_answer_to_nobody(self, engine: RedisEngine):
+        link, other = engine.alink("test"), engine.alink("other")
+        waiting = asyncio.ensure_future(link.perform(Wait("bell", 5)))
+        while not link.client_id():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await other.perform(Ring(("bell",)))
+
+        assert await link.perform(Length("nothing")) == [0]
+        await link.aclose()
+        await other.aclose()
+
+    @pytest.mark.asyncio
+    async def test_cancelled_anywhere_every_answer_is_of_its_own_question(
+        self, engine: RedisEngine
+    ):
+        link = engine.alink("test")
+        lot = random.Random(28858)
+
+        async def ask(number: int) -> None:
+            """A question of which the number is in the answer."""
+            (sent,) = await link.perform(Send("", 0, (Tell("nobody", b""),) * number))
+            assert sent == Sent(("gone",) * number)
+
+        async def one(number: int) -> bool:
+            task = asyncio.ensure_future(ask(number))
+            # The number of turns of the loop decides where in its work it is met.
+            for _ in range(lot.randrange(12)):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                return False
+            return True
+
+        for number in range(1, 120):
+            await one(number)
+            await ask(lot.randrange(1, 9))
+        answered = await asyncio.gather(*(one(lot.randrange(1, 30)) for _ in range(60)))
+        await asyncio.gather(*(ask(number) for number in range(1, 40)))
+
+        assert not all(answered)
+        await link.aclose()
+
+    def test_an_exception_out_of_a_signal_handler(self, engine: RedisEngine, link: RedisLink):
+        class Stop(Exception):
+            pass
+
+        def stop(number: int, frame: object) -> None:
+            raise Stop
+
+        link.perform(Length("a"))
+        before = signal.signal(signal.SIGUSR1, stop)
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
+        try:
+            timer.start()
+            with pytest.raises(Stop):
+                link.perform(Wait("bell", 5))
+        finally:
+            timer.join()
+            signal.signal(signal.SIGUSR1, before)
+
+        assert link.client_id() == ""
+        assert link.perform(Length("nothing")) == [0]
+
+    @pytest.mark.asyncio
+    async def test_calls_that_overlap_get_their_own_answers(self, engine: RedisEngine):
+        link = engine.alink("test")
+
+        answers = await asyncio.gather(
+            *(link.perform(Send("", 0, (Push("a", b""),) * n), Length("a")) for n in range(1, 30))
+        )
+
+        assert [len(sent.results) for sent, _ in answers] == list(range(1, 30))
+        assert answers[-1][1] == sum(range(1, 30))
+        await link.aclose()
+
+
+class TestRefusals:
+    def test_short_of_memory_a_send_is_refused_and_work_goes_on(self, own_broker: Server):
+        link = RedisEngine([own_broker.url]).link("test")
+        link.perform(
+            Register("W", "worker", b"", ("a",)),
+            Register("P", "interface", b""),
+            Send("", 0, (Push("a", b"1"), Push("a", b"2"))),
+        )
+        own_broker.command("CONFIG", "SET", "maxmemory", "1")
+
+        with pytest.raises(BrokerRefused, match=r"Redis refused: .*(OOM|used memory)"):
+            link.perform(push())
+
+        (claimed,) = link.perform(Claim("W", "W.1", ("a",), 5))
+        assert [leased.payload for leased in claimed.deliveries] == [b"1", b"2"]
+        outcomes = tuple(
+            Outcome(leased.token, (Push("b", b"out"),)) for leased in claimed.deliveries
+        )
+        assert link.perform(Commit("W", "1", 1, outcomes)) == [("done", "done")]
+        assert link.perform(Length("b")) == [2]
+        # Nothing of the refused send is there, and the connection is the same one.
+        assert link.perform(Length("a")) == [0]
+        own_broker.command("CONFIG", "SET", "maxmemory", "0")
+        assert link.perform(push()) == [Sent(("ok",))]
+        link.close()
+
+    def test_a_replica_refuses_until_it_is_a_master_again(self, own_broker: Server):
+        link = RedisEngine([own_broker.url]).link("test")
+        link.perform(push())
+        own_broker.command("REPLICAOF", "127.0.0.1", str(free_port()))
+
+        with pytest.raises(BrokerRefused, match="read only replica"):
+            link.perform(push())
+
+        own_broker.command("REPLICAOF", "NO", "ONE")
+        assert link.perform(push()) == [Sent(("ok",))]
+        link.close()
+
+    @pytest.mark.parametrize("url", ["redis://{}", "redis://:wrong@{}"])
+    def test_a_wrong_password_is_named(self, start_server: Callable[..., Server], url: str):
+        server = start_server("redis", "--requirepass", "right")
+
+        with pytest.raises(BrokerUnavailable, match=r"Authentication|NOAUTH|WRONGPASS") as caught:
+            RedisEngine([url.format(f"127.0.0.1:{server.port}")]).link("test").perform(Length("a"))
+
+        assert "wrong" not in str(caught.value)
+
+    def test_a_server_that_throws_keys_away_is_refused(self, start_server: Callable[..., Server]):
+        server = start_server("redis", "--maxmemory-policy", "allkeys-lru")
+
+        with pytest.raises(BrokerUnsupported, match=r"maxmemory-policy allkeys-lru.*noeviction"):
+            RedisEngine([server.url]).link("test").perform(Length("a"))
+
+    @pytest.mark.asyncio
+    async def test_on_an_event_loop_too(self, start_server: Callable[..., Server]):
+        server = start_server("redis", "--maxmemory-policy", "allkeys-random")
+
+        with pytest.raises(BrokerUnsupported, match="allkeys-random"):
+            await RedisEngine([server.url]).alink("test").perform(Length("a"))
+
+
+class TestPop:
+    def test_takes_for_good(self, link: RedisLink):
+        link.perform(push("a", b"1"), push("b", b"2"))
+
+        assert link.perform(Pop(("b", "a"))) == [("b", b"2")]
+        assert link.perform(Pop(("b", "a"))) == [("a", b"1")]
+        assert link.perform(Pop(("b", "a"))) == [None]
+        assert link.perform(Length("a"), Length("b")) == [0, 0]
+
+    def test_blocks_until_there_is_one(self, engine: RedisEngine, link: RedisLink):
+        got: list[Any] = []
+        other = engine.link("other")
+        other.perform(Length("a"))
+        popping = threading.Thread(target=lambda: got.extend(other.perform(Pop(("b", "a"), 5))))
+        popping.start()
+        wait_for(
+            lambda: link._exchange([("EXISTS", "{links}1:idle:a")]) == [1],
+            timeout=5,
+            what="the other waits",
+        )
+
+        link.perform(push("a", b"1"))
+        popping.join(2)
+
+        assert got == [("a", b"1")]
+        # Nobody rings for one that has gone.
+        assert link._exchange([("EXISTS", "{links}1:idle:a", "{links}1:idle:b")]) == [0]
+        other.close()
+
+    @pytest.mark.asyncio
+    async def test_gives_up_in_time(self, engine: RedisEngine):
+        link = engine.alink("test")
+
+        async with asyncio.timeout(3):
+            assert await link.perform(Pop(("a",), 0.2)) == [None]
+
+        assert await link.exchange([("EXISTS", "{links}1:idle:a")]) == [0]
+        await link.aclose()
+
+    def test_a_body_keeps_its_bytes_and_vanishes(self, link: RedisLink):
+        chunk = Body("http.request.body?x", bytes(range(256)), 1, 60_000)
+
+        last = chunk._replace(payload=b"last", capacity=0)
+
+        assert link.perform(Send("", 0, (chunk, chunk, last))) == [Sent(("ok", "full", "ok"))]
+        (ttl,) = link._exchange([("PTTL", "{links}1:q:http.request.body?x")])
+        assert 0 < ttl <= 60_000
+        assert link.perform(Pop(("http.request.body?x",))) == [
+            ("http.request.body?x", bytes(range(256)))
+        ]
+
+
+@pytest.mark.asyncio
+class TestInbox:
+    async def test_an_entry_stays_until_it_was_applied(self, engine: RedisEngine):
+        link, reader = engine.alink("test"), engine.inbox("P")
+        await link.perform(
+            Register("P", "interface", b""),
+            Send("", 0, (Tell("P", b"1"), Tell("P", b"2"))),
+        )
+
+        first = await reader.read("0-0", trim=False)
+        again = await reader.read("0-0", trim=False)
+        assert first == again
+        assert [entry for _, entry in first] == [b"1", b"2"]
+
+        await link.perform(Send("", 0, (Tell("P", b"3"),)))
+        assert [entry for _, entry in await reader.read(first[-1][0], trim=True)] == [b"3"]
+        assert await link.exchange([("XLEN", "{links}1:in:P")]) == [1]
+        await link.aclose()
+        await reader.aclose()
+
+    async def test_one_that_is_empty_still_says_that_the_process_lives(self, engine: RedisEngine):
+        link, reader = engine.alink("test"), engine.inbox("P")
+        await link.perform(Register("P", "interface", b""))
+
+        assert await link.perform(Send("", 0, (Tell("P", b"1"),))) == [Sent(("ok",))]
+        ((cursor, _),) = await reader.read("0-0", trim=False)
+        reading = asyncio.ensure_future(reader.read(cursor, trim=True))
+        async with asyncio.timeout(5):
+            while await link.exchange([("XLEN", "{links}1:in:P")]) != [0]:
+                await asyncio.sleep(0.01)
+        assert await link.perform(Send("", 0, (Tell("P", b"2"),))) == [Sent(("ok",))]
+        assert [entry for _, entry in await reading] == [b"2"]
+
+        await link.perform(Reap("P", None))
+        assert await link.perform(Send("", 0, (Tell("P", b"3"),))) == [Sent(("gone",))]
+        await link.aclose()
+        await reader.aclose()
+
+    async def test_reading_waits_for_the_first_entry(
+        self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(links, "READ_BLOCK", 0.1)
+        link, reader = engine.alink("test"), engine.inbox("P")
+        await link.perform(Register("P", "interface", b""))
+
+        assert await reader.read("0-0", trim=False) == []
+        await link.aclose()
+        await reader.aclose()
+
+
+def test_a_part_marks_its_delivery_as_started(link: RedisLink):
+    link.perform(
+        Register("W", "worker", b"", ("a",)), Register("P", "interface", b""), push("a", b"x")
+    )
+    (claimed,) = link.perform(Claim("W", "W.1", ("a",), 1))
+    (leased,) = claimed.deliveries
+
+    assert link.perform(Part("W", leased.token, "P", "c", b"entry")) == ["ok"]
+    assert link.perform(Reap("W", 0), Register("V", "worker", b"", ("a",)))[0] is True
+    (claimed,) = link.perform(Claim("V", "V.1", ("a",), 1))
+    assert [(again.attempt, again.done) for again in claimed.deliveries] == [(2, 999)]
+    assert link.perform(Part("W", leased.token, "P", "c", b"late")) == ["fenced"]
+
+
+def test_a_part_for_a_client_that_left_is_for_nobody(link: RedisLink):
+    link.perform(
+        Register("W", "worker", b"", ("a",)), Register("P", "interface", b""), push("a", b"x")
+    )
+    (claimed,) = link.perform(Claim("W", "W.1", ("a",), 1))
+    part = Part("W", claimed.deliveries[0].token, "P", "c", b"entry")
+
+    assert link.perform(Send("P", 1, (), (), ("c",), link="out"), part)[1] == "gone"
+    assert link.perform(Send("P", 2, (), ("c",), link="out"), part)[1] == "ok"
+    # Cut off and forgotten in the same tick: nothing of it stays.
+    link.perform(Send("P", 3, (), ("c",), ("c",), link="out"))
+    assert link._exchange([("EXISTS", "{links}1:cut:P")]) == [0]

@@ -1,0 +1,355 @@
+"""``manage.py runserver``: what it offers, what it prints, and a real one at work."""
+
+import re
+import signal
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from django.core.management import load_command_class
+from websockets.sync.client import connect
+
+from djchan.asgi import ChannelLayerWrapper
+from djchan.handler import ViewConsumer
+from djchan.layers.inmemory import InMemoryChannelLayer
+from djchan.management.commands.runserver import Command, describe
+from djchan.staticfiles import StaticFilesConsumer
+from tests.support.processes import Process, Processes
+from tests.support.servers import Server
+from tests.support.waiting import free_port, wait_for
+
+READY = r"djchan worker \S+ is ready"
+BANNER = r"Starting Channels development server at http://127\.0\.0\.1:"
+
+
+@pytest.fixture
+def command():
+    return load_command_class("djchan", "runserver")
+
+
+def options(command, *arguments):
+    return vars(command.create_parser("manage.py", "runserver").parse_args(arguments))
+
+
+class TestOptions:
+    def test_is_the_command_that_is_found(self, command):
+        assert isinstance(command, Command)
+        assert command.protocol == "http"
+        assert command.server_cls.__name__ == "Server"
+
+    def test_defaults(self, command):
+        given = options(command)
+        assert given["run_worker"] is True
+        assert given["use_asgi"] is True
+        assert given["websocket_handshake_timeout"] == 5
+        assert given["use_static_handler"] is True
+        assert given["insecure_serving"] is False
+        assert given["use_threading"] is True
+
+    def test_those_of_channels_1_and_django(self, command):
+        given = options(
+            command,
+            *("127.0.0.1:9000", "--noworker", "--noasgi", "--http_timeout", "7"),
+            *("--websocket_handshake_timeout", "9", "--nostatic", "--insecure"),
+            *("--nothreading", "--noreload", "--ipv6", "--skip-checks"),
+        )
+        assert given["run_worker"] is False
+        assert given["use_asgi"] is False
+        assert given["http_timeout"] == 7
+        assert given["websocket_handshake_timeout"] == 9
+        assert given["use_static_handler"] is False
+        assert given["insecure_serving"] is True
+
+    @pytest.mark.parametrize(
+        ("debug", "arguments", "kind"),
+        [
+            (True, [], StaticFilesConsumer),
+            (True, ["--nostatic"], ViewConsumer),
+            (False, [], ViewConsumer),
+            (False, ["--insecure"], StaticFilesConsumer),
+        ],
+    )
+    def test_static_files(self, command, settings, debug, arguments, kind):
+        settings.DEBUG = debug
+        assert type(command.get_consumer(options(command, *arguments))) is kind
+
+
+class TestApplication:
+    @pytest.fixture
+    def wrapper(self):
+        return ChannelLayerWrapper(InMemoryChannelLayer(), "default", [])
+
+    def test_is_the_interface_of_the_layer(self, command, wrapper):
+        assert command.get_application(wrapper, options(command)) is wrapper
+        assert wrapper.interface_options == {"http_timeout": 60, "connect_timeout": 4.0}
+
+    def test_takes_the_timeouts_of_the_command_line(self, command, wrapper):
+        wrapper.interface_options["http_timeout"] = 9
+        given = options(command, "--http_timeout=7", "--websocket_handshake_timeout=10")
+        command.get_application(wrapper, given)
+        assert wrapper.interface_options == {"http_timeout": 7, "connect_timeout": 8.0}
+
+    def test_leaves_the_timeouts_of_the_settings(self, command, wrapper):
+        wrapper.interface_options.update(http_timeout=9, connect_timeout=1.0)
+        command.get_application(wrapper, options(command))
+        assert wrapper.interface_options == {"http_timeout": 9, "connect_timeout": 1.0}
+
+    def test_may_be_the_projects_own(self, command, wrapper, settings):
+        settings.ASGI_APPLICATION = "tests.urls.hello"  # Any object will do.
+        application = command.get_application(wrapper, options(command))
+        assert application is not wrapper
+        assert application.__name__ == "hello"
+
+
+class TestDescribe:
+    """The lines of the console."""
+
+    def test_http(self):
+        details = {
+            "path": "/a/",
+            "method": "GET",
+            "status": 200,
+            "client": "1.2.3.4:5",
+            "time_taken": 0.123,
+            "size": 7,
+        }
+        assert describe("http", "complete", details) == "HTTP GET /a/ 200 [0.12, 1.2.3.4:5]"
+
+    @pytest.mark.parametrize(
+        ("action", "word"),
+        [
+            ("connecting", "HANDSHAKING"),
+            ("connected", "CONNECT"),
+            ("disconnected", "DISCONNECT"),
+            ("rejected", "REJECT"),
+        ],
+    )
+    def test_websocket(self, action, word):
+        details = {"path": "/chat/", "client": "1.2.3.4:5"}
+        assert describe("websocket", action, details) == f"WebSocket {word} /chat/ [1.2.3.4:5]"
+
+    def test_whatever_else_happens(self):
+        assert describe("websocket", "blinked", {}) is None
+
+    def test_a_path_cannot_steer_the_terminal(self):
+        details = {"path": "/\x1b[31m\n/ö", "client": None}
+        line = describe("websocket", "connected", details)
+        assert line == r"WebSocket CONNECT /\x1b[31m\n/ö [None]"
+
+    @pytest.mark.parametrize("status", [101, 200, 302, 304, 404, 400, 500])
+    def test_is_written_with_the_time(self, command, capsys, status):
+        details = {"path": "/", "method": "GET", "status": status, "client": "c", "time_taken": 0}
+        command.log_action("http", "complete", details)
+        written = capsys.readouterr().err
+        assert re.fullmatch(
+            rf"\[\d{{4}}/\d\d/\d\d \d\d:\d\d:\d\d\] HTTP GET / {status} \[0\.00, c\]\n", written
+        )
+
+
+FILES = {
+    "manage.py": """\
+import os, sys
+from django.core.management import execute_from_command_line
+os.environ["DJANGO_SETTINGS_MODULE"] = "site_settings"
+execute_from_command_line(sys.argv)
+""",
+    "site_settings.py": """\
+import json, os
+SECRET_KEY = "only-for-tests"
+DEBUG = True
+ALLOWED_HOSTS = ["127.0.0.1"]
+ROOT_URLCONF = "site_urls"
+INSTALLED_APPS = json.loads(os.environ.get("APPS", '["djchan", "django.contrib.staticfiles"]'))
+STATIC_URL = "static/"
+STATICFILES_DIRS = [os.path.join(os.path.dirname(__file__), "assets")]
+USE_TZ = True
+CHANNEL_LAYERS = json.loads(os.environ.get("LAYERS", "{}"))
+if "APPLICATION" in os.environ:
+    ASGI_APPLICATION = os.environ["APPLICATION"]
+""",
+    "site_urls.py": """\
+from django.http import HttpResponse
+from django.urls import path
+
+def hello(request):
+    return HttpResponse("from " + type(request).__name__)
+
+urlpatterns = [path("hello/", hello)]
+""",
+    "site_routing.py": """\
+from djchan import route
+
+def echo(message):
+    message.reply_channel.send({"text": "You said: " + message["text"]})
+
+routing = [route("websocket.receive", echo)]
+""",
+    "site_asgi.py": """\
+from channels.routing import ProtocolTypeRouter
+from django.core.asgi import get_asgi_application
+from djchan.asgi import get_channel_layer
+
+application = ProtocolTypeRouter(
+    {"http": get_asgi_application(), "websocket": get_channel_layer()}
+)
+""",
+    "assets/file.txt": "a static file",
+}
+IN_MEMORY = """{"default": {"BACKEND": "djchan.layers.inmemory.InMemoryChannelLayer",
+                            "ROUTING": "site_routing.routing"}}"""
+
+
+def over_redis(url: str) -> str:
+    return f"""{{"default": {{"BACKEND": "djchan.layers.redis.RedisChannelLayer",
+                              "ROUTING": "site_routing.routing",
+                              "CONFIG": {{"hosts": ["{url}"]}}}}}}"""
+
+
+class Site:
+    """A small project in a folder of its own."""
+
+    def __init__(self, processes: Processes, folder: Path) -> None:
+        self.processes = processes
+        self.folder = folder
+        for name, text in FILES.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+
+    def run(self, *arguments: str, port: int = 0, **env: str) -> Process:
+        port = port or free_port()
+        process = self.processes.manage(
+            "runserver", f"127.0.0.1:{port}", *arguments, env=env, cwd=self.folder
+        )
+        process.port = port
+        return process
+
+
+@pytest.fixture
+def site(processes: Processes, tmp_path: Path) -> Site:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    return Site(processes, folder)
+
+
+def get(process: Process, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{process.port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def echo(process: Process, text: str) -> str:
+    url = f"ws://127.0.0.1:{process.port}/chat/"
+    with connect(url, compression=None, open_timeout=10) as client:
+        client.send(text)
+        return str(client.recv(timeout=10))
+
+
+@pytest.mark.timeout(60)
+class TestServing:
+    def test_all_of_it_in_one_process(self, site: Site):
+        process = site.run("--noreload", LAYERS=IN_MEMORY)
+        process.wait_printed(READY)
+        process.wait_listening()
+        assert echo(process, "hello world") == "You said: hello world"
+        assert get(process, "/hello/") == (200, "from AsgiRequest")
+        assert get(process, "/static/file.txt") == (200, "a static file")
+        assert get(process, "/nothing/")[0] == 404
+        process.wait_printed(BANNER + str(process.port))
+        process.wait_printed(r"Channel layer default \(djchan\.layers\.inmemory\.InMem")
+        process.wait_printed(r"4 threads")
+        process.wait_printed(r"\[\S+ \S+\] HTTP GET /hello/ 200 \[0\.\d\d, 127\.0\.0\.1:\d+\]")
+        for word in ("HANDSHAKING", "CONNECT", "DISCONNECT"):
+            process.wait_printed(rf"\] WebSocket {word} /chat/ \[127\.0\.0\.1:\d+\]")
+        process.send_signal(signal.SIGINT)
+        assert process.wait_exit(timeout=10) == 0
+        assert "Traceback" not in process.output()
+
+    def test_over_redis_with_a_worker_elsewhere(self, site: Site, own_broker: Server):
+        layers = over_redis(own_broker.url)
+        process = site.run("--noreload", "--noworker", LAYERS=layers)
+        process.wait_listening()
+        worker = site.processes.runworker(env={"LAYERS": layers}, cwd=site.folder)
+        worker.wait_printed(READY)
+        assert echo(process, "1") == "You said: 1"
+        assert get(process, "/hello/") == (200, "from AsgiRequest")
+        assert process.printed(READY) == 0
+        assert process.stop() == 0
+
+    def test_one_thread(self, site: Site):
+        process = site.run("--noreload", "--nothreading", LAYERS=IN_MEMORY)
+        process.wait_printed(r"1 thread,")
+
+    def test_code_that_changes_is_loaded_anew(self, site: Site):
+        process = site.run(LAYERS=IN_MEMORY)
+        process.wait_printed(READY)
+        process.wait_listening()
+        assert echo(process, "1") == "You said: 1"
+        routing = site.folder / "site_routing.py"
+        routing.write_text(routing.read_text().replace("You said", "Now you said"))
+
+        def reloaded() -> bool:
+            # The reloader does not see a change within a second of its start.
+            routing.touch()
+            return process.printed(READY) == 2
+
+        wait_for(reloaded, timeout=15, what="the server starts anew")
+        process.wait_listening()
+        assert echo(process, "2") == "Now you said: 2"
+
+    def test_an_application_of_the_projects_own(self, site: Site):
+        process = site.run("--noreload", LAYERS=IN_MEMORY, APPLICATION="site_asgi.application")
+        process.wait_printed(READY)
+        process.wait_listening()
+        assert echo(process, "1") == "You said: 1"
+        # Its views are run by Django in this process, and see Django's own request.
+        assert get(process, "/hello/") == (200, "from ASGIRequest")
+        assert get(process, "/static/file.txt") == (200, "a static file")
+
+    @pytest.mark.parametrize(
+        ("arguments", "layers"), [(["--noasgi"], IN_MEMORY), ([], "{}")], ids=["noasgi", "no layer"]
+    )
+    def test_djangos_own_server(self, site: Site, arguments: list[str], layers: str):
+        process = site.run("--noreload", *arguments, LAYERS=layers)
+        process.wait_printed(r"Starting (WSGI )?development server")
+        process.wait_listening()
+        assert get(process, "/hello/") == (200, "from WSGIRequest")
+        assert get(process, "/static/file.txt") == (200, "a static file")
+
+
+@pytest.mark.timeout(60)
+class TestMistakes:
+    @pytest.mark.parametrize("arguments", [["--noreload"], []], ids=["noreload", "reload"])
+    def test_a_redis_that_does_not_answer(self, site: Site, arguments: list[str]):
+        port = free_port()
+        process = site.run(*arguments, LAYERS=over_redis(f"redis://127.0.0.1:{port}"))
+        assert process.wait_exit(timeout=20) == 1
+        (line,) = [line for line in process.output().splitlines() if line.startswith("Error:")]
+        assert f"127.0.0.1:{port}" in line
+        assert "Start a Redis" in line
+        assert "Traceback" not in process.output()
+
+    def test_a_port_in_use(self, site: Site):
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            process = site.run("--noreload", port=other.getsockname()[1], LAYERS=IN_MEMORY)
+            assert process.wait_exit(timeout=20) == 1
+        assert "Error: That port is already in use." in process.output()
+
+    def test_another_runserver_before_ours(self, site: Site):
+        apps = '["django.contrib.staticfiles", "djchan"]'
+        process = site.run("--noreload", LAYERS=IN_MEMORY, APPS=apps)
+        assert process.wait_exit(timeout=20) == 1
+        line = 'move the line "djchan" above "django.contrib.staticfiles"'
+        assert line in process.output()
+
+    def test_an_entry_for_channels_4(self, site: Site):
+        layers = '{"default": {"BACKEND": "channels_redis.core.RedisChannelLayer"}}'
+        process = site.run("--noreload", LAYERS=layers)
+        assert process.wait_exit(timeout=20) == 1
+        assert "djchan.E003" in process.output()

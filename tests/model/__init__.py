@@ -1,0 +1,1 @@
+"""Models of the protocols, every interleaving of which is walked."""

@@ -1,0 +1,61 @@
+"""Fixtures of the process tests: the project of ``project/`` over a Redis of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.support.processes import Process, Processes
+from tests.support.servers import Server
+
+PROJECT = Path(__file__).parent / "project"
+READY = r"djchan worker \S+ is ready"
+
+
+class Project:
+    """The small project, run as real processes."""
+
+    def __init__(self, processes: Processes, broker: Server, folder: Path) -> None:
+        self.processes = processes
+        self.broker = broker
+        self.marks = folder / "marks"
+        self.marks.touch()
+        self.env = {
+            "REDIS_URL": broker.url,
+            "DJANGO_SETTINGS_MODULE": "app.settings",
+            "MARKS": str(self.marks),
+        }
+
+    def daphne(self, application: str = "app.asgi:channel_layer", *arguments: str) -> Process:
+        return self.processes.daphne(application, *arguments, env=self.env, cwd=PROJECT)
+
+    def uvicorn(self, application: str = "app.asgi:channel_layer") -> Process:
+        return self.processes.uvicorn(application, env=self.env, cwd=PROJECT)
+
+    def worker(self, *arguments: str) -> Process:
+        process = self.processes.runworker(*arguments, env=self.env, cwd=PROJECT)
+        process.wait_printed(READY)
+        return process
+
+    def shell(self, code: str) -> None:
+        process = self.processes.manage("shell", "-c", code, env=self.env, cwd=PROJECT)
+        assert process.wait_exit(timeout=15) == 0, process.output()
+
+    def lines(self) -> list[tuple[int, str]]:
+        """What consumers marked: (process id, text)."""
+        pairs = (line.split(" ", 1) for line in self.marks.read_text().splitlines())
+        return [(int(pid), text) for pid, text in pairs]
+
+
+@contextmanager
+def socket(server: Process, path: str, **options: object) -> Iterator[ClientConnection]:
+    url = f"ws://127.0.0.1:{server.port}{path}"
+    with connect(url, compression=None, open_timeout=10, close_timeout=5, **options) as client:  # type: ignore[arg-type]
+        yield client
+
+
+@pytest.fixture
+def project(processes: Processes, own_broker: Server, tmp_path: Path) -> Project:
+    return Project(processes, own_broker, tmp_path)

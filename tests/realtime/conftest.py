@@ -1,0 +1,3 @@
+from tests.realtime.site import sent, site
+
+__all__ = ["sent", "site"]

@@ -1,0 +1,141 @@
+"""What the documentation names is there, and what is there is named."""
+
+import importlib
+import inspect
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import djchan
+from djchan.interface.options import InterfaceOptions
+from djchan.lanes.options import WorkerOptions
+from djchan.layers.base import BaseChannelLayer
+from djchan.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
+from djchan.layers.redis.scripts import NAMES, SCRIPTS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PACKAGE = Path(djchan.__file__).parent
+PAGES = sorted(DOCS.rglob("*.md"))
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=relative)
+def test_links_lead_somewhere(page: Path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+def test_every_page_is_in_the_index():
+    linked = {
+        (DOCS / target).resolve() for target in re.findall(r"\]\(([^)]+)\)", text("index.md"))
+    }
+
+    assert {page.resolve() for page in PAGES} - linked == {(DOCS / "index.md").resolve()}
+
+
+WALKS = ("explanation/path.md", "explanation/interface.md", "explanation/worker.md")
+
+
+class TestWalks:
+    """The pages that follow a message name files and functions: all of them exist."""
+
+    @pytest.mark.parametrize("page", WALKS)
+    def test_files(self, page: str):
+        for name in re.findall(r"`([a-z0-9_/]+\.(?:py|lua))`", text(page)):
+            assert (PACKAGE / name).is_file(), name
+
+    def test_functions_of_the_nine_stations_lie_where_the_table_says(self):
+        stations = []
+        for line in text("explanation/path.md").splitlines():
+            cells = [cell.strip() for cell in line.split("|")]
+            file = re.search(r"`([a-z0-9_/]+\.py)`", cells[3]) if len(cells) == 6 else None
+            if file is None:
+                continue
+            module = importlib.import_module("djchan." + file[1][:-3].replace("/", "."))
+            for name in re.findall(r"`([A-Za-z_.]+)`", cells[4]):
+                stations.append(name)
+                found: Any = module
+                for part in name.split("."):
+                    found = getattr(found, part)
+                assert inspect.getsourcefile(inspect.unwrap(found)) == str(PACKAGE / file[1]), name
+        assert len(stations) > 20
+
+    @pytest.mark.parametrize("page", WALKS)
+    def test_methods(self, page: str):
+        """Each ``Class.method`` that is named is a method of such a class."""
+        code = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+        for kind, method in re.findall(r"`([A-Z][A-Za-z]+)\.([a-z_]+)`", text(page)):
+            assert re.search(rf"^class {kind}\b", code, re.M), kind
+            assert re.search(rf"^    (async )?def {method}\(", code, re.M), f"{kind}.{method}"
+
+
+def table(page: str, heading: str) -> dict[str, str]:
+    """First cell -> second cell of the table under a heading."""
+    part = text(page).split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.split("|") for line in part.splitlines() if line.startswith("| `")]
+    return {row[1].strip().strip("`"): row[2].strip() for row in rows}
+
+
+class TestSettings:
+    page = "reference/settings.md"
+
+    @pytest.mark.parametrize(
+        ("heading", "options"), [("INTERFACE", InterfaceOptions), ("WORKER", WorkerOptions)]
+    )
+    def test_every_limit_with_its_default(self, heading: str, options: type):
+        told = table(self.page, heading)
+
+        assert told == {field.name: str(field.default) for field in fields(options)}
+
+    def test_every_option_of_every_layer(self):
+        told = table(self.page, "CONFIG: every layer")
+        parameters = inspect.signature(BaseChannelLayer).parameters
+
+        assert set(told) == set(parameters) - {"engine"}
+        for name in ("capacity", "expiry", "group_expiry", "max_message_size"):
+            assert told[name] == str(parameters[name].default)
+
+    def test_every_option_of_redis(self):
+        told = set(table(self.page, "CONFIG: Redis"))
+        known = {
+            name
+            for layer in (RedisChannelLayer, RedisSentinelChannelLayer)
+            for name in inspect.signature(layer).parameters
+        }
+
+        assert told == known - {"options"}
+
+
+def test_every_check_has_its_line():
+    code = "\n".join((PACKAGE / name).read_text() for name in ("checks.py", "asgi.py"))
+    known = set(re.findall(r'"(djchan\.[EW]\d+)"', code))
+
+    assert set(re.findall(r"^\| (djchan\.[EW]\d+)", text("reference/checks.md"), re.M)) == known
+
+
+class TestRedis:
+    page = "explanation/redis.md"
+
+    def test_every_script(self):
+        told = set(re.findall(r"`([a-z]+)`", text(self.page).split("\n## Scripts\n")[1]))
+
+        assert set(NAMES) <= told
+
+    def test_every_key_that_the_prelude_lists(self):
+        listed = SCRIPTS["send"].decode().split("-- q:CHANNEL")[1].split("-- An entry is")[0]
+        kinds = set(re.findall(r"\b([a-z]+):[A-Z]", f"q:CHANNEL{listed}"))
+        told = set(re.findall(r"`([a-z]+):[A-Z]", text(self.page)))
+
+        assert kinds == told

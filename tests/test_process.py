@@ -1,0 +1,80 @@
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from djchan.process import Signals
+
+PROGRAM = """
+import signal, sys, threading, time
+from djchan.process import Signals
+asked = threading.Event()
+signals = Signals(asked.set)
+assert signals.install()
+print("ready", flush=True)
+asked.wait()
+print("asked", flush=True)
+if "stuck" in sys.argv:
+    threading.Event().wait()
+signals.restore()
+"""
+
+
+@pytest.fixture
+def program():
+    """Starts the program, waits until it is ready."""
+    started = []
+
+    def start(*arguments):
+        popen = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(popen)
+        assert popen.stdout.readline() == "ready\n"
+        return popen
+
+    yield start
+    for popen in started:
+        popen.kill()
+        popen.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_asks(program, number):
+    popen = program()
+    popen.send_signal(number)
+    assert popen.communicate(timeout=10)[0] == "asked\n"
+    assert popen.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_second_signal_ends_a_process_that_is_stuck(program, number):
+    popen = program("stuck")
+    popen.send_signal(number)
+    assert popen.stdout.readline() == "asked\n"
+    popen.send_signal(number)
+    assert "leaving at once" in popen.communicate(timeout=10)[1]
+    assert popen.returncode == 128 + number
+
+
+def test_they_are_given_back():
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    signals = Signals(lambda: None)
+    assert signals.install()
+    assert signal.getsignal(signal.SIGTERM) == signals.handle
+    signals.restore()
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_only_the_main_thread_can_have_them():
+    answers = []
+    signals = Signals(lambda: None)
+    thread = threading.Thread(target=lambda: answers.append(signals.install()))
+    thread.start()
+    thread.join(5)
+    assert answers == [False]

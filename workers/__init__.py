@@ -1,0 +1,1 @@
+"""The example of background work: consumers on custom channels."""

@@ -1,0 +1,131 @@
+"""A piece of work and how far it is: what a page shows when it is loaded anew.
+
+::
+
+    waiting --begin--> working --finish--> done
+                          |  ^
+                        fail  begin (the same message, run again)
+                          v  |
+                         failed
+
+Every change is one UPDATE with its condition, and raises ``revision``: work may be run
+twice, at times by two workers at once, and a page may get an older state after a newer.
+"""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+
+from workers.images import SIZES
+
+
+def original_path(job: "Job", filename: str) -> str:
+    """Where an upload is kept. Nothing of the name that the visitor gave is in it."""
+    return f"jobs/{job.pk}/original"
+
+
+class Job(models.Model):
+    """Thumbnails to be made of one uploaded image."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        WORKING = "working"
+        DONE = "done"
+        FAILED = "failed"
+
+    # Who knows the id may see the job: it is in the page's address, and cannot be guessed.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    image = models.FileField(upload_to=original_path)
+    name = models.CharField(max_length=100)
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    error = models.CharField(max_length=200, blank=True)
+    message_id = models.CharField(max_length=200, blank=True)
+    runs = models.PositiveIntegerField(default=0)
+    revision = models.PositiveIntegerField(default=0)
+    created = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.state})"
+
+    @property
+    def group_name(self) -> str:
+        """The group of the sockets whose pages show this job."""
+        return f"job-{self.pk}"
+
+    def thumbnail_path(self, size: int) -> Path:
+        return Path(self.image.storage.path(f"jobs/{self.pk}/{size}.webp"))
+
+    def discard(self) -> None:
+        """Remove the job and its upload, for which no message could be sent."""
+        self.image.delete(save=False)
+        self.delete()
+
+    def begin(self, message_id: str) -> bool:
+        """Take the job for the message with this id.
+
+        True for the first message about this job, however often that is run, until the
+        job is done; False for any other message.
+        """
+        ours = Q(message_id="") | Q(message_id=message_id)
+        return self._change(
+            ours & ~Q(state=self.State.DONE),
+            state=self.State.WORKING,
+            message_id=message_id,
+            runs=F("runs") + 1,
+        )
+
+    def add(self, size: int, width: int, height: int) -> None:
+        """Note that the thumbnail of this size is there."""
+        self.thumbnails.update_or_create(size=size, defaults={"width": width, "height": height})
+        self._change(Q())
+
+    def finish(self) -> None:
+        self._change(Q(), state=self.State.DONE, error="")
+
+    def fail(self, why: str) -> None:
+        """Give up, unless another run of the same message has finished it."""
+        self._change(~Q(state=self.State.DONE), state=self.State.FAILED, error=why[:200])
+
+    def _change(self, condition: Q, **fields: Any) -> bool:
+        jobs = type(self).objects.filter(condition, pk=self.pk)
+        changed = jobs.update(revision=F("revision") + 1, **fields)
+        self.refresh_from_db()
+        return bool(changed)
+
+    def as_state(self) -> dict[str, Any]:
+        """All that a page shows of the job, ready for JSON."""
+        return {
+            "revision": self.revision,
+            "state": self.state,
+            "error": self.error,
+            "total": len(SIZES),
+            "thumbnails": [thumbnail.as_state() for thumbnail in self.thumbnails.all()],
+        }
+
+
+class Thumbnail(models.Model):
+    """One finished thumbnail; its file is at ``job.thumbnail_path(size)``."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="thumbnails")
+    size = models.PositiveIntegerField()
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ("size",)
+        constraints = (models.UniqueConstraint(fields=["job", "size"], name="one_per_size"),)
+
+    def __str__(self) -> str:
+        return f"{self.width} x {self.height} of {self.job_id}"
+
+    def as_state(self) -> dict[str, Any]:
+        return {
+            "size": self.size,
+            "width": self.width,
+            "height": self.height,
+            "url": reverse("thumbnail", args=[self.job_id, self.size]),
+        }
