@@ -48,26 +48,32 @@ class Policy(Protocol):
 
     def expiry_of(self, channel: str) -> float | None: ...
 
+    def at_most_once(self, channel: str) -> bool: ...
+
     def now(self) -> int: ...
 
 
 _EMPTY = msgspec.Raw(codec.encode({}))
 
 
-def envelope(policy: Policy, channel: str, encoded: bytes, *, delay: int = 0) -> bytes:
-    """The envelope of one message of its own, not of a connection. ``delay`` in ms.
+def expiry(policy: Policy, channel: str, delay: int = 0) -> int:
+    """When a message sent now expires, ms since the epoch; 0: never.
 
-    Expiry counts from when the message is due.
+    It counts from when the message is due, ``delay`` ms from now.
     """
-    now = policy.now()
-    expiry = policy.expiry_of(channel)
+    seconds = policy.expiry_of(channel)
+    return 0 if seconds is None else policy.now() + delay + int(seconds * 1000)
+
+
+def envelope(policy: Policy, channel: str, encoded: bytes, *, expires: int) -> bytes:
+    """The envelope of one message of its own, not of a connection."""
     return codec.encode_envelope(
         codec.Envelope(
             codec.VERSION,
             secrets.token_hex(12),
             channel,
-            now,
-            0 if expiry is None else now + delay + int(expiry * 1000),
+            policy.now(),
+            expires,
             "",
             "",
             0,
@@ -93,10 +99,13 @@ def send(
                 "send to a channel of your own with the delay, and reply from its consumer."
             )
         return Reply(*local, encoded)
-    payload = envelope(policy, channel, encoded, delay=delay)
+    expires = expiry(policy, channel, delay)
+    payload = envelope(policy, channel, encoded, expires=expires)
+    keep = not policy.at_most_once(channel)
     if delay > 0:
-        return Delay(channel, payload, delay)
-    return Push(channel, payload, policy.capacity_of(channel) if admission else 0)
+        return Delay(channel, payload, delay, expires, keep)
+    capacity = policy.capacity_of(channel) if admission else 0
+    return Push(channel, payload, capacity, expires=expires, keep=keep)
 
 
 def group_send(policy: Policy, group: str, encoded: bytes) -> GroupSend:
@@ -104,7 +113,7 @@ def group_send(policy: Policy, group: str, encoded: bytes) -> GroupSend:
     return GroupSend(
         group,
         codec.encode_entry(codec.GROUP, group, msgspec.Raw(encoded)),
-        envelope(policy, "", encoded),
+        envelope(policy, "", encoded, expires=expiry(policy, "")),
         policy.capacity_of(""),
     )
 

@@ -31,6 +31,10 @@ class Push(NamedTuple):
     In a Send it meets the channel's ``capacity`` (0: exempt), counted in messages;
     in a Commit it is exempt. ``frames`` is how many messages the delivery holds.
     ``if_served``: only while a registered worker serves the channel.
+
+    ``expires`` (ms since the epoch; 0: never) is for a message that nobody waits for: once
+    it has passed, the message does not count as waiting where a Send finds the channel full;
+    it is taken off, and kept as a dead letter if ``keep``.
     """
 
     channel: str
@@ -38,14 +42,21 @@ class Push(NamedTuple):
     capacity: int = 0
     frames: int = 1
     if_served: bool = False
+    expires: int = 0
+    keep: bool = True
 
 
 class Delay(NamedTuple):
-    """Append a delivery to a channel ``delay`` milliseconds from now."""
+    """Append a delivery to a channel ``delay`` milliseconds from now.
+
+    ``expires``, ``keep``: as of a Push.
+    """
 
     channel: str
     payload: bytes
     delay: int
+    expires: int = 0
+    keep: bool = True
 
 
 class Body(NamedTuple):

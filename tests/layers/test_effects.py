@@ -33,6 +33,9 @@ class Rules:
     def expiry_of(self, channel: str) -> float | None:
         return 1.5 if channel == "slow" else None
 
+    def at_most_once(self, channel: str) -> bool:
+        return channel == "lossy"
+
     def now(self) -> int:
         return NOW
 
@@ -69,6 +72,13 @@ class TestSend:
         assert codec.decode_envelope(now.payload).expires == NOW + 1500
         assert codec.decode_envelope(later.payload).expires == NOW + 11_500
         assert later.delay == 10_000
+        assert (now.expires, later.expires) == (NOW + 1500, NOW + 11_500)
+
+    def test_what_may_be_lost_is_not_kept_when_it_expires(self):
+        lossy, sure = effects.send(rules, "lossy", HI), effects.send(rules, "slow", HI)
+
+        assert isinstance(lossy, Push) and isinstance(sure, Push)
+        assert (lossy.keep, sure.keep) == (False, True)
 
     def test_every_message_has_an_id_of_its_own(self):
         pushes = [effects.send(rules, "thumbnails", HI) for _ in range(50)]

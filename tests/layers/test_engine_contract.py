@@ -479,6 +479,25 @@ class TestCommit:
         assert (talk.claim("w1", "x"), talk.length("y")) == ([], 0)
 
 
+class TestExpiry:
+    def test_what_has_expired_does_not_count_as_full(self, talk: Talk) -> None:
+        old = (Push("x", b"kept", 2, expires=1), Push("x", b"dropped", 2, expires=1, keep=False))
+        assert talk(Send("", 0, old)).results == ("ok", "ok")
+        new = (Push("x", b"new", 2), Push("x", b"newer", 2), Push("x", b"too many", 2))
+        assert talk(Send("", 0, new)).results == ("ok", "ok", "full")
+        assert talk(Length("x")) == 2
+        assert [(reason, payload) for reason, _, payload in talk(DeadLetters("x"))] == [
+            ("expired", b"kept")
+        ]
+        talk.worker("w1")
+        assert [each.payload for each in talk.claim("w1", "x")] == [b"new", b"newer"]
+
+    def test_nothing_is_taken_off_while_there_is_room(self, talk: Talk) -> None:
+        talk(Send("", 0, (Push("x", b"old", 2, expires=1), Push("x", b"new", 2))))
+        talk.worker("w1")
+        assert [each.payload for each in talk.claim("w1", "x")] == [b"old", b"new"]
+
+
 class TestPart:
     def test_a_part_reaches_the_inbox_and_marks_the_delivery(self, talk: Talk) -> None:
         talk.worker("w1")

@@ -41,9 +41,10 @@ class Effects:
             case Push():
                 if effect.if_served and not self._registry.is_served(effect.channel):
                     return "unserved"
-                if admission and self._refuses(effect.channel, effect.capacity):
+                if admission and self._refuses(effect.channel, effect.capacity, now):
                     return "full"
-                self._queues.append(Delivery(effect.channel, effect.payload, effect.frames))
+                channel, payload, _, frames, _, expires, keep = effect
+                self._queues.append(Delivery(channel, payload, frames, expires=expires, keep=keep))
             case Tell() | GroupDiscard():
                 return self.tell(effect.process, effect.entry, now)
             case GroupSend():
@@ -55,10 +56,12 @@ class Effects:
             case GroupDiscardChannel():
                 self._groups.discard_channel(effect.group, effect.channel)
             case Delay():
-                self._queues.delay(Delivery(effect.channel, effect.payload), now + effect.delay)
+                channel, payload, delay, expires, keep = effect
+                delayed = Delivery(channel, payload, expires=expires, keep=keep)
+                self._queues.delay(delayed, now + delay)
             case Body():
                 self._queues.expire(now)
-                if admission and self._refuses(effect.channel, effect.capacity):
+                if admission and self._refuses(effect.channel, effect.capacity, now):
                     return "full"
                 body = Delivery(effect.channel, effect.payload)
                 self._queues.append_expiring(body, now + effect.ttl)
@@ -99,8 +102,16 @@ class Effects:
             else:
                 self._queues.append(Delivery(channel, effect.payload))
 
-    def _refuses(self, channel: str, capacity: int) -> bool:
+    def _refuses(self, channel: str, capacity: int, now: int) -> bool:
         full = self._queues.is_full(channel, capacity)
+        if full:
+            # What has expired does not count.
+            for delivery in self._queues.take_expired(channel, now):
+                self._counters["giveup:expired"] += 1
+                if delivery.keep:
+                    self._queues.bury(delivery, "expired", now)
+                    self.count("dead", channel)
+            full = self._queues.is_full(channel, capacity)
         if full:
             self.count("full", channel)
         return full

@@ -23,12 +23,22 @@ DEAD_LETTERS = 1000  # Kept per channel; the oldest go.
 class Delivery:
     """What lies on a channel. ``frames`` is its weight in messages."""
 
-    __slots__ = ("attempt", "channel", "done", "frames", "payload", "started")
+    __slots__ = ("attempt", "channel", "done", "expires", "frames", "keep", "payload", "started")
 
-    def __init__(self, channel: str, payload: bytes, frames: int = 1) -> None:
+    def __init__(
+        self,
+        channel: str,
+        payload: bytes,
+        frames: int = 1,
+        *,
+        expires: int = 0,
+        keep: bool = True,
+    ) -> None:
         self.channel = channel
         self.payload = payload
         self.frames = frames
+        self.expires = expires
+        self.keep = keep
         self.attempt = 1
         self.done = 0
         self.started = False  # Parts of its response are out already.
@@ -102,6 +112,17 @@ class Queues:
         if not queue.deliveries:
             del self._queues[channel]
         return delivery
+
+    def take_expired(self, channel: str, now: int) -> list[Delivery]:
+        """Take what has expired off the head of the channel."""
+        taken: list[Delivery] = []
+        while (queue := self._queues.get(channel)) is not None:
+            if not 0 < queue.deliveries[0].expires <= now:
+                break
+            delivery = self.take(channel)
+            assert delivery is not None
+            taken.append(delivery)
+        return taken
 
     def ring_again(self, channels: tuple[str, ...]) -> None:
         """Ring for what waits on ``channels``: who was rung for it may have gone."""

@@ -48,9 +48,9 @@ from djchan.layers.redis.scripts import SHA
 
 Command = tuple[Any, ...]
 
-DEAD_LETTERS = 1000  # Kept per channel, newest first.
 TOMBSTONES = 10000  # Ids of buried processes that are remembered.
 LONGEST_WAIT = 8.0  # Seconds that one command blocks at most.
+HEADER = 22  # Bytes of an entry before its channel.
 LAYOUT = "1"  # Of the keys and scripts: a version that changes them gets another.
 
 
@@ -70,6 +70,11 @@ def _script(base: str, name: str, *arguments: Any) -> Command:
 # ------------------------------------------------------------------- effects
 
 
+def _header(frames: int, effect: Push | Delay) -> str:
+    """What a new entry begins with (see the scripts' prelude)."""
+    return f"00{frames:03}000{'k' if effect.keep else 'd'}{effect.expires:013}"
+
+
 def _flatten(effects: tuple[Effect, ...]) -> list[Any]:
     flat: list[Any] = [len(effects)]
     for effect in effects:
@@ -81,7 +86,7 @@ def _flatten(effects: tuple[Effect, ...]) -> list[Any]:
                 effect.channel,
                 effect.payload,
                 effect.capacity,
-                f"{effect.frames:03}",
+                _header(effect.frames, effect),
             )
         elif isinstance(effect, Tell):
             flat += ("t", effect.process, effect.entry, "", "")
@@ -96,7 +101,7 @@ def _flatten(effects: tuple[Effect, ...]) -> list[Any]:
         elif isinstance(effect, GroupDiscardChannel):
             flat += ("X", effect.group, effect.channel, "", "")
         elif isinstance(effect, Delay):
-            flat += ("d", effect.channel, effect.payload, effect.delay, "")
+            flat += ("d", effect.channel, effect.payload, effect.delay, _header(1, effect))
         elif isinstance(effect, Body):
             flat += ("b", effect.channel, effect.payload, effect.capacity, effect.ttl)
     return flat
@@ -149,7 +154,7 @@ def _commit(base: str, op: Commit) -> Command:
 def _giveup(base: str, op: GiveUp) -> Command:
     return _script(
         base, "giveup", op.worker, op.token, op.reason, int(op.bury),
-        *(op.address or ("", "", 0)), op.answer, DEAD_LETTERS,
+        *(op.address or ("", "", 0)), op.answer,
     )  # fmt: skip
 
 
@@ -255,8 +260,8 @@ def render(base: str, operation: Operation) -> Command:
 
 def parse_entry(entry: bytes) -> tuple[int, int, str, bytes]:
     """``(crashes, done, channel, payload)`` of a queue's entry."""
-    end = entry.index(b"\0", 8)
-    return int(entry[:2]), int(entry[5:8]), entry[8:end].decode(), entry[end + 1 :]
+    end = entry.index(b"\0", HEADER)
+    return int(entry[:2]), int(entry[5:8]), entry[HEADER:end].decode(), entry[end + 1 :]
 
 
 def _parse_claim(raw: Any) -> Claimed:

@@ -17,9 +17,13 @@ BASE = "{p}1:"
 ADDRESS = ops.Address("PROC", "c1", 4)
 
 EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
-    (ops.Push("a", b"pay", 10, 2), ["p", "a", b"pay", 10, "002"]),
-    (ops.Push("a", b"pay", if_served=True), ["s", "a", b"pay", 0, "001"]),
-    (ops.Delay("a", b"pay", 1500), ["d", "a", b"pay", 1500, ""]),
+    (ops.Push("a", b"pay", 10, 2), ["p", "a", b"pay", 10, "00002000k0000000000000"]),
+    (
+        ops.Push("a", b"pay", 10, expires=1700000000000, keep=False),
+        ["p", "a", b"pay", 10, "00001000d1700000000000"],
+    ),
+    (ops.Push("a", b"pay", if_served=True), ["s", "a", b"pay", 0, "00001000k0000000000000"]),
+    (ops.Delay("a", b"pay", 1500), ["d", "a", b"pay", 1500, "00001000k0000000000000"]),
     (ops.Body("a?b", b"pay", 4, 60000), ["b", "a?b", b"pay", 4, 60000]),
     (ops.Tell("PROC", b"entry"), ["t", "PROC", b"entry", "", ""]),
     (ops.GroupAdd("g", "PROC", b"entry"), ["a", "g", "PROC", b"entry", ""]),
@@ -42,7 +46,7 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (
         ops.Send("P", 6, (ops.Push("a", b"x"),), ("c1",), link="out"),
         "send",
-        ["P", "out", 6, "", 0, 1, "c1", 0, 1, "p", "a", b"x", 0, "001"],
+        ["P", "out", 6, "", 0, 1, "c1", 0, 1, "p", "a", b"x", 0, "00001000k0000000000000"],
     ),
     (ops.Send("", 0, (), fence=("W", 12)), "send", ["", "", 0, "W", 12, 0, 0, 0]),
     (ops.Send("P", 7, (), cut=("c2",)), "send", ["P", "", 7, "", 0, 0, 1, "c2", 0]),
@@ -68,12 +72,12 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (
         ops.GiveUp("W", 11, "poison", True, ADDRESS, b"ans"),
         "giveup",
-        ["W", 11, "poison", 1, "PROC", "c1", 4, b"ans", commands.DEAD_LETTERS],
+        ["W", 11, "poison", 1, "PROC", "c1", 4, b"ans"],
     ),
     (
         ops.GiveUp("W", 11, "expired", False),
         "giveup",
-        ["W", 11, "expired", 0, "", "", 0, b"", commands.DEAD_LETTERS],
+        ["W", 11, "expired", 0, "", "", 0, b""],
     ),
     (ops.Release("W", (3, 4)), "release", ["W", 3, 4]),
     (ops.Part("W", 3, "P", "c", b"entry"), "part", ["W", 3, "P", "c", b"entry"]),
@@ -107,7 +111,14 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
     (ops.Claim("W", "b", (), 1), [1700, 0, 0, 0], ops.Claimed(1700, 0, False, ())),
     (
         ops.Claim("W", "b", (), 2),
-        [1700, 1800, 1, 41, b"00002000a\x00one", b"02001999http.request\x00\x00t\x00wo"],
+        [
+            1700,
+            1800,
+            1,
+            41,
+            b"00002000k0000000000000a\x00one",
+            b"02001999k0000000000000http.request\x00\x00t\x00wo",
+        ],
         ops.Claimed(
             1700,
             1800,
@@ -185,7 +196,7 @@ class TestRender:
     def test_an_entry_is_read_whatever_its_payload_holds(
         self, crashes: int, done: int, payload: bytes
     ):
-        entry = b"%02d001%03dwebsocket.receive\x00%s" % (crashes, done, payload)
+        entry = b"%02d001%03dk0000000000000websocket.receive\x00%s" % (crashes, done, payload)
 
         assert commands.parse_entry(entry) == (crashes, done, "websocket.receive", payload)
 

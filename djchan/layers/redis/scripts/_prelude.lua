@@ -21,8 +21,9 @@
 -- dead:CHANNEL list   dead letters, newest first
 -- stats        hash   counters
 --
--- An entry is "AAFFFDDD" CHANNEL "\0" PAYLOAD: crashes it was in, messages in it, messages
--- already committed (999: its response had begun).
+-- An entry is "AAFFFDDDKEEEEEEEEEEEEE" CHANNEL "\0" PAYLOAD: crashes it was in, messages in
+-- it, messages already committed (999: its response had begun), "k" to keep or "d" to drop
+-- it when it has expired, and when that is (ms; 0: never, or somebody waits for its answer).
 local base = KEYS[1]
 local rung = {}
 local admission = true -- commit.lua turns it off: what was admitted once is not refused.
@@ -47,13 +48,36 @@ local function now_ms()
 end
 
 local function channel_of(entry)
-  return string.sub(entry, 9, string.find(entry, '\0', 9, true) - 1)
+  return string.sub(entry, 23, string.find(entry, '\0', 23, true) - 1)
 end
 
 local function put(side, channel, entry)
   redis.call(side, base .. 'q:' .. channel, entry)
   redis.call('HINCRBY', base .. 'n', channel, tonumber(string.sub(entry, 3, 5)))
   ring(channel)
+end
+
+-- Keep a delivery as a dead letter of its channel: the newest 1000 are.
+local function bury(channel, entry, reason)
+  local letters = base .. 'dead:' .. channel
+  redis.call('LPUSH', letters, reason .. '\0' .. now_ms() .. '\0' .. string.sub(entry, 24 + #channel))
+  redis.call('LTRIM', letters, 0, 999)
+  count('dead:' .. channel)
+end
+
+-- Take what has expired off the head of a channel.
+local function expire(channel)
+  local now = now_ms()
+  while true do
+    local entry = redis.call('LINDEX', base .. 'q:' .. channel, 0)
+    if not entry then return end
+    local expires = tonumber(string.sub(entry, 10, 22))
+    if expires == 0 or expires > now then return end
+    redis.call('LPOP', base .. 'q:' .. channel)
+    redis.call('HINCRBY', base .. 'n', channel, -tonumber(string.sub(entry, 3, 5)))
+    count('giveup:expired')
+    if string.sub(entry, 9, 9) == 'k' then bury(channel, entry, 'expired') end
+  end
 end
 
 -- Move what has become due to the tails of its channels.
@@ -78,10 +102,13 @@ local function apply(i)
     end
     local capacity = tonumber(c)
     if admission and capacity > 0 and waiting(a) >= capacity then
+      expire(a)
+    end
+    if admission and capacity > 0 and waiting(a) >= capacity then
       count('full:' .. a)
       return 'full'
     end
-    put('RPUSH', a, '00' .. d .. '000' .. a .. '\0' .. b)
+    put('RPUSH', a, d .. a .. '\0' .. b)
   elseif op == 't' then
     if not redis.call('XADD', base .. 'in:' .. a, 'NOMKSTREAM', '*', 'm', b) then
       count('gone')
@@ -114,18 +141,18 @@ local function apply(i)
       elseif tonumber(d) > 0 and waiting(name) >= tonumber(d) then
         count('skipped:' .. name)
       else
-        put('RPUSH', name, '00001000' .. name .. '\0' .. c)
+        put('RPUSH', name, '00001000k0000000000000' .. name .. '\0' .. c)
       end
     end
   elseif op == 'd' then
-    redis.call('ZADD', base .. 'due', now_ms() + tonumber(c), '00001000' .. a .. '\0' .. b)
+    redis.call('ZADD', base .. 'due', now_ms() + tonumber(c), d .. a .. '\0' .. b)
     ring(a)
   elseif op == 'b' then
     local key = base .. 'q:' .. a
     if admission and tonumber(c) > 0 and redis.call('LLEN', key) >= tonumber(c) then
       return 'full'
     end
-    redis.call('RPUSH', key, '00000000' .. a .. '\0' .. b)
+    redis.call('RPUSH', key, '00000000d0000000000000' .. a .. '\0' .. b)
     redis.call('PEXPIRE', key, tonumber(d))
     ring(a)
   end

@@ -45,7 +45,7 @@ for k = 1, n do
       local done = string.sub(entry, 6, 8)
       if done ~= '999' then done = ARGV[i + 6] end
       redis.call('ZADD', base .. 'due', now_ms() + tonumber(ARGV[i + 5]),
-        string.sub(entry, 1, 5) .. done .. channel_of(entry) .. '\0' .. ARGV[i + 7])
+        string.sub(entry, 1, 5) .. done .. string.sub(entry, 9, 22) .. channel_of(entry) .. '\0' .. ARGV[i + 7])
     elseif process ~= '' then
       redis.call('HSET', base .. 'fl:' .. process, connection, ARGV[i + 3])
       if ARGV[i + 4] ~= '' then

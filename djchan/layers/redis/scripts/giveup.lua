@@ -2,7 +2,7 @@
 -- End a leased delivery without running it: the only exit besides commit.
 -- KEYS[1]  base
 -- ARGV     worker, token, reason, bury 0|1, process ("" no address), connection, seq,
---          answer, dead letters kept per channel
+--          answer
 -- Answer   "done" | "fenced" | "superseded"
 local leases, token = base .. 'l:' .. ARGV[1], ARGV[2]
 local entry = redis.call('HGET', leases, token)
@@ -23,13 +23,7 @@ if process ~= '' then
   end
 end
 local channel = channel_of(entry)
-if ARGV[4] == '1' then
-  local letters = base .. 'dead:' .. channel
-  local payload = string.sub(entry, 10 + #channel)
-  redis.call('LPUSH', letters, ARGV[3] .. '\0' .. now_ms() .. '\0' .. payload)
-  redis.call('LTRIM', letters, 0, tonumber(ARGV[9]) - 1)
-  count('dead:' .. channel)
-end
+if ARGV[4] == '1' then bury(channel, entry, ARGV[3]) end
 count('giveup:' .. ARGV[3])
 if process ~= '' then
   redis.call('HSET', base .. 'fl:' .. process, connection, ARGV[7])

@@ -7,6 +7,8 @@ from pathlib import Path
 from djchan import Channel, Group
 from djchan.message import Message
 
+MARKS = Path(os.environ["MARKS"])
+
 
 def accept(message: Message) -> None:
     message.reply_channel.send({"accept": True})
@@ -17,7 +19,7 @@ def echo(message: Message) -> None:
 
 
 def mark(text: str) -> None:
-    with Path(os.environ["MARKS"]).open("a") as marks:
+    with MARKS.open("a") as marks:
         marks.write(f"{os.getpid()} {text}\n")
 
 

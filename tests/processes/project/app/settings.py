@@ -10,6 +10,7 @@ ROOT_URLCONF = "app.urls"
 MIDDLEWARE: list[str] = []
 INSTALLED_APPS = ["djchan"]
 USE_TZ = True
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # Django would refuse a body over 2.5 MB.
 ASGI_APPLICATION = "app.asgi.application"
 
 CHANNEL_LAYERS = {
