@@ -22,6 +22,11 @@ READY_TIMEOUT = 15.0
 STOP_TIMEOUT = 10.0
 
 
+def _heed_interrupts() -> None:
+    # A shell lets what it runs in the background ignore SIGINT, and that is handed down.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """One running command. ``port`` is the one it listens on, 0 for none."""
 
@@ -40,6 +45,7 @@ class Process:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_heed_interrupts,
             )
 
     @property
