@@ -18,6 +18,7 @@ W003    an entry has a key that means nothing
 ======  ==================================================================================
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -36,12 +37,13 @@ from djchan.asgi import (
     no_layer,
 )
 from djchan.conf import LAYER_KEYS
-from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.exceptions import BrokerError, BrokerUnavailable, InvalidChannelLayer
 from djchan.interface.options import InterfaceOptions
 from djchan.lanes.options import WorkerOptions
 
 TAG = "djchan"
 COMMANDS = ("runserver", "runworker")
+_PAUSE = 0.2  # Seconds between two questions to a Redis that may be starting.
 
 Apps = Sequence[AppConfig] | None
 
@@ -172,18 +174,27 @@ def check_brokers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-def broker_problem(wrapper: ChannelLayerWrapper) -> CheckMessage | None:
-    """Why the layer's Redis cannot be used now; None when it can."""
-    try:
-        wrapper.channel_layer.global_statistics()
-    except BrokerError as error:
+def broker_problem(wrapper: ChannelLayerWrapper, *, patience: float = 0.0) -> CheckMessage | None:
+    """Why the layer's Redis cannot be used now; None when it can.
+
+    ``patience``: seconds in which one that does not answer yet may come up.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            wrapper.channel_layer.global_statistics()
+            return None
+        except BrokerError as error:
+            if isinstance(error, BrokerUnavailable) and time.monotonic() < deadline:
+                time.sleep(_PAUSE)
+                continue
+            problem = error
         return Error(
-            f"The channel layer {wrapper.alias!r} cannot be used: {error}",
+            f"The channel layer {wrapper.alias!r} cannot be used: {problem}",
             hint="Start a Redis 7.0 or Valkey 7.2 or newer there, or set hosts in the CONFIG of "
             f"CHANNEL_LAYERS[{wrapper.alias!r}] to one.",
             id="djchan.E009",
         )
-    return None
 
 
 def sentence(problem: CheckMessage) -> str:

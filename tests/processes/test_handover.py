@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.processes.conftest import Project, socket
+from tests.processes.conftest import PROJECT, READY, Project, socket
 from tests.support.processes import Process
 from tests.support.waiting import wait_for
 
@@ -66,3 +66,21 @@ def test_sigterm_finishes_what_runs_and_hands_the_rest_over_at_once(project: Pro
     assert all("attempt=1" in text for text in starts), starts
     assert len(starts) == 3
     assert other.running()
+
+
+def test_a_worker_waits_for_a_redis_that_is_starting(project: Project) -> None:
+    project.broker.stop()
+    worker = project.processes.runworker(env=project.env, cwd=PROJECT)
+    project.broker.start()
+    worker.wait_printed(READY)
+    with socket(project.daphne(), "/echo/") as client:
+        client.send("hello")
+        assert client.recv(timeout=10) == "hello"
+
+
+def test_a_worker_without_redis_says_so_and_ends(project: Project) -> None:
+    project.broker.stop()
+    worker = project.processes.runworker(env=project.env, cwd=PROJECT)
+    assert worker.wait_exit(timeout=15) == 1
+    assert "did not answer" in worker.output() and "Start a Redis 7.0" in worker.output()
+    assert "Traceback" not in worker.output()

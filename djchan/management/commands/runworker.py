@@ -27,6 +27,10 @@ from djchan.worker import Worker
 RELOAD_SECONDS = 3.0  # What a developer waits for a running consumer at a reload.
 
 
+# Seconds: supervisors (honcho, systemd, compose) start Redis and workers at the same time.
+PATIENCE = 5.0
+
+
 class Command(BaseCommand):
     help = "Runs the consumers of a channel layer."
 
@@ -129,7 +133,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if wrapper.local_only():
             raise CommandError(sentence(in_memory(alias)))
-        problem = broker_problem(wrapper)
+        problem = broker_problem(wrapper, patience=PATIENCE)
         if problem is not None:
             raise CommandError(sentence(problem))
         return wrapper
