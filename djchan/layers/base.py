@@ -12,15 +12,12 @@ answer gets lost, they raise OutcomeUnknown. What consumers send goes with their
 import asyncio
 import logging
 import os
-import re
 import secrets
 import string
 import threading
-import time
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import translate
 from typing import Any
 
 from djchan import names
@@ -28,7 +25,6 @@ from djchan.exceptions import (
     BrokerUnavailable,
     ChannelFull,
     Fenced,
-    InvalidChannelLayer,
     MessageTooLarge,
     OutcomeUnknown,
     ProcessGone,
@@ -49,97 +45,29 @@ from djchan.layers.operations import (
     SendResult,
     Sent,
 )
+from djchan.layers.policy import Policy
 
-AT_LEAST_ONCE = "at-least-once"
-AT_MOST_ONCE = "at-most-once"
 BLOCK = 5.0  # Seconds that a blocking receive waits at most; callers loop.
 
 logger = logging.getLogger(__name__)
 
-PatternMap = Mapping[Any, Any] | None
 
-
-class BaseChannelLayer:
-    """A channel layer over ``engine``.
-
-    ``capacity``: messages a channel holds before a direct send gets ChannelFull.
-    ``expiry``: seconds after which a message nobody took is not run any more but kept as a
-    dead letter; None: never (at-most-once channels: 60).
-    ``channel_capacity``, ``channel_expiry``, ``delivery``: the same (and ``"at-least-once"``
-    or ``"at-most-once"``) per channel: a dict of glob or compiled pattern to value; the
-    first match counts, and a process-local name is matched up to its ``!``.
-    ``group_expiry``: seconds a socket may live (0: no limit); membership has no age limit.
-    ``max_message_size``: bytes of one encoded message.
-    """
+class BaseChannelLayer(Policy):
+    """A channel layer over ``engine``; ``options`` are those of ``layers.policy.Policy``."""
 
     ChannelFull = ChannelFull
     MessageTooLarge = MessageTooLarge
     extensions = ("groups", "flush", "statistics")
 
-    def __init__(
-        self,
-        *,
-        engine: Engine,
-        expiry: float | None = None,
-        group_expiry: int = 86400,
-        capacity: int = 100,
-        channel_capacity: PatternMap = None,
-        channel_expiry: PatternMap = None,
-        delivery: PatternMap | str = None,
-        max_message_size: int = codec.MAX_MESSAGE_SIZE,
-    ) -> None:
+    def __init__(self, *, engine: Engine, **options: Any) -> None:
+        super().__init__(**options)
         self.engine = engine
-        self.expiry: float | None = _positive("expiry", expiry, optional=True)
-        self.group_expiry = group_expiry
-        self.capacity = int(_positive("capacity", capacity) or 0)
-        self.channel_capacity = channel_capacity or {}
-        self.max_message_size = int(_positive("max_message_size", max_message_size) or 0)
-        if isinstance(delivery, str):
-            delivery = {"*": delivery}
-        for value in (delivery or {}).values():
-            if value not in (AT_LEAST_ONCE, AT_MOST_ONCE):
-                raise InvalidChannelLayer(
-                    f"delivery is {AT_LEAST_ONCE!r} or {AT_MOST_ONCE!r}, not {value!r}."
-                )
-        self._capacities = _Patterns(self.channel_capacity)
-        self._expiries = _Patterns(channel_expiry or {})
-        self._deliveries = _Patterns(delivery or {})
-        self._clock_offset = 0.0
         self._links: list[Link] = []
         self._links_lock = threading.Lock()
         self._links_pid = os.getpid()
         self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = (
             weakref.WeakKeyDictionary()
         )
-
-    # ---------------------------------------------------------------- policy
-
-    def capacity_of(self, channel: str) -> int:
-        found = self._capacities.find(channel)
-        return self.capacity if found is None else int(found)
-
-    def expiry_of(self, channel: str) -> float | None:
-        """Seconds until a message on ``channel`` expires; None: never."""
-        found = self._expiries.find(channel)
-        if found is not None:
-            return float(found)
-        if self.expiry is not None:
-            return self.expiry
-        return 60.0 if self.at_most_once(channel) else None
-
-    def at_most_once(self, channel: str) -> bool:
-        return bool(self._deliveries.find(channel) == AT_MOST_ONCE)
-
-    def now(self) -> int:
-        """The layer's clock, ms since the epoch (the same for every host)."""
-        return int(time.time() * 1000 + self._clock_offset)
-
-    def set_clock(self, now: int) -> None:
-        """``now``: what the engine's clock just said."""
-        self._clock_offset = now - time.time() * 1000
-
-    def encode(self, message: Any) -> bytes:
-        return codec.encode(message, self.max_message_size)
 
     # -------------------------------------------------------------- 1.x face
 
@@ -428,39 +356,6 @@ class _Borrowed:
                 self._layer._links.append(self._link)
                 return
         self._link.close()
-
-
-class _Patterns:
-    """Values by channel pattern, remembered per name (bounded)."""
-
-    def __init__(self, patterns: Mapping[Any, Any]) -> None:
-        self._patterns = [
-            (re.compile(translate(key)) if isinstance(key, str) else key, value)
-            for key, value in patterns.items()
-        ]
-        self._known: dict[str, Any] = {}
-
-    def find(self, channel: str) -> Any:
-        if not self._patterns:
-            return None
-        name = names.non_local(channel)
-        if name not in self._known:
-            if len(self._known) > 1000:
-                self._known.clear()
-            self._known[name] = next(
-                (value for pattern, value in self._patterns if pattern.match(name)), None
-            )
-        return self._known[name]
-
-
-def _positive(option: str, value: Any, *, optional: bool = False) -> Any:
-    if value is None and optional:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise InvalidChannelLayer(
-            f"{option} in the layer's CONFIG must be a number above 0, not {value!r}."
-        )
-    return value
 
 
 def _results(sent: Sent | None) -> tuple[SendResult, ...]:
