@@ -9,7 +9,33 @@ from typing import Any
 import pytest
 
 from djchan.exceptions import BrokerRefused, BrokerUnavailable, BrokerUnsupported
-from djchan.layers.operations import Length, Push, Send, Sent
+from djchan.layers.operations import (
+    Address,
+    Beat,
+    Body,
+    Claim,
+    Closing,
+    Commit,
+    Delay,
+    Flush,
+    GiveUp,
+    GroupAdd,
+    GroupAddChannel,
+    GroupSend,
+    Leave,
+    Length,
+    Outcome,
+    Part,
+    Pop,
+    Push,
+    Reap,
+    Register,
+    Release,
+    Resume,
+    Ring,
+    Send,
+    Sent,
+)
 from djchan.layers.redis.engine import RedisEngine
 from djchan.layers.redis.links import check_server
 from tests.support.servers import Server
@@ -216,3 +242,54 @@ class TestSentinel:
         assert b"role:master" in replica.command("INFO", "replication")
         assert link.perform(Length("a")) == [3]
         link.close()
+
+
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+def test_every_script_stays_in_one_slot_of_a_cluster(
+    start_server: Callable[..., Server], kind: str
+):
+    """A node of a cluster refuses a script, or a command, that leaves the slot of its key."""
+    server = start_server(kind, "--cluster-enabled", "yes")
+    assert server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == b"+OK\r\n"
+    wait_for(
+        lambda: b"cluster_state:ok" in server.command("CLUSTER", "INFO"),
+        timeout=10,
+        what="the cluster of one is up",
+    )
+    link = RedisEngine([server.url]).link("x")
+    link.perform(
+        Register("W", "worker", b"", ("a",)),
+        Register("P", "interface", b""),
+        Beat("P", "1"),
+    )
+    effects = (
+        Push("a", b"x", 10),
+        Delay("a", b"later", 1),
+        GroupAdd("g", "P", b"add"),
+        GroupAddChannel("g", "a"),
+        GroupSend("g", b"entry", b"payload"),
+        Body("b?1", b"body", 5, 60000),
+    )
+    assert link.perform(Send("P", 1, effects, link="out")) == [Sent(("ok",) * len(effects))]
+    (claimed,) = link.perform(Claim("W", "W.1", ("a",), 2))
+    first, second = claimed.deliveries
+    address = Address("P", "c", 1)
+    assert link.perform(
+        Part("W", first.token, "P", "c", b"part"),
+        Commit("W", "1", 1, (Outcome(first.token, effects, address, b"answer"),)),
+        Release("W", (second.token,)),
+    ) == ["ok", ("done",), 1]
+    (claimed,) = link.perform(Claim("W", "W.1", ("a",), 1))
+    giveup = GiveUp("W", claimed.deliveries[0].token, "poison", True, Address("P", "c", 2), b"a")
+    assert link.perform(giveup) == ["done"]
+    assert link.perform(Pop(("b?1",))) == [("b?1", b"body")]
+    link.perform(
+        Resume("P", b"", (("c", 2),), ("g",), "0-0"),
+        Leave("P", ("g",), "9999999999999-0"),
+        Closing("W", ("W.1",)),
+        Ring(("W.1",)),
+    )
+    assert link.perform(Reap("W", None), Reap("P", 1)) == [True, True]
+    link.perform(Flush())
+    assert server.command("DBSIZE") == b":0\r\n"
+    link.close()
