@@ -19,7 +19,7 @@ child.wait()
 
 
 def test_a_sign_in_the_output(processes: Processes) -> None:
-    process = processes.python("-c", "print('ready'); input()")
+    process = processes.python("-c", "print('rea' + 'dy'); input()")
     with pytest.raises(AssertionError, match="ended with 1 before it prints 'never'"):
         process.wait_printed("never")
     assert process.printed("ready") == 1
