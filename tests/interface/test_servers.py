@@ -3,6 +3,7 @@
 When Daphne's shape changes, the first tests here fail: see djchan/interface/daphne.py.
 """
 
+import asyncio
 import datetime
 import json
 import re
@@ -18,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from websockets.asyncio.client import connect as aconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect, unix_connect
 
@@ -233,25 +235,31 @@ def certificate(tmp_path):
     return files
 
 
-def test_tls_on_daphne(processes, certificate):
+@pytest.mark.asyncio
+async def test_tls_on_daphne(processes, certificate):
     key, cert = certificate
     port = free_port()
     endpoint = f"ssl:{port}:privateKey={key}:certKey={cert}:interface=127.0.0.1"
     server = processes.python("-m", "daphne", "-e", endpoint, APPLICATION, name="daphne")
     server.port = port
     server.wait_listening()
-    context = ssl.create_default_context(cafile=str(cert))
     url = f"wss://localhost:{port}/"
-    with connect(f"{url}shape/", ssl=context, compression=None, open_timeout=5) as client:
-        assert client.recv(timeout=5) == "WebSocketProtocol"
-    with connect(url, ssl=context, compression=None, max_size=None, open_timeout=5) as client:
-        for size in (1, 200, 70_000):
-            client.send("x" * size)
-            assert client.recv(timeout=5) == "x" * size
-        client.send("big 3000000")
-        assert client.recv(timeout=5) == "x" * 3_000_000
-        client.send("close 1013")
-        assert closed(client) == 1013
+    # Not the synchronous client: it writes to a TLS socket while another thread reads it, and
+    # now and then its request never left this process.
+    options = {"ssl": ssl.create_default_context(cafile=str(cert)), "compression": None}
+    async with asyncio.timeout(15):
+        async with aconnect(f"{url}shape/", **options) as client:
+            assert await client.recv() == "WebSocketProtocol"
+        async with aconnect(url, max_size=None, **options) as client:
+            for size in (1, 200, 70_000):
+                await client.send("x" * size)
+                assert await client.recv() == "x" * size
+            await client.send("big 3000000")
+            assert await client.recv() == "x" * 3_000_000
+            await client.send("close 1013")
+            with pytest.raises(ConnectionClosed) as caught:
+                await client.recv()
+    assert caught.value.rcvd is not None and caught.value.rcvd.code == 1013
 
 
 def test_a_unix_socket_on_daphne(processes, tmp_path):

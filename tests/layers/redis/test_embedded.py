@@ -10,7 +10,7 @@ import pytest
 
 from djchan.layers.redis import embedded
 from tests.support.processes import Processes
-from tests.support.waiting import free_port, missing
+from tests.support.waiting import free_port, missing, wait_for
 
 
 def test_it_becomes_the_server_and_ends_with_a_signal(processes: Processes) -> None:
@@ -75,6 +75,12 @@ def test_data_over_a_restart(processes: Processes, tmp_path: Path, kept: bool) -
 
 
 def _increment(port: int) -> bytes:
+    # It accepts connections while it still loads what it had kept.
+    wait_for(lambda: _ask(port, b"PING") == b"+PONG\r\n", timeout=5, what="the server has loaded")
+    return _ask(port, b"INCR counter")
+
+
+def _ask(port: int, command: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
-        connection.sendall(b"INCR counter\r\n")
+        connection.sendall(command + b"\r\n")
         return connection.recv(100)
