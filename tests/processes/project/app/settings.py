@@ -5,7 +5,7 @@ import os
 
 SECRET_KEY = "only-for-tests"
 DEBUG = False
-ALLOWED_HOSTS = ["*"]
+ALLOWED_HOSTS = json.loads(os.environ.get("HOSTS", '["*"]'))
 ROOT_URLCONF = "app.urls"
 MIDDLEWARE: list[str] = []
 INSTALLED_APPS = ["djchan"]
