@@ -513,6 +513,17 @@ class TestPart:
         (again,) = talk.claim("w2", "http.request")
         assert (again.attempt, again.done) == (2, STARTED)
 
+    def test_a_part_for_nobody_begins_no_response(self, talk: Talk) -> None:
+        talk.worker("w1")
+        talk.worker("w2")
+        talk.interface("i1")
+        token = talk.lease("w1", "http.request")
+        talk(Send("i1", 1, (), cut=("c1",)))
+        assert talk(Part("w1", token, "i1", "c1", b"for nobody")) == "gone"
+        talk.bury("w1")
+        (again,) = talk.claim("w2", "http.request")
+        assert (again.attempt, again.done) == (2, 0)
+
     def test_the_mark_survives_a_later(self, talk: Talk) -> None:
         talk.worker("w1")
         talk.interface("i1")

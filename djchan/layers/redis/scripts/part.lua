@@ -9,12 +9,12 @@ if not entry then
   count('fenced')
   return 'fenced'
 end
-if string.sub(entry, 6, 8) ~= '999' then
-  redis.call('HSET', leases, token, string.sub(entry, 1, 5) .. '999' .. string.sub(entry, 9))
-end
 if redis.call('SISMEMBER', base .. 'cut:' .. ARGV[3], ARGV[4]) == 1
   or not redis.call('XADD', base .. 'in:' .. ARGV[3], 'NOMKSTREAM', '*', 'm', ARGV[5]) then
   count('gone')
   return 'gone'
+end
+if string.sub(entry, 6, 8) ~= '999' then
+  redis.call('HSET', leases, token, string.sub(entry, 1, 5) .. '999' .. string.sub(entry, 9))
 end
 return 'ok'
