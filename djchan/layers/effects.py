@@ -10,7 +10,7 @@ with the answer.
 
 import secrets
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,6 +28,7 @@ from djchan.layers.operations import (
     Push,
     Tell,
 )
+from djchan.layers.policy import Policy
 
 
 class Reply(NamedTuple):
@@ -39,18 +40,6 @@ class Reply(NamedTuple):
 
 
 Words = Effect | Reply
-
-
-class Policy(Protocol):
-    """What a layer says about its channels."""
-
-    def capacity_of(self, channel: str) -> int: ...
-
-    def expiry_of(self, channel: str) -> float | None: ...
-
-    def at_most_once(self, channel: str) -> bool: ...
-
-    def now(self) -> int: ...
 
 
 _EMPTY = msgspec.Raw(codec.encode({}))

@@ -492,6 +492,16 @@ class TestExpiry:
         talk.worker("w1")
         assert [each.payload for each in talk.claim("w1", "x")] == [b"new", b"newer"]
 
+    def test_what_was_run_before_does_not_expire(self, talk: Talk) -> None:
+        talk.worker("w1")
+        talk(Send("", 0, (Push("x", b"run once", 1, expires=1),)))
+        assert len(talk.claim("w1", "x")) == 1
+        talk.bury("w1")
+        assert talk(Send("", 0, (Push("x", b"new", 1),))).results == ("full",)
+        talk.worker("w2")
+        (again,) = talk.claim("w2", "x")
+        assert (again.payload, again.attempt) == (b"run once", 2)
+
     def test_nothing_is_taken_off_while_there_is_room(self, talk: Talk) -> None:
         talk(Send("", 0, (Push("x", b"old", 2, expires=1), Push("x", b"new", 2))))
         talk.worker("w1")

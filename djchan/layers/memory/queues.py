@@ -114,10 +114,14 @@ class Queues:
         return delivery
 
     def take_expired(self, channel: str, now: int) -> list[Delivery]:
-        """Take what has expired off the head of the channel."""
+        """Take what has expired off the head of the channel.
+
+        What was run before does not expire.
+        """
         taken: list[Delivery] = []
         while (queue := self._queues.get(channel)) is not None:
-            if not 0 < queue.deliveries[0].expires <= now:
+            head = queue.deliveries[0]
+            if head.attempt > 1 or not 0 < head.expires <= now:
                 break
             delivery = self.take(channel)
             assert delivery is not None

@@ -65,14 +65,14 @@ local function bury(channel, entry, reason)
   count('dead:' .. channel)
 end
 
--- Take what has expired off the head of a channel.
+-- Take what has expired off the head of a channel; what was run before does not expire.
 local function expire(channel)
   local now = now_ms()
   while true do
     local entry = redis.call('LINDEX', base .. 'q:' .. channel, 0)
     if not entry then return end
     local expires = tonumber(string.sub(entry, 10, 22))
-    if expires == 0 or expires > now then return end
+    if expires == 0 or expires > now or string.sub(entry, 1, 2) ~= '00' then return end
     redis.call('LPOP', base .. 'q:' .. channel)
     redis.call('HINCRBY', base .. 'n', channel, -tonumber(string.sub(entry, 3, 5)))
     count('giveup:expired')
