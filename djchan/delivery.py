@@ -9,11 +9,12 @@ back to the lane as the operation that ends it.
     Leased ──► open_delivery
                  ├─► UndecodableEnvelope ──► Release: another version may read it
                  └─► Work ──► a message, its words; the next … ──► outcome(): Commit
+                                 └── progress(): a Commit of the frames so far
 
 A delivery of a connection holds one or more frames, a custom message is a delivery of its
-own. They run one after the other, and what they sent is committed together, in order. A
-frame that asks for a later run holds up those behind it; a custom message that does goes
-to the tail of its channel.
+own. They run one after the other, and what they sent is committed in order: together, or in
+parts when that takes long. A frame that asks for a later run holds up those behind it; a
+custom message that does goes to the tail of its channel.
 """
 
 import sys
@@ -69,14 +70,17 @@ class Work:
         "_envelope",
         "_failed",
         "_later",
+        "_ran",
         "_routed",
         "_rules",
+        "_said",
         "_words",
         "address",
         "attempt",
         "channel",
         "contents",
         "first",
+        "over",
         "token",
     )
 
@@ -96,11 +100,15 @@ class Work:
         self.address = address
         self.contents = contents  # Of the messages that are still to run.
         self.first = first  # Their place in the delivery: those before it are committed.
+        self.over = False  # Its end has come: there is no progress to be told any more.
         self._envelope = envelope
         self._rules = rules
-        self._words: list[Words] = []
+        self._words: list[Words] = []  # Of messages that ran and were not committed.
+        self._ran = self._said = 0  # Messages that ran; those that a progress was made of.
         self._later: Later | None = None
-        self._routed = self._failed = False
+        # The frames before ``first`` have found their consumers.
+        self._routed = first > 0
+        self._failed = False
 
     @property
     def response(self) -> Address | None:
@@ -116,6 +124,27 @@ class Work:
         self._words += words
         self._routed |= routed
         self._failed |= failed
+        self._ran += 1
+        self.over = self._ran == len(self.contents)
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether there is progress to be told."""
+        return self._ran > self._said and not self.over
+
+    def progress(self) -> Outcome | None:
+        """What has run so far and was not told, to be committed while the rest runs.
+
+        None when there is nothing, or when the rest has run, too: that is for ``outcome``.
+        What is told is not part of a later one, so the caller has to see it through, and
+        must be alone with this delivery meanwhile.
+        """
+        if not self.unsaid:
+            return None
+        words, self._words = self._words, []
+        self._said = self._ran
+        packed, _ = effects.pack(words)
+        return Outcome(self.token, packed, self.address, progress=self.first + self._ran)
 
     def put_off(self, index: int) -> bool:
         """Message ``index`` is to be run later; whether those behind it may run now.
@@ -134,18 +163,19 @@ class Work:
             alone = msgspec.structs.replace(envelope, frames=[again])
             if envelope.expires:
                 alone.expires += delay
-            self._words.append(Delay(self.channel, codec.encode_envelope(alone), delay))
+            self.keep([Delay(self.channel, codec.encode_envelope(alone), delay)])
             return True
         frames = list(envelope.frames)
         frames[place] = again
         payload = codec.encode_envelope(msgspec.structs.replace(envelope, frames=frames))
         self._later = Later(delay, place, payload)
+        self.over = True
         return False
 
-    def give_up(self, worker: str) -> GiveUp:
+    def give_up(self, worker: str, reason: str = "error", *, status: str = codec.FAILED) -> GiveUp:
         """The end of a delivery that could not be settled: kept as a dead letter."""
         refusal = Refusal(
-            self.token, self.channel, self._envelope.id, "error", codec.FAILED, True, self.address
+            self.token, self.channel, self._envelope.id, reason, status, True, self.address
         )
         return refusal.give_up(worker)
 

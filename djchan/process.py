@@ -6,6 +6,9 @@ From ``djchan.worker``; on to whoever sends SIGTERM or SIGINT (a supervisor, a t
 
 A signal handler runs in the main thread between any two steps of it, so it takes no lock:
 it calls ``stop``, which must not take one either.
+
+A process that cannot go on as it is (threads that are stuck) begins anew, with the same id and
+command line, so that whoever supervises it sees no end.
 """
 
 import contextlib
@@ -56,9 +59,19 @@ def leave(status: int, why: str = "") -> NoReturn:
     """End the process now, whatever its threads do; ``why`` goes to stderr."""
     if why:
         os.write(2, f"{why}\n".encode())
+    _flush()
+    os._exit(status)
+
+
+def begin_anew() -> NoReturn:
+    """Run this process's command line again, in its place."""
+    _flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _flush() -> None:
     # Not logging.shutdown(): a thread that is stuck may hold a handler's lock. And a signal
     # may have come in the middle of a write, whose buffer then cannot be flushed.
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(status)

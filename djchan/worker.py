@@ -4,13 +4,16 @@ From ``runworker`` and ``runserver``; on to ``djchan.lanes``, where deliveries a
 is here is its life::
 
     run() ──► registered ──► lanes claim and run ──signal, stop(), termed──► STOPPING
-                  ▲                  │                                          │
-                  └── a new id ◄─────┘ the layer does not know us               ▼
+                  ▲                  │      │                                   ▲ │
+                  └── a new id ◄─────┘      └── most threads are stuck: restart ┘ │
+                    the layer does not know us                                    ▼
               claims end, unstarted work goes back, what runs has ``grace`` seconds
-                                                                                │
-                                                       goodbye ◄────────────────┘
+                                                                                  │
+                                                         goodbye ◄────────────────┘
 
 A worker never ends by a message, a consumer, or a Redis that is away: only when it is told.
+Where it ``can_restart``, ``run()`` returns when consumers that never return have taken most
+of its threads; ``restart`` then says that its process is to be started anew.
 """
 
 import fnmatch
@@ -28,11 +31,10 @@ from djchan import __version__
 from djchan.dispatch import MESSAGE_RETRIES
 from djchan.exceptions import BrokerError, BrokerUnsupported
 from djchan.lanes.crew import Crew
-from djchan.lanes.loop import AsyncLane
-from djchan.lanes.monitor import Monitor
 from djchan.lanes.options import WorkerOptions
+from djchan.lanes.reconcile import Reconciler
 from djchan.lanes.registration import Registration, Registrations
-from djchan.lanes.thread import Lane
+from djchan.lanes.roster import Roster
 from djchan.layers import codec
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import Link
@@ -42,7 +44,7 @@ from djchan.signals import worker_ready
 
 logger = logging.getLogger(__name__)
 
-_LOOK = 0.5  # Seconds between two looks at former ids that are still in use.
+_LOOK = 0.5  # Seconds between two looks at what nobody pokes us for, at most.
 
 
 class Worker:
@@ -51,7 +53,8 @@ class Worker:
     ``channel_layer``: the wrapper, with its router. ``callback(channel, message)``: called
     before each consumer. ``message_retries``: runs after the first that ConsumeLater can
     have. ``signal_handlers``: SIGTERM and SIGINT stop ``run()`` (in the main thread).
-    ``only_channels``, ``exclude_channels``: globs; the former first.
+    ``only_channels``, ``exclude_channels``: globs; the former first. ``can_restart``: whoever
+    called ``run()`` starts the process anew when ``restart`` is set.
 
     ``threads`` (for synchronous consumers), ``concurrency`` (async ones at a time) and the
     other ``options`` are those of ``lanes.options.WorkerOptions``; what is not given is
@@ -69,6 +72,7 @@ class Worker:
         *,
         threads: int | None = None,
         concurrency: int | None = None,
+        can_restart: bool = False,
         **options: Any,
     ) -> None:
         self.channel_layer = channel_layer
@@ -86,13 +90,12 @@ class Worker:
             }
         )
         self.unfinished = 0  # Consumers that still ran when run() returned.
+        self.can_restart = can_restart
+        self.restart = False  # run() has returned for the process to be started anew.
         self._signals = Signals(self.stop)
         self._told = False
         self._pokes: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._lanes: list[Lane] = []
-        self._loop: AsyncLane | None = None
-        self._monitor: Monitor | None = None
-        self._lost: set[Registration] = set()
+        self._roster: Roster | None = None
 
     # ------------------------------------------------------------------- face
 
@@ -103,18 +106,13 @@ class Worker:
     @property
     def in_job(self) -> bool:
         """Whether a consumer runs."""
-        return any(lane.batch.running is not None for lane in self._lanes)
+        return self._roster is not None and self._roster.in_job()
 
     @property
     def counters(self) -> Counter[str]:
-        """What became of messages (by outcome), and deliveries that were released, fenced,
-        superseded, expired, poison or lost, since the start."""
-        counted = [lane.counters for lane in self._lanes]
-        if self._loop is not None:
-            counted.append(self._loop.counters)
-        if self._monitor is not None:
-            counted.append(self._monitor.counters)
-        return sum((counters.copy() for counters in counted), Counter())
+        """What became of messages (by outcome), and of deliveries that were released, fenced,
+        superseded, expired, poison, lost, stuck …, since the start."""
+        return Counter() if self._roster is None else self._roster.counted()
 
     def ready(self) -> None:
         """Send ``worker_ready``, once for each thread."""
@@ -142,6 +140,7 @@ class Worker:
         """Let ``run()`` end well: from any thread, or a signal handler; returns at once."""
         self._told = True
         self.termed = True
+        self.restart = False
         self._pokes.put(None)
 
     def run(self) -> None:
@@ -181,18 +180,20 @@ class Worker:
         if now is None:
             return
         layer.set_clock(now)
-        self._loop = AsyncLane(crew)
-        self._monitor = Monitor(crew)
-        self._lanes = [self._lane(str(number), crew) for number in range(self.threads)]
-        self._monitor.lanes = self._lanes
+        roster = self._roster = Roster(crew, lambda: self._pokes.put(None))
+        reconciler = Reconciler(
+            registrations,
+            self._link,
+            outage=crew.outage,
+            interval=self.options.reconcile,
+            counters=roster.counters,
+        )
         self._log_start(channels)
-        self._monitor.start()
-        for lane in self._lanes:
-            lane.start()
+        roster.start()
         try:
-            self._watch_over(crew)
+            self._watch_over(roster, reconciler)
         finally:
-            self._end(crew)
+            self._end(crew, roster, reconciler)
 
     def _register(self, crew: Crew) -> int | None:
         """Make the worker known; None when it was told to stop before that."""
@@ -210,57 +211,68 @@ class Worker:
                 return now
         return None
 
-    def _lane(self, name: str, crew: Crew) -> Lane:
-        assert self._loop is not None and self._monitor is not None
-        return Lane(
-            name,
-            crew,
-            loop=self._loop,
-            monitor=self._monitor,
-            poke=lambda: self._pokes.put(None),
-        )
-
-    def _watch_over(self, crew: Crew) -> None:
-        """Wait until it is to stop; meanwhile, see after ids and lanes."""
-        registrations = crew.registrations
+    def _watch_over(self, roster: Roster, reconciler: Reconciler) -> None:
+        """Wait until it is to stop; meanwhile, see after ids, leases and lanes."""
         while not self._told:
-            self._sleep(_LOOK if registrations.retired or self._lost else None)
-            if any(lane.ended.is_set() for lane in self._lanes):
+            self._sleep(self._step)
+            self._see_to(roster, reconciler)
+            if any(lane.ended.is_set() for lane in roster.lanes):
                 return
-            try:
-                registrations.retire(self._link, self._is_in_use)
-                self._wake_idle(registrations)
-            except BrokerError as error:
-                logger.debug("Not now: %s", error)
+            if self.can_restart and roster.is_spent():
+                logger.error(
+                    "More than half of this worker is stuck in consumers: it finishes the rest "
+                    "and starts anew."
+                )
+                # stop() takes it back, whenever it comes.
+                self.restart = not self._told
+                return
 
-    def _end(self, crew: Crew) -> None:
+    def _see_to(self, roster: Roster, reconciler: Reconciler) -> None:
+        """What the lanes cannot see to themselves."""
+        now = time.monotonic()
+        roster.look(now)
+        try:
+            reconciler.look(now)
+            asleep = roster.wake_idle()
+            if asleep:
+                self._link.perform(Ring(asleep))
+        except BrokerError as error:
+            logger.debug("Not now: %s", error)
+
+    def _end(self, crew: Crew, roster: Roster, reconciler: Reconciler) -> None:
         """Stop claiming, let what runs finish, say goodbye."""
-        assert self._loop is not None and self._monitor is not None
         registrations, grace = crew.registrations, self.options.grace
         deadline = time.monotonic() + grace
         crew.stopping = True
-        self._monitor.wake()
+        roster.monitor.wake()
         if self.in_job:
             logger.info("Stopping: what runs has %g s to finish.", grace)
+        registration = registrations.current
         try:
-            for registration in (*registrations.retired, registrations.current):
-                self._link.perform(Closing(registration.id, self._bells(registration)))
+            self._link.perform(Closing(registration.id, roster.bells(registration)))
         except BrokerError as error:
             logger.debug("Not closed: %s", error)
-        for lane in self._lanes:
-            lane.ended.wait(max(0.0, deadline - time.monotonic()))
-        drained = self._loop.drain(max(0.0, deadline - time.monotonic()))
-        self.unfinished = sum(not lane.ended.is_set() for lane in self._lanes) + (not drained)
+        while (left := deadline - time.monotonic()) > 0:
+            step = min(self._step, left)
+            unsettled = registration.unsettled and not registration.gone
+            if unsettled or not all(lane.ended.is_set() for lane in roster.lanes):
+                self._sleep(step)
+            elif roster.loop.drain(step):
+                break
+            self._see_to(roster, reconciler)
+        drained = roster.loop.drain(0.0)
+        self.unfinished = sum(not lane.ended.is_set() for lane in roster.lanes) + (not drained)
         if self.unfinished:
             logger.error(
                 "Consumers still ran after %g s (grace): they are abandoned, and their messages "
                 "go to other workers.",
                 grace,
             )
+        self.unfinished += roster.stuck()
         crew.leaving.set()
         crew.outage.leave()
-        self._monitor.stop(1.0)
-        self._loop.stop(1.0)
+        roster.monitor.stop(1.0)
+        roster.loop.stop(1.0)
         registrations.stop_beating()
         try:
             registrations.end(self._link)
@@ -278,41 +290,20 @@ class Worker:
         except queue.Empty:
             return
 
+    @property
+    def _step(self) -> float:
+        """Seconds between two looks: short beside the limits that are to be noticed."""
+        set_limits = (self.options.run_limit, self.options.reconcile)
+        return min([_LOOK, *(each / 4 for each in set_limits if each)])
+
     def _gone(self, registration: Registration) -> None:
-        """From a heartbeat's thread: the layer does not know ``registration``."""
-        self._lost.add(registration)
+        """The layer does not know ``registration``: from any thread."""
         self._pokes.put(None)
 
-    def _wake_idle(self, registrations: Registrations) -> None:
-        """Lanes that sleep under a former id, at a bell that nobody rings: let them find out."""
-        self._lost &= {registrations.current, *registrations.retired}
-        for registration in {*self._lost, *registrations.retired}:
-            bells = tuple(
-                registration.bell(lane.name)
-                for lane in self._lanes
-                if lane.registration is registration and lane.batch.running is None
-            )
-            if bells:
-                self._link.perform(Ring(bells))
-
-    def _bells(self, registration: Registration) -> tuple[str, ...]:
-        return tuple(registration.bell(lane.name) for lane in self._lanes)
-
-    def _is_in_use(self, registration: Registration) -> bool:
-        assert self._loop is not None and self._monitor is not None
-        return (
-            any(lane.registration is registration for lane in self._lanes)
-            or self._monitor.registration is registration
-            or self._loop.holds(registration)
-        )
-
     def _clients(self) -> Iterable[str]:
-        links = [lane.link for lane in self._lanes]
-        if self._monitor is not None:
-            links.append(self._monitor.link)
-        yield from (link.client_id() for link in (self._link, *links))
-        if self._loop is not None:
-            yield self._loop.client_id()
+        yield self._link.client_id()
+        if self._roster is not None:
+            yield from self._roster.clients()
 
     def _log_start(self, channels: tuple[str, ...]) -> None:
         if not channels:

@@ -266,6 +266,77 @@ def test_what_could_not_be_settled_is_kept_and_answered():
     assert codec.decode(giveup.answer)[4] == codec.FAILED
 
 
+def test_one_that_was_stuck_is_kept_and_answered_as_such():
+    giveup = work({}).give_up("w", "stuck", status=codec.STUCK)
+    assert (giveup.reason, giveup.bury, giveup.address) == ("stuck", True, ADDRESS)
+    assert codec.decode(giveup.answer)[4] == codec.STUCK
+
+
+# ------------------------------------------------------------------ in parts
+
+
+def test_frames_that_are_done_can_be_told_before_the_rest():
+    opened = work({}, {}, {})
+    assert opened.progress() is None
+    opened.keep([PUSH, OURS])
+    assert opened.unsaid
+    told = opened.progress()
+    assert told is not None
+    assert told[:2] == (77, (PUSH, Tell("PROCESS", told.effects[1].entry)))
+    assert (told.address, told.answer, told.later, told.progress) == (ADDRESS, b"", None, 1)
+    assert codec.decode(told.effects[1].entry) == [codec.REPLY, "1-abc", [{"text": "hi"}]]
+
+
+def test_nothing_is_told_twice():
+    opened = work({}, {}, {})
+    opened.keep([PUSH])
+    opened.progress()
+    assert not opened.unsaid
+    assert opened.progress() is None
+    opened.keep([OURS])
+    told = opened.progress()
+    assert told is not None
+    assert ([type(effect) for effect in told.effects], told.progress) == ([Tell], 2)
+    opened.keep([THEIRS], failed=True)
+    outcome = opened.outcome()
+    assert [type(effect) for effect in outcome.effects] == [Tell]
+    assert answer(outcome)[3:] == [[], codec.FAILED]
+
+
+def test_when_all_have_run_there_is_no_progress_but_an_end():
+    opened = work({}, {})
+    opened.keep([PUSH])
+    opened.keep([PUSH])
+    assert opened.over
+    assert opened.progress() is None
+    assert opened.outcome().effects == (PUSH, PUSH)
+
+
+def test_a_frame_that_is_put_off_ends_the_progress():
+    opened = work({"order": 1}, {"order": 2}, {"order": 3})
+    opened.keep([PUSH])
+    opened.put_off(1)
+    assert opened.over
+    assert opened.progress() is None
+    outcome = opened.outcome()
+    assert outcome.effects == (PUSH,)
+    assert outcome.later is not None and outcome.later.done == 1
+
+
+def test_progress_counts_the_frames_of_earlier_runs():
+    opened = work({"n": 0}, {"n": 1}, {"n": 2}, {"n": 3}, done=1, attempt=2)
+    assert [content["n"] for content in opened.contents] == [1, 2, 3]
+    opened.keep([PUSH])
+    told = opened.progress()
+    assert told is not None and told.progress == 2
+
+
+def test_frames_of_an_earlier_run_had_their_consumers():
+    opened = work({}, {}, done=1)
+    opened.keep([], routed=False)
+    assert answer(opened.outcome())[4] == codec.DONE
+
+
 @pytest.mark.parametrize(
     ("due", "seconds"),
     [(0, 5.0), (NOW + 60_000, 5.0), (NOW + 1500, 1.5), (NOW, 0.005), (NOW - 9, 0.005)],

@@ -124,7 +124,10 @@ def kinds() -> list[str]:
 class TestKeys:
     """A key of Redis is base, kind and name; no two different ones may give one key."""
 
-    bare = ("n", "due", "beats", "kinds", "clients", "info", "closing", "idle", "tomb", "stats")
+    bare = (
+        *("n", "odd", "due", "token", "serial", "io", "beats", "kinds", "clients", "info"),
+        *("hist", "stale", "routed", "idle", "tomb", "deads", "stats"),
+    )
 
     def test_the_kinds_are_read_from_the_prelude(self):
         assert {"q:", "g:", "pg:", "in:", "fl:", "l:", "bell:", "dead:"} <= set(kinds())

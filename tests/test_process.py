@@ -62,6 +62,23 @@ def test_the_second_signal_ends_a_process_that_is_stuck(program, number):
     assert popen.returncode == 128 + number
 
 
+def test_it_begins_anew_with_its_id_and_command_line():
+    code = """
+import os, sys
+from djchan.process import begin_anew
+print(os.getpid(), sys.argv[1:])
+if "BEGUN" not in os.environ:
+    os.environ["BEGUN"] = "1"
+    print("buffered", end=" ")
+    begin_anew()
+"""
+    command = [sys.executable, "-c", code, "--threads", "two words"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    first, second = run.stdout.splitlines()
+    assert second == f"buffered {first}"
+    assert first.endswith("['--threads', 'two words']")
+
+
 def test_they_are_given_back():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     signals = Signals(lambda: None)

@@ -3,28 +3,22 @@ import logging
 import threading
 import time
 from collections import Counter
-from typing import Any
 
-import msgspec
 import pytest
 
 from djchan import Channel, route
 from djchan.asgi import ChannelLayerWrapper
 from djchan.exceptions import (
-    BrokerUnavailable,
     BrokerUnsupported,
     ConsumeLater,
     InvalidChannelLayer,
 )
 from djchan.layers import codec
-from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.operations import (
     Beat,
     Claim,
     Commit,
     DeadLetters,
-    Length,
-    Operation,
     Push,
     Reap,
     Register,
@@ -32,83 +26,13 @@ from djchan.layers.operations import (
 )
 from djchan.signals import worker_ready
 from djchan.worker import Worker, WorkerGroup
+from tests.lanes.site import PATIENCE, Flaky, Inbox, crash, delivery, running, workers_known
 from tests.support.waiting import wait_for
-
-PATIENCE = 10.0
-
-
-class Site:
-    """A layer in memory, its routes, and workers in threads."""
-
-    def __init__(self) -> None:
-        self.layer = InMemoryChannelLayer(capacity=100_000)
-        self.ran: list[Any] = []
-        self.workers: list[tuple[Worker, threading.Thread]] = []
-        self.gate = threading.Event()  # What consumers that hold wait for.
-        self.link = self.layer.engine.link("test")
-
-    def __call__(self, operation: Operation) -> Any:
-        (answer,) = self.link.perform(operation)
-        return answer
-
-    def wrapper(self, *routes: Any) -> ChannelLayerWrapper:
-        return ChannelLayerWrapper(self.layer, "default", list(routes))
-
-    def worker(self, *routes: Any, **options: Any) -> Worker:
-        worker = Worker(self.wrapper(*routes), **{"signal_handlers": False, **options})
-        thread = threading.Thread(target=worker.run, daemon=True)
-        self.workers.append((worker, thread))
-        thread.start()
-        return worker
-
-    def stop(self, worker: Worker, *, timeout: float = PATIENCE) -> None:
-        worker.stop()
-        self.join(worker, timeout=timeout)
-
-    def join(self, worker: Worker, *, timeout: float = PATIENCE) -> None:
-        thread = next(thread for known, thread in self.workers if known is worker)
-        thread.join(timeout)
-        assert not thread.is_alive(), "run() has not returned"
-
-    def send(self, channel: str, *contents: dict[str, Any]) -> None:
-        self.layer.apply([self.layer.word(channel, content) for content in contents])
-
-    def numbers(self, channel: str, count: int) -> None:
-        self.send(channel, *({"n": n} for n in range(count)))
-
-    def wait(self, count: int) -> list[Any]:
-        """What ran, when ``count`` did."""
-        wait_for(lambda: len(self.ran) >= count, timeout=PATIENCE, what=f"{count} messages ran")
-        return list(self.ran)
-
-    def length(self, channel: str) -> int:
-        length: int = self(Length(channel))
-        return length
-
-    # Consumers.
-
-    def note(self, message: Any) -> None:
-        self.ran.append(message["n"])
-
-    async def anote(self, message: Any) -> None:
-        self.ran.append(message["n"])
-
-    def hold(self, message: Any) -> None:
-        """Notes its number, then waits for the gate if it is a 0."""
-        self.ran.append(message["n"])
-        if message["n"] == 0:
-            self.gate.wait(PATIENCE)
 
 
 @pytest.fixture
 def site():
-    site = Site()
-    yield site
-    site.gate.set()
-    for worker, _ in site.workers:
-        worker.stop()
-    for worker, _ in site.workers:
-        site.join(worker)
+    yield from running()
 
 
 # ---------------------------------------------------------------- running
@@ -520,15 +444,6 @@ def test_nothing_is_known_of_a_worker_that_has_left(site):
 # ---------------------------------------------------- crashes, retries, oddities
 
 
-def crash(site: Site, times: int, *channels: str) -> None:
-    """Let ``times`` workers die with a message of ``channels``."""
-    for number in range(times):
-        name = f"crash-{number}"
-        site(Register(name, "worker", b"", channels))
-        assert site(Claim(name, "", channels, 1)).deliveries
-        assert site(Reap(name, 0))
-
-
 def test_a_message_whose_worker_died_is_run_again(site):
     def consumer(message):
         site.ran.append((message.attempt, message.redelivered))
@@ -544,7 +459,7 @@ def test_after_three_crashes_it_is_a_dead_letter(site, caplog):
     crash(site, 3, "x")
     worker = site.worker(route("x", site.note))
     wait_for(lambda: site(DeadLetters("x")), timeout=PATIENCE, what="dead letter")
-    assert site(DeadLetters("x"))[0][0] == "poison"
+    assert site(DeadLetters("x"))[0].reason == "poison"
     assert site.ran == []
     assert worker.counters["poison"] == 1
     assert "poison" in caplog.text
@@ -562,46 +477,6 @@ def test_consume_later_runs_eleven_times(site, caplog):
     wait_for(lambda: worker.counters["exhausted"], timeout=PATIENCE, what="it is dropped")
     assert doomed == [False] * 10 + [True]
     assert worker.counters["later"] == 10
-
-
-def delivery(seq: int, *frames: dict[str, Any], connection: str = "1-abc") -> Push:
-    common = {"path": "/chat/", "reply_channel": f"websocket.send.iface!{connection}"}
-    return Push(
-        "websocket.receive",
-        codec.encode_envelope(
-            codec.Envelope(
-                codec.VERSION,
-                f"{connection}-{seq}",
-                "websocket.receive",
-                0,
-                0,
-                "iface",
-                connection,
-                seq,
-                msgspec.Raw(codec.encode(common)),
-                [msgspec.Raw(codec.encode(frame)) for frame in frames],
-            )
-        ),
-        frames=len(frames),
-    )
-
-
-class Inbox:
-    """An interface's inbox."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        site(Register("iface", "interface", b""))
-
-    def entries(self) -> list[Any]:
-        read = self.site.layer.engine.read("iface", "0-0", trim=False)
-        return [codec.decode(entry) for _, entry in read]
-
-    def wait(self, count: int) -> list[Any]:
-        wait_for(
-            lambda: len(self.entries()) >= count, timeout=PATIENCE, what=f"{count} inbox entries"
-        )
-        return self.entries()
 
 
 def echo(message):
@@ -698,52 +573,6 @@ def test_it_is_looked_at_again_after_a_while(site, caplog):
 # ----------------------------------------------------------------- the layer away
 
 
-class Flaky:
-    """An engine that fails as told: before it does something, or after (the answer is lost)."""
-
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine
-        self.down = False
-        self.lose: list[type] = []  # Kinds of operations whose next answer gets lost.
-        self.performed = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    def link(self, name: str) -> "FlakyLink":
-        return FlakyLink(self, self._engine.link(name))
-
-    def check(self) -> None:
-        if self.down:
-            raise BrokerUnavailable("The layer is away.")
-
-    def check_after(self, operations: Any) -> None:
-        self.check()
-        self.performed += 1
-        for operation in operations:
-            if type(operation) in self.lose:
-                self.lose.remove(type(operation))
-                raise BrokerUnavailable("The answer was lost.")
-
-
-class FlakyLink:
-    def __init__(self, flaky: Flaky, link: Any) -> None:
-        self.flaky = flaky
-        self.link = link
-
-    def perform(self, *operations: Any) -> list[Any]:
-        self.flaky.check()
-        answers = self.link.perform(*operations)
-        self.flaky.check_after(operations)
-        return list(answers)
-
-    def client_id(self) -> str:
-        return ""
-
-    def close(self) -> None:
-        self.link.close()
-
-
 @pytest.fixture
 def flaky(site):
     site.layer.engine = Flaky(site.layer.engine)
@@ -815,7 +644,7 @@ def test_a_claim_whose_answer_was_lost_is_not_leased_for_ever(site, flaky):
     assert attempts == [1]  # Nobody is charged with a crash.
 
 
-def test_what_runs_under_the_former_id_is_committed_under_it(site, flaky):
+def test_a_lost_claim_is_asked_again_under_the_same_id(site, flaky):
     def consumer(message):
         site.hold(message)
         Channel("done", channel_layer=site.layer).send({"n": message["n"]})
@@ -823,14 +652,14 @@ def test_what_runs_under_the_former_id_is_committed_under_it(site, flaky):
     site.numbers("x", 1)
     site.worker(route("x", consumer), threads=2)
     site.wait(1)
-    (before,) = workers_known(site)
-    flaky.lose = [Claim]  # Of the other thread, whose lost claim makes it take a new id.
+    before = workers_known(site)
+    flaky.lose = [Claim]  # Of the other thread.
     site.send("x", {"n": 1})
-    wait_for(lambda: len(workers_known(site)) == 2, timeout=PATIENCE, what="a new id")
-    site.gate.set()
     site.wait(2)
-    wait_for(lambda: before not in workers_known(site), timeout=PATIENCE, what="the old one left")
+    assert flaky.lose == []
+    site.gate.set()
     wait_for(lambda: site.length("done") == 2, timeout=PATIENCE, what="both are committed")
+    assert workers_known(site) == before
     assert sorted(site.ran) == [0, 1]
 
 
@@ -848,12 +677,6 @@ def test_an_unusable_layer_ends_it_with_the_reason(site, flaky):
     flaky.link = lambda name: Old()
     with pytest.raises(BrokerUnsupported, match="too old"):
         Worker(site.wrapper(), signal_handlers=False).run()
-
-
-def workers_known(site: Site) -> set[str]:
-    site(Register("watcher", "interface", b""))
-    beats = site(Beat("watcher"))
-    return {name for name, (_, kind, _) in beats.processes.items() if kind == "worker"}
 
 
 def test_declared_dead_it_goes_on_under_a_new_id(site, caplog):

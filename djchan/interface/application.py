@@ -16,13 +16,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from djchan.exceptions import BrokerError, InvalidChannelLayer
-from djchan.interface import daphne, http
+from djchan.interface import bounds, daphne, drain, http
 from djchan.interface.connection import Connection, Layer, Local
 from djchan.interface.http_connection import HttpConnection
 from djchan.interface.http_connection import Outlet as ResponseOutlet
 from djchan.interface.journal import Journal
+from djchan.interface.mailbox_connection import MailboxConnection
 from djchan.interface.options import InterfaceOptions
 from djchan.interface.served import Served
+from djchan.interface.turns import Turns
 from djchan.interface.websocket import TRY_AGAIN_LATER
 from djchan.interface.websocket_connection import Outlet as SocketOutlet
 from djchan.interface.websocket_connection import WebSocketConnection
@@ -61,6 +63,7 @@ class Interface:
         self.layer = layer
         self.journal = Journal(logger)
         self.served = Served(unknown=self.options.unserved_wait, away=self.options.disconnect_wait)
+        self.turns: Turns[MailboxConnection] = Turns(self.options.disconnects)
         self.connections: set[Connection] = set()
         self.draining = False
         self._capacities: dict[str, int] = {}
@@ -71,12 +74,22 @@ class Interface:
         self._news: asyncio.Event | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._drained_server: Any = None
+        self._bounds = bounds.Bounds(
+            outgoing=self.options.outgoing_bytes,
+            body=self.options.http_max_body,
+            journal=self.journal,
+        )
         self._warming: asyncio.Future[Any] | None = None
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What was counted since the start, by cause, and how many connections there are."""
-        return {**self.journal.counts, "connections": len(self.connections)}
+        """What was counted since the start, by cause, and how many connections there are now,
+        and how many of them wait to hand their disconnect on."""
+        return {
+            **self.journal.counts,
+            "connections": len(self.connections),
+            "disconnects waiting": self.turns.waiting,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -103,6 +116,7 @@ class Interface:
         else:
             outlet = functools.partial(_daphne_socket, protocol, limit)
             self._drain_at_shutdown(protocol.server)
+            bounds.limit_message(protocol, self.layer.max_message_size)
         local = await self._started()
         if local is not None:
             await WebSocketConnection(self, local, scope, outlet).run(receive)
@@ -114,6 +128,7 @@ class Interface:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = self.options.http_outgoing_bytes
+        self._bounds.requests = True
         request = daphne.find_request(send)
         outlet: Callable[[Callable[[], None], Callable[[], None]], ResponseOutlet]
         if request is None:
@@ -205,11 +220,17 @@ class Interface:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLD)
+        for server in bounds.servers():
+            self._bounds.bind(server, self)
         self._warming = asyncio.ensure_future(self._started())
 
     async def shutdown(self, grace: float | None = None) -> None:
-        """Stop reading, wait at most ``grace`` seconds (shutdown_grace) for answers to what
-        was read, close what is open (1012), enqueue the disconnects, say goodbye."""
+        """Close the sockets (1012) a few at a time, each when what its client had sent is
+        answered, enqueue their disconnects, answer the requests, say goodbye: within ``grace``
+        seconds (shutdown_grace). New connections are refused meanwhile.
+
+        Whatever could not be enqueued, the layer sends: it has a record of each socket.
+        """
         grace = self.options.shutdown_grace if grace is None else grace
         self.draining = True
         local, self._local = self._local, None
@@ -219,13 +240,19 @@ class Interface:
             self._watch.cancel()
         logger.info("Shutting down with %d connections", len(self.connections))
         end = time.monotonic() + grace
-        for connection in list(self.connections):
-            connection.stop_reading()
-        await self._until(lambda connection: connection.idle, end)
+        sockets = [each for each in self.connections if isinstance(each, MailboxConnection)]
+        for pause, batch in drain.schedule(sockets, min(self.options.drain, grace / 2)):
+            await asyncio.sleep(pause)
+            for socket in batch:
+                socket.leave()
+        # Some of the time is for those whose answers do not come.
+        await self._until(lambda connection: connection.idle, end - min(1.0, grace / 4))
         for connection in list(self.connections):
             connection.shut_down()
-        await self._until(lambda connection: connection.settled, max(end, time.monotonic() + 1.0))
-        await local.stop(max(1.0, end - time.monotonic()))
+        for socket in self.turns.open():
+            socket.turn_came()
+        await self._until(lambda connection: connection.settled, end)
+        await local.stop(max(0.1, end - time.monotonic()))
         self.connections.clear()
 
     async def _until(self, done: Callable[[Connection], bool], end: float) -> None:
@@ -248,6 +275,7 @@ class Interface:
         if self._drained_server is not server:
             self._drained_server = server
             daphne.drain_at_shutdown(self, server)
+            self._bounds.bind(server, self)
 
     # ------------------------------------------------------------- for connections
 

@@ -18,8 +18,9 @@ import msgspec
 from djchan.interface.journal import Journal
 from djchan.interface.options import InterfaceOptions
 from djchan.interface.served import Served
+from djchan.interface.turns import Turns
 from djchan.layers import codec
-from djchan.layers.operations import Body, Push, SendResult
+from djchan.layers.operations import Body, Push, Record, SendResult
 
 Replies = list[dict[str, Any]]
 
@@ -58,7 +59,9 @@ class Local(Protocol):
 
     def new_connection(self, handler: Any) -> str: ...
 
-    def submit(self, effect: Push | Body, done: Callable[[SendResult], None]) -> None: ...
+    def begin(self, connection: str) -> None: ...
+
+    def submit(self, effect: Push | Record | Body, done: Callable[[SendResult], None]) -> None: ...
 
     def leave_groups(self, connection: str) -> None: ...
 
@@ -74,6 +77,7 @@ class Host(Protocol):
     options: InterfaceOptions
     journal: Journal
     served: Served
+    turns: Turns[Any]  # Of the disconnects that are under way.
     draining: bool
     connections: set["Connection"]
 
@@ -91,6 +95,7 @@ class Connection:
         "_host",
         "_local",
         "_loop",
+        "_owner",
         "_process",
         "_push",
         "answered_seq",
@@ -102,6 +107,7 @@ class Connection:
         self._local = local
         self._loop = asyncio.get_running_loop()
         self._process = local.id
+        self._owner: tuple[str, str] | None = None  # Of its deliveries, once there was one.
         self._push: Push | None = None  # The delivery that is not yet answered.
         self._common = _EMPTY
         self._dead = False
@@ -121,11 +127,12 @@ class Connection:
         """All it had to say is enqueued, its end with it."""
         raise NotImplementedError
 
-    def stop_reading(self) -> None:
+    def leave(self) -> None:
+        """This process ends: shut down when what its client had sent is answered."""
         raise NotImplementedError
 
     def shut_down(self) -> None:
-        """This process ends: tell the client, and enqueue the end."""
+        """This process ends: tell the client now, and enqueue the end."""
         raise NotImplementedError
 
     # ------------------------------------------------------- for the local process
@@ -133,6 +140,10 @@ class Connection:
     def unanswered(self) -> Push | None:
         """The delivery to send again, after the layer lost its state."""
         return self._push
+
+    def record(self) -> Record | None:
+        """What the layer sends for it if this process dies."""
+        return None
 
     # ------------------------------------------------------------- for subclasses
 
@@ -145,6 +156,7 @@ class Connection:
         capacity: int,
         expires: int = 0,
         if_served: bool = False,
+        last: bool = False,
         done: Callable[[SendResult], None],
     ) -> None:
         """Enqueue the delivery ``seq``; ``expires`` is the layer's clock, ms; 0: never."""
@@ -162,8 +174,31 @@ class Connection:
                 [msgspec.Raw(frame) for frame in frames],
             )
         )
-        self._push = push = Push(channel, payload, capacity, len(frames), if_served)
+        owner = self._owner
+        if owner is None:
+            owner = self._owner = (self._process, self.name)
+            self._local.begin(self.name)
+        # By place, which is quicker: expires and keep, then owner and last.
+        push = Push(channel, payload, capacity, len(frames), if_served, 0, True, owner, last)
+        self._push = push
         self._local.submit(push, done)
+
+    def _aside(self, channel: str, frame: msgspec.Raw) -> bytes:
+        """The envelope of a disconnect that is none of its numbered deliveries."""
+        return codec.encode_envelope(
+            codec.Envelope(
+                codec.VERSION,
+                f"{self._process}.{self.name}.disconnect",
+                channel,
+                self._host.layer.now(),
+                0,
+                "",
+                "",
+                0,
+                self._common,
+                [frame],
+            )
+        )
 
     def _finish(self) -> None:
         """The record has ended: nobody will say or hear anything of it any more."""

@@ -11,6 +11,7 @@ Daphne's and autobahn's own methods. What this mends, as seen on Daphne 4.2.3:
   the frames of one answer are one write, at once where the kernel takes it.
 - an empty frame is dropped: here it is sent.
 - nothing is awaited at SIGTERM: here Twisted's shutdown waits for ``Interface.shutdown``.
+- it listens until the very end: here its ports are closed at SIGTERM.
 - a response that was begun and never ends keeps its client waiting: here it is cut.
 
 Daphne's classes are left as they are. ``tests/interface/test_daphne.py`` fails when their
@@ -104,6 +105,12 @@ def _writable(transport: Any) -> bool:
 def _buffered(wire: Any) -> int:
     """Bytes that were written and that the kernel has not taken yet."""
     return len(wire.dataBuffer) - int(wire.offset) + int(wire._tempDataLen)
+
+
+def buffered(transport: Any) -> int:
+    """Bytes that wait to be sent on ``transport``; 0 when nobody can tell."""
+    wire = _wire(transport)
+    return _buffered(wire) if wire is not None and _writable(wire) else 0
 
 
 class DaphneSocket:
@@ -315,9 +322,25 @@ def drain_at_shutdown(interface: Drained, server: Any) -> None:
     def before_shutdown() -> Any:
         # At once: the applications that Daphne canceled a moment ago look at it.
         interface.draining = True
+        for port in listening_ports(server):
+            # Those who have knocked already are let in, to be told "later" and not be cut off.
+            port.doRead()
+            port.stopListening()
         return Deferred.fromFuture(asyncio.ensure_future(_drain(interface, server)))
 
     reactor.addSystemEventTrigger("before", "shutdown", before_shutdown)
+
+
+def listening_ports(server: Any) -> list[Any]:
+    """The ports of Daphne's ``server``, which itself keeps none of them."""
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    ports = []
+    for reader in reactor.getReaders() if hasattr(reactor, "getReaders") else ():
+        factory = getattr(reader, "factory", None)
+        factory = getattr(factory, "wrappedFactory", factory)  # Below TLS.
+        if factory is not None and factory is getattr(server, "http_factory", None):
+            ports.append(reader)
+    return [port for port in ports if hasattr(port, "stopListening")]
 
 
 def when_running(start: Callable[[], object]) -> None:

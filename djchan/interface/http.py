@@ -191,7 +191,7 @@ class Exchange:
 
     def status(self, status: str) -> list[Action]:
         """What the end of the delivery without a consumer's work means."""
-        if status in (codec.EXPIRED, codec.LOST, codec.POISON):
+        if status in (codec.EXPIRED, codec.LOST, codec.POISON, codec.STUCK):
             return self.fail()
         # Done, or a consumer that raised: someone may still answer (ResponseLater).
         return []

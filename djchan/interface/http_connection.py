@@ -49,6 +49,7 @@ class HttpConnection(Connection):
         "_awaited",
         "_deadline",
         "_exchange",
+        "_handed_on",
         "_introduced",
         "_outlet",
         "_over",
@@ -69,6 +70,7 @@ class HttpConnection(Connection):
         self._exchange = Exchange(scope)
         self._reply_channel = names.reply_channel("http.response", self._process, self.name)
         self._introduced = False  # Some worker may know the reply channel.
+        self._handed_on = False  # The request, and all of its body.
         self._awaited = False  # The layer owes an answer.
         self._over = False  # The response has ended, whichever way.
         self._deadline: asyncio.TimerHandle | None = None
@@ -81,7 +83,9 @@ class HttpConnection(Connection):
         """Feed the server's events in until the client is gone or has its response."""
         self._task = asyncio.current_task()
         try:
-            if await self._read(receive):
+            whole = await self._read(receive)
+            self._handed_on = True
+            if whole:
                 while (await receive())["type"] != "http.disconnect":
                     pass
         except asyncio.CancelledError:
@@ -90,6 +94,8 @@ class HttpConnection(Connection):
             # At shutdown the server cancels first; the record still gets its answer.
             if not self._host.draining:
                 self._left()
+            elif not self._handed_on:
+                self._refuse("http.draining", "this process is shutting down", http.RESTARTING)
             raise
         except BaseException:
             self._left()
@@ -132,6 +138,19 @@ class HttpConnection(Connection):
         """Hand the request on, and its body in chunks behind it, as fast as they are read."""
         channel = f"http.request.body.{self._process}?{names.new_local_part(0)}"
         self._request(b"", channel)
+        try:
+            return await self._follow(receive, waiting, channel)
+        except asyncio.CancelledError:
+            self._close_body(channel)
+            raise
+
+    async def _follow(
+        self,
+        receive: Callable[[], Awaitable[Mapping[str, Any]]],
+        waiting: bytearray,
+        channel: str,
+    ) -> bool:
+        """The chunks behind the request."""
         size, more = len(waiting), True
         while True:
             while self._exchange.state is State.WAITING and (
@@ -146,11 +165,11 @@ class HttpConnection(Connection):
             if self._exchange.state is not State.WAITING:
                 # Answered already, or refused: what is left of the body is of no use.
                 if more:
-                    await self._chunk(channel, {"content": b"", "closed": True}, wait=False)
+                    self._close_body(channel)
                 return True
             event = await receive()
             if event["type"] == "http.disconnect":
-                await self._chunk(channel, {"content": b"", "closed": True}, wait=False)
+                self._close_body(channel)
                 return False
             part = event.get("body") or b""
             waiting += part
@@ -159,24 +178,28 @@ class HttpConnection(Connection):
             if size > self._host.options.http_max_body:
                 self._too_large()
 
-    async def _chunk(self, channel: str, message: dict[str, Any], *, wait: bool = True) -> None:
-        """Put one chunk on the body channel; wait while it is full, if ``wait``."""
-        options = self._host.options
-        payload = codec.encode(message)
-        ttl = int((options.http_timeout or _BODY_TTL) * 1000)
-        # The one that says that nothing follows finds room always.
-        capacity = self._host.layer.capacity_of(channel) if wait else 0
+    async def _chunk(self, channel: str, message: dict[str, Any]) -> None:
+        """Put one chunk on the body channel; wait while it is full."""
+        body = Body(
+            channel, codec.encode(message), self._host.layer.capacity_of(channel), self._body_ttl
+        )
         pause = _FIRST_PAUSE
         while True:
             result: asyncio.Future[SendResult] = self._loop.create_future()
-            self._local.submit(
-                Body(channel, payload, capacity, ttl),
-                functools.partial(_resolve, result),
-            )
-            if not wait or await result != "full" or self._exchange.state is not State.WAITING:
+            self._local.submit(body, functools.partial(_resolve, result))
+            if await result != "full" or self._exchange.state is not State.WAITING:
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _close_body(self, channel: str) -> None:
+        """Tell whoever reads the body that nothing follows; for this there is room always."""
+        message = codec.encode({"content": b"", "closed": True})
+        self._local.submit(Body(channel, message, 0, self._body_ttl), _ignore)
+
+    @property
+    def _body_ttl(self) -> int:
+        return int((self._host.options.http_timeout or _BODY_TTL) * 1000)
 
     def _too_large(self) -> None:
         self._host.journal.say(
@@ -313,8 +336,8 @@ class HttpConnection(Connection):
     def settled(self) -> bool:
         return self._over
 
-    def stop_reading(self) -> None:
-        """A request is read as a whole, or was not handed on."""
+    def leave(self) -> None:
+        """A request is answered, or refused, before anything ends."""
 
     def shut_down(self) -> None:
         self._perform(self._exchange.refuse(503, http.RESTARTING))
@@ -394,20 +417,7 @@ class HttpConnection(Connection):
         if host.served.hopeless(http.DISCONNECT, self._loop.time()):
             return
         content = codec.encode(self._exchange.disconnect(self._reply_channel))
-        payload = codec.encode_envelope(
-            codec.Envelope(
-                codec.VERSION,
-                f"{self._process}.{self.name}.disconnect",
-                http.DISCONNECT,
-                host.layer.now(),
-                0,
-                "",
-                "",
-                0,
-                self._common,
-                [msgspec.Raw(content)],
-            )
-        )
+        payload = self._aside(http.DISCONNECT, msgspec.Raw(content))
         push = Push(http.DISCONNECT, payload, host.capacity(http.DISCONNECT), 1, True)
         self._local.submit(push, self._told_disconnect)
 
@@ -424,6 +434,10 @@ class HttpConnection(Connection):
         """Let go of the record once the response has ended and nothing is owed."""
         if self._over and not self._awaited and self in self._host.connections:
             self._finish()
+
+
+def _ignore(result: SendResult) -> None:
+    pass
 
 
 def _resolve(future: "asyncio.Future[SendResult]", result: SendResult) -> None:

@@ -8,17 +8,23 @@ layer answers to a delivery::
         ▲               └── unserved ───► again, as long as ``served`` says; then dropped
         └───────────────────── again ────┘
 
-A connect that finds its channel full is refused at once; a disconnect is exempt.
+A connect that finds its channel full is refused at once; a disconnect is exempt, but waits
+for a turn (``turns``). With the connect goes the record of a disconnect, for the layer to send
+should this process die before it has sent the real one.
 """
 
 import asyncio
 import logging
 
+import msgspec
+
 from djchan.interface import websocket
 from djchan.interface.connection import Connection, Host, Local
-from djchan.interface.mailbox import Mailbox
-from djchan.layers.operations import SendResult
+from djchan.interface.mailbox import Delivery, Mailbox
+from djchan.layers import codec
+from djchan.layers.operations import Record, SendResult
 
+_ABANDONED = msgspec.Raw(codec.encode(websocket.WebSocket.abandoned()))
 _FIRST_PAUSE = 0.05  # Seconds until a delivery that was not taken is tried again …
 _LONGEST_PAUSE = 1.0  # … and twice as long each time, up to this.
 
@@ -26,7 +32,17 @@ _LONGEST_PAUSE = 1.0  # … and twice as long each time, up to this.
 class MailboxConnection(Connection):
     """A connection that speaks through a mailbox."""
 
-    __slots__ = ("_done", "_mailbox", "_pause", "_refused", "_retry", "_settled", "_trying_since")
+    __slots__ = (
+        "_done",
+        "_has_turn",
+        "_leaving",
+        "_mailbox",
+        "_pause",
+        "_refused",
+        "_retry",
+        "_settled",
+        "_trying_since",
+    )
 
     def __init__(self, host: Host, local: Local) -> None:
         super().__init__(host, local)
@@ -38,6 +54,8 @@ class MailboxConnection(Connection):
         )
         self._refused = False  # The layer had no room for its connect.
         self._settled = False  # The disconnect is enqueued; the rest is the layer's.
+        self._has_turn = False  # To hand its disconnect on, until that was answered.
+        self._leaving = False  # It is shut down as soon as nothing is under way.
         self._retry: asyncio.TimerHandle | None = None
         self._pause = _FIRST_PAUSE
         self._trying_since: float | None = None
@@ -66,6 +84,8 @@ class MailboxConnection(Connection):
         """Hand the next delivery to the layer, if one is due."""
         delivery = self._mailbox.next()
         if delivery is None:
+            if self._leaving and self.idle:
+                self.shut_down()
             return
         host, (seq, channel, frames) = self._host, delivery
         if channel == websocket.RECEIVE:
@@ -79,20 +99,66 @@ class MailboxConnection(Connection):
                     channel, seq, frames, capacity=capacity, if_served=True, done=self._received_by
                 )
         elif channel == websocket.DISCONNECT:
-            self._deliver(
-                channel,
-                seq,
-                frames,
-                # One for each connection that got in is bound enough. Those of clients that
-                # did not get in have no such bound.
-                capacity=host.capacity(channel) if self._refused else 0,
-                if_served=True,
-                done=self._said_goodbye,
-            )
+            if self._has_turn or host.turns.ask(self):
+                self._say_goodbye(delivery)
+            else:
+                host.journal.count("disconnect.waited")
         else:
             expires = host.layer.now() + int(host.options.connect_timeout * 1000)
             capacity = host.capacity(channel)
             self._deliver(channel, seq, frames, capacity=capacity, expires=expires, done=self._done)
+            self._local.submit(self._record(), _ignore)
+
+    def _record(self) -> Record:
+        return Record(
+            self._process,
+            self.name,
+            websocket.DISCONNECT,
+            self._aside(websocket.DISCONNECT, _ABANDONED),
+        )
+
+    def record(self) -> Record | None:
+        """The disconnect that the layer keeps, from the connect until the real one is there."""
+        if self._owner is None or self._settled or self._dead:
+            return None
+        return self._record()
+
+    def _say_goodbye(self, delivery: Delivery) -> None:
+        self._has_turn = True
+        channel = delivery.channel
+        self._deliver(
+            channel,
+            delivery.seq,
+            delivery.frames,
+            # One for each connection that got in is bound enough. Those of clients that
+            # did not get in have no such bound.
+            capacity=self._host.capacity(channel) if self._refused else 0,
+            if_served=True,
+            last=True,
+            done=self._said_goodbye,
+        )
+
+    def turn_came(self) -> None:
+        """It is this one's turn; or was, if it has ended meanwhile."""
+        delivery = self._mailbox.in_flight
+        if delivery is None or self not in self._host.connections:
+            self._give_turn_back()
+        else:
+            self._say_goodbye(delivery)
+
+    def _give_turn_back(self) -> None:
+        following = self._host.turns.done()
+        if following is not None:
+            # Not now: when this process was given up, it is about to hear of that too.
+            self._loop.call_soon(following.turn_came)
+
+    def _finish(self) -> None:
+        super()._finish()
+        if self._has_turn:
+            self._has_turn = False
+            self._give_turn_back()
+        else:
+            self._host.turns.leave(self)
 
     def _received_by(self, result: SendResult) -> None:
         if result == "ok":
@@ -215,3 +281,7 @@ class MailboxConnection(Connection):
     def _release(self) -> None:
         self._push = None
         self._mailbox.answer(self._mailbox.seq)
+
+
+def _ignore(result: SendResult) -> None:
+    pass

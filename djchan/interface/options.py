@@ -39,8 +39,11 @@ class InterfaceOptions:
     full_wait: float = 5.0  # A frame waits for room on its channel; then 1013.
     unserved_wait: float = 60.0  # A frame waits for any worker to serve its channel; then dropped.
     disconnect_wait: float = 60.0  # The same for websocket.disconnect while workers restart.
+    disconnects: int = 50  # Of websocket.disconnect under way at a time; more wait here …
+    disconnects_waiting: int = 10_000  # … and while so many do, no socket gets in (1013).
     broker_grace: float = 15.0  # Sockets stay open without Redis; then 1013, one by one.
-    shutdown_grace: float = 10.0  # For answers to what clients had sent before SIGTERM.
+    drain: float = 5.0  # After SIGTERM sockets are closed (1012) over this time …
+    shutdown_grace: float = 10.0  # … and in this one, with the answers they wait for.
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -33,6 +33,10 @@ INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013
 
+# Of the disconnect that the layer sends for a process that died: above that of any frame, for
+# how many there were nobody knows, and small enough for a column of a database.
+LAST_ORDER = 2**31 - 1
+
 # "type" means nothing to a socket: a group message that Channels 4 consumers share has it.
 _KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol", "type"})
 
@@ -137,6 +141,11 @@ class WebSocket:
         self.order += 1
         return {"order": self.order, "code": code if self._accepted else ABNORMAL}
 
+    @staticmethod
+    def abandoned() -> dict[str, Any]:
+        """The rest of the websocket.disconnect that is sent when this process cannot."""
+        return {"order": LAST_ORDER, "code": ABNORMAL}
+
     # ------------------------------------------------------ words of consumers
 
     def reply(self, message: Mapping[str, Any]) -> list[Action]:
@@ -235,7 +244,7 @@ class WebSocket:
 
     def status(self, channel: str, status: str) -> list[Action]:
         """What the end of a delivery without a consumer's work means for the socket."""
-        if status == codec.POISON:
+        if status in (codec.POISON, codec.STUCK):
             return self.end(INTERNAL_ERROR)
         if channel == CONNECT and status in (codec.EXPIRED, codec.LOST):
             return self.timeout()

@@ -64,13 +64,13 @@ class WebSocketConnection(MailboxConnection):
 
     __slots__ = (
         "_age",
-        "_connected",
         "_deadline",
         "_deaf",
         "_held",
         "_limit",
         "_machine",
         "_outlet",
+        "_reading",
         "_text",
     )
 
@@ -88,11 +88,11 @@ class WebSocketConnection(MailboxConnection):
         self._limit = host.layer.max_message_size
         reply_channel = names.reply_channel("websocket.send", self._process, self.name)
         self._common = msgspec.Raw(codec.encode(self._machine.common(reply_channel)))
-        self._connected = False  # websocket.connect was handed to the layer.
         self._deaf = False  # Frames of the client are not read any more.
         self._deadline: asyncio.TimerHandle | None = None  # Of the handshake, or the close.
         self._age: asyncio.TimerHandle | None = None
         self._held: asyncio.Future[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     # -------------------------------------------------------- the server's events
 
@@ -112,9 +112,12 @@ class WebSocketConnection(MailboxConnection):
                 elif kind == "websocket.connect":
                     self._connect()
         except asyncio.CancelledError:
-            # At shutdown the server cancels first; the record still gets its answers.
             if not self._host.draining:
                 self._gone(websocket.ABNORMAL)
+            elif self._reading is None and self._machine.state is not State.CLOSED:
+                # At shutdown the server cancels first (Daphne does); but until it is this
+                # socket's turn to leave, its client is heard.
+                self._reading = self._loop.create_task(self.run(receive))
             raise
         except BaseException:
             self._gone(websocket.ABNORMAL)
@@ -132,13 +135,21 @@ class WebSocketConnection(MailboxConnection):
             )
             self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
             return
+        if host.turns.waiting >= host.options.disconnects_waiting:
+            host.journal.say(
+                "connect.behind",
+                "A WebSocket was refused: the disconnects of %d others wait for workers "
+                "(disconnects_waiting). Run more workers for websocket.disconnect",
+                host.turns.waiting,
+            )
+            self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
+            return
         try:
             frame = codec.encode(self._machine.connect(scheme=self._outlet.scheme), self._limit)
         except (InvalidMessage, MessageTooLarge) as error:
             host.journal.say("connect.invalid", "A WebSocket was refused: %s", error)
             self._perform(self._machine.end(websocket.TOO_BIG))
             return
-        self._connected = True
         host.journal.count("websocket.connect")
         self._deadline = self._loop.call_later(host.options.connect_timeout, self._timed_out)
         self._mailbox.put(websocket.CONNECT, frame)
@@ -202,9 +213,10 @@ class WebSocketConnection(MailboxConnection):
         self._unhold()
         if not writable:
             self._outlet.gone()
+        self._stop_reading()
         self._local.leave_groups(self.name)
-        if not self._connected or self._dead:
-            self._finish()
+        if self._owner is None or self._dead:
+            self._finish()  # No consumer has heard of it; or its process is buried.
             return
         self._mailbox.put_last(websocket.DISCONNECT, codec.encode(content, self._limit))
         if self._retry is None:
@@ -271,13 +283,29 @@ class WebSocketConnection(MailboxConnection):
         self.end(websocket.SERVICE_RESTART)
         self._stop_timers()
         self._unhold()
+        self._stop_reading()
         self._finish()
 
     # ----------------------------------------------------------- for the interface
 
-    def stop_reading(self) -> None:
-        self._deaf = True
+    @property
+    def idle(self) -> bool:
+        return self._machine.state is State.CLOSED or super().idle
+
+    def leave(self) -> None:
         self._outlet.pause()
+        # What the server has read before is still taken: it has to wake `run` first.
+        self._loop.call_soon(self._leave)
+
+    def _leave(self) -> None:
+        self._deaf = True
+        self._leaving = True
+        if self._retry is None and not self._dead:
+            self._pump()
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None and self._reading is not asyncio.current_task():
+            self._reading.cancel()
 
     def end(self, code: int) -> None:
         """Close it with ``code``, or refuse it while it is connecting."""

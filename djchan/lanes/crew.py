@@ -11,16 +11,17 @@ from collections.abc import Callable
 from typing import Any
 
 from djchan.delivery import RETRIES, Rules, Work
-from djchan.dispatch import Found, Outcome, Run, find
+from djchan.dispatch import Outcome, Run, find
 from djchan.exceptions import UndecodableEnvelope
-from djchan.lanes.exchange import Outage
+from djchan.lanes.limits import Frame
 from djchan.lanes.options import WorkerOptions
+from djchan.lanes.outage import Outage
 from djchan.lanes.registration import Registrations
 from djchan.message import Message
 
 logger = logging.getLogger(__name__)
 
-Frames = list[tuple[Message, Found | Outcome]]
+Frames = list[Frame]
 
 
 class Crew:
@@ -57,6 +58,7 @@ class Crew:
         self.outage = Outage()
         self.stopping = False  # Claim no more; finish what runs.
         self.leaving = threading.Event()  # Wait for nothing any more.
+        self.wake_monitor: Callable[[], object] = tuple  # Something is to be said again.
         self._channels = channels
         self._open = channels
         self._unreadable: dict[str, float] = {}

@@ -1,163 +1,150 @@
-"""Commits, said to the layer until it has answered.
+"""Commits and claims, said to the layer until it has answered.
 
-From the lanes, with what they have finished; on to an engine's link. A commit whose answer
-got lost may have been applied or not. It has a number, so it is said again, in the same
-words, until there is an answer; the layer applies it once. Nothing else is repeated here:
-what travels along (a wait, a claim) is asked once, and its loss is the caller's to know.
+From the lanes, with what they have finished; on to an engine's link. An answer that got lost
+may stand for something done or not. A commit has a number, so it is said again, in the same
+words, and the layer applies it once; so has a claim, and the layer answers again with what it
+leased by it. Only a wait is not repeated::
 
-::
-
-    perform(Commit, GiveUp …, Claim) ──► answers
+    perform(Commit, GiveUp …, Wait, Claim) ──► answers
         │ no answer
         ▼
-    perform(Commit, GiveUp …) ──► no answer: wait, again … ──► None
+    perform(Commit, GiveUp …, Claim again) ──► no answer: wait, again … ──► None
+
+What the answers say is noted in ``lanes.ledger``.
 """
 
 import asyncio
-import logging
 import threading
-import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from djchan.exceptions import BrokerError
+from djchan.lanes.ledger import Ledger, Words
+from djchan.lanes.outage import Outage
+from djchan.lanes.registration import Registration
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import AsyncLink, Link
-from djchan.layers.operations import Commit, CommitResult, GiveUp, Operation, Outcome, Release
-
-logger = logging.getLogger(__name__)
-
-# Said again they do nothing: the lease they name is over.
-Words = Sequence[GiveUp | Release]
-
-
-class Outage:
-    """Whether the layer answers, as all threads of a worker see it.
-
-    One line when it stops answering, one when it is back; and whoever waits to try again
-    is woken by the first who got an answer.
-    """
-
-    def __init__(self) -> None:
-        self.is_down = False
-        self._since = 0.0
-        self._left = False
-        self._lock = threading.Lock()
-        self._back = threading.Event()
-
-    def began(self, error: BrokerError) -> None:
-        """There was no answer."""
-        with self._lock:
-            if self.is_down:
-                return
-            self.is_down = True
-            self._since = time.monotonic()
-            if not self._left:
-                self._back.clear()
-        logger.error("%s Trying again until it does; nothing is lost.", error)
-
-    def ended(self) -> None:
-        """There was an answer."""
-        if not self.is_down:
-            return
-        with self._lock:
-            since, self._since = self._since, 0.0
-            self.is_down = False
-            self._back.set()
-        if not since:
-            return  # Another thread was faster.
-        seconds = time.monotonic() - since
-        logger.warning("The channel layer answers again, after %.1f s.", seconds)
-
-    def wait(self, seconds: float) -> None:
-        """Wait before trying again; shorter when somebody else got an answer."""
-        self._back.wait(seconds)
-
-    def leave(self) -> None:
-        """Let nobody wait any more."""
-        with self._lock:
-            self._left = True
-            self._back.set()
-
-
-class Ledger:
-    """The numbers of what one link commits, and what became of it."""
-
-    def __init__(self, name: str, counters: Counter[str]) -> None:
-        self.name = name
-        self.counters = counters
-        self._number = 0
-
-    def commit(self, worker: str, outcomes: Sequence[Outcome]) -> Commit:
-        self._number += 1
-        return Commit(worker, self.name, self._number, tuple(outcomes))
-
-    def note(self, commit: Commit, results: Sequence[CommitResult]) -> None:
-        """Count and log what was not applied."""
-        for outcome, result in zip(commit.outcomes, results, strict=True):
-            if result == "fenced":
-                self.counters["fenced"] += 1
-                logger.warning(
-                    "Delivery %d had been handed to another worker before this one was done: "
-                    "what its consumer sent is dropped.",
-                    outcome.token,
-                )
-            elif result == "superseded":
-                self.counters["superseded"] += 1
-                logger.warning(
-                    "Delivery %d of connection %s had been answered before: what its consumer "
-                    "sent is dropped.",
-                    outcome.token,
-                    outcome.address.connection if outcome.address else "?",
-                )
+from djchan.layers.operations import Claim, Claimed, CommitResult, Operation, Outcome, Wait
 
 
 class Exchange:
-    """One link of one thread, with its ledger."""
+    """One link of one thread, with its ledger.
+
+    ``stopping()``: whether an answer to a claim is not wanted any more.
+    """
 
     def __init__(
-        self, link: Link, ledger: Ledger, *, outage: Outage, leaving: threading.Event
+        self,
+        link: Link,
+        ledger: Ledger,
+        *,
+        outage: Outage,
+        leaving: threading.Event,
+        stopping: Callable[[], bool] = bool,
     ) -> None:
         self.link = link
         self.ledger = ledger
         self._outage = outage
         self._leaving = leaving
+        self._stopping = stopping
+        self._failures = 0
         self._backoff = Backoff()
 
     def say(
+        self, registration: Registration, outcomes: Sequence[Outcome], *, words: Words = ()
+    ) -> CommitResult | None:
+        """Commit ``outcomes`` and say ``words``, for sure.
+
+        The result of the last outcome ("stale" for one that waits in ``unsettled``); None when
+        the process is leaving before there was an answer.
+        """
+        said = registration.unsettled.hold_back(outcomes)
+        waits = bool(outcomes) and not (said and said[-1] is outcomes[-1])
+        commit = self.ledger.commit(registration, said) if said else None
+        sure: list[Operation] = [*([] if commit is None else [commit]), *words]
+        result: CommitResult | None = None
+        if sure:
+            answers = self._perform(sure)
+            if answers is None:
+                return None
+            result = self.ledger.note(registration, commit, words, answers)
+        return "stale" if waits else result or "done"
+
+    def say_again(self, registration: Registration) -> None:
+        """Commit what waits in ``unsettled``, under a new number."""
+        said = registration.unsettled.waiting()
+        if not said:
+            return
+        commit = self.ledger.commit(registration, said)
+        answers = self._perform([commit])
+        if answers is not None:
+            results: Sequence[CommitResult] = answers[0]
+            pairs = zip(said, results, strict=True)
+            settled = [pair for pair in pairs if pair[1] != "stale"]
+            self.ledger.counters["stale"] += len(said) - len(settled)
+            if settled:
+                part = commit._replace(outcomes=tuple(outcome for outcome, _ in settled))
+                self.ledger.note(registration, part, (), [[result for _, result in settled]])
+            registration.unsettled.settled(said, results)
+
+    def claim(
         self,
-        worker: str,
+        registration: Registration,
         outcomes: Sequence[Outcome],
         *,
+        lane: str,
+        channels: tuple[str, ...],
+        count: int,
         words: Words = (),
-        ask: Sequence[Operation] = (),
-    ) -> list[Any] | None:
-        """Commit ``outcomes`` and say ``words``, for sure; ask ``ask``, in the same breath.
+        wait: float = 0.0,
+    ) -> Claimed | None:
+        """Commit and say, as ``say``, and claim what is next, all in one breath.
 
-        The answers to ``ask``; None when they got lost, and it may have been done or not.
-        Comes back without an answer to anything only when the process is leaving.
+        ``wait``: seconds to wait at the lane's bell before the claim. None: the worker stops,
+        and what was claimed, if anything, is to go back.
         """
-        commit = self.ledger.commit(worker, outcomes) if outcomes else None
-        sure: list[Operation] = [] if commit is None else [commit]
-        sure += words
-        asked: Sequence[Operation] = ask
+        ledger = self.ledger
+        said = registration.unsettled.hold_back(outcomes) if outcomes else outcomes
+        commit = ledger.commit(registration, said) if said else None
+        sure: list[Operation] = [*([] if commit is None else [commit]), *words]
+        claim = ledger.claim(registration, lane=lane, channels=channels, count=count)
+        ask: list[Operation] = [Wait(claim.bell, wait), claim] if wait else [claim]
+        failures = self._failures
+        claimed: Claimed | None = None
+        answers = self._perform(sure, ask)
+        if answers is not None:
+            if sure:
+                ledger.note(registration, commit, words, answers)
+            if len(answers) > len(sure):
+                claimed = answers[-1]
+        ledger.claimed(registration, claim, claimed)
+        if claimed is None or failures != self._failures:
+            # A claim of a broken connection may be read by the layer after all that.
+            self._outage.doubt()
+        return claimed
+
+    def _perform(
+        self, sure: Sequence[Operation], ask: Sequence[Operation] = ()
+    ) -> list[Any] | None:
+        """Say ``sure`` until it is answered, and ``ask`` unless the worker stops meanwhile."""
         while True:
             try:
-                answers = self.link.perform(*sure, *asked)
+                answers = self.link.perform(*sure, *ask)
             except BrokerError as error:
                 self.failed(error)
-                asked = ()
-                if not sure or self._leaving.is_set():
+                if ask:
+                    claim = ask[-1]
+                    assert isinstance(claim, Claim)
+                    ask = () if self._stopping() else (claim._replace(again=True),)
+                if self._leaving.is_set() or not (sure or ask):
                     return None
                 continue
             self.answered()
-            if commit is not None:
-                self.ledger.note(commit, answers[0])
-            return answers[len(sure) :] if len(asked) == len(ask) else None
+            return answers
 
     def failed(self, error: BrokerError) -> None:
         """Something was not answered: wait before the next try."""
+        self._failures += 1
         self._outage.began(error)
         self._outage.wait(self._backoff.next())
 
@@ -178,17 +165,34 @@ class AsyncExchange:
         self._leaving = leaving
         self._backoff = Backoff()
 
-    async def say(self, worker: str, outcomes: Sequence[Outcome], *, words: Words = ()) -> None:
-        """Commit ``outcomes`` and say ``words``, for sure; gives up only when leaving."""
-        commit = self.ledger.commit(worker, outcomes)
-        while not self._leaving.is_set():
+    async def say(
+        self, registration: Registration, outcomes: Sequence[Outcome], *, words: Words = ()
+    ) -> dict[int, CommitResult]:
+        """Commit ``outcomes`` and say ``words``, for sure; gives up only when leaving.
+
+        By token, what became of its last outcome; one that got no answer is not there.
+        """
+        said = registration.unsettled.hold_back(outcomes)
+        results: dict[int, CommitResult] = dict.fromkeys(
+            [outcome.token for outcome in outcomes] if said is not outcomes else (), "stale"
+        )
+        commit = self.ledger.commit(registration, said) if said else None
+        sure: list[Operation] = [*([] if commit is None else [commit]), *words]
+        while sure and not self._leaving.is_set():
             try:
-                results, *_ = await self.link.perform(commit, *words)
+                answers = await self.link.perform(*sure)
             except BrokerError as error:
                 self._outage.began(error)
                 await asyncio.sleep(self._backoff.next())
                 continue
             self._backoff.reset()
             self._outage.ended()
-            self.ledger.note(commit, results)
-            return
+            self.ledger.note(registration, commit, words, answers)
+            if commit is not None:
+                tokens = [outcome.token for outcome in said]
+                results.update(zip(tokens, answers[0], strict=True))
+            break
+        else:
+            for outcome in said:
+                results.pop(outcome.token, None)
+        return results

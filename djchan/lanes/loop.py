@@ -4,68 +4,74 @@ From ``lanes.thread``, which claims for it; on to ``djchan.dispatch`` and, with 
 that has ended meanwhile, to the layer::
 
     take() ──► task ──► finished ──► commit, one at a time; the next takes what came meanwhile
-      │
+      │          └── frames that are done, after ``partial`` seconds ──┘
       └── waits while ``concurrency`` deliveries are here: then nothing more is claimed
 
 It is started by the first delivery that needs it. A task that is canceled at the end of the
-grace period has no outcome: its delivery goes back with the worker's goodbye.
+grace period has no outcome: its delivery goes back with the worker's goodbye. One that runs
+for longer than its limit is given up and canceled. A consumer that blocks the loop is seen
+from outside, as the loop's clock stands still (``blocked_since``): then all of this is
+abandoned, and another async lane takes its place.
 """
 
 import asyncio
 import logging
 import threading
+import time
 from collections import Counter
 
 from djchan.delivery import Work
 from djchan.dispatch import Outcome, Run, arun
+from djchan.lanes import limits
 from djchan.lanes.crew import Crew, Frames, keep
-from djchan.lanes.exchange import AsyncExchange, Ledger
+from djchan.lanes.exchange import AsyncExchange
+from djchan.lanes.ledger import PROGRESS, Ledger, Words
+from djchan.lanes.limits import Frame
+from djchan.lanes.loopwatch import End, LoopWatch, Running
 from djchan.lanes.registration import Registration
 from djchan.layers import operations
+from djchan.layers.operations import CommitResult, GiveUp, Release
 
 logger = logging.getLogger(__name__)
 
-# A GiveUp is for what could not be settled.
-Finished = list[tuple[Registration, operations.Outcome | operations.GiveUp]]
-
 
 class AsyncLane:
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew, *, name: str = "async-lane") -> None:
         self.crew = crew
+        self.name = name
         self.counters: Counter[str] = Counter()
+        self.abandoned = False  # It is blocked: whatever it still does is nothing.
         self._room = threading.Semaphore(crew.options.concurrency)
-        self._held: Counter[str] = Counter()  # Registration id -> deliveries that are here.
+        self._here: dict[int, tuple[Registration, Work]] = {}  # By token.
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._finished: Finished = []
+        self._running: dict[asyncio.Task[None], Running] = {}
+        self._finished: list[tuple[Running, End]] = []
         self._something = asyncio.Event()
         self._end = asyncio.Event()
         self._exchange: AsyncExchange | None = None
+        self._watch = LoopWatch(crew.options, self._running, self._finish, counters=self.counters)
 
     # ------------------------------------------------------ from other threads
 
-    def take(self, registration: Registration, work: Work, frames: Frames) -> None:
-        """Run ``work`` here; waits while there is no room."""
+    def take(self, registration: Registration, work: Work, frames: Frames) -> bool:
+        """Run ``work`` here; waits while there is no room. False: it is not to run here."""
         while not self._room.acquire(timeout=0.5):
-            if self.crew.leaving.is_set():
-                return
+            if self.abandoned or self.crew.leaving.is_set():
+                return False
         with self._changed:
-            self._held[registration.id] += 1
+            self._here[work.token] = registration, work
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._run, name="djchan-async-lane", daemon=True
+                    target=self._run, name=f"djchan-{self.name}", daemon=True
                 )
                 self._thread.start()
         self._ready.wait()
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._begin, registration, work, frames)
-
-    def holds(self, registration: Registration) -> bool:
-        """Whether deliveries leased to ``registration`` are here."""
-        return self._held[registration.id] > 0
+        return True
 
     def client_id(self) -> str:
         return "" if self._exchange is None else self._exchange.link.client_id()
@@ -73,7 +79,7 @@ class AsyncLane:
     def drain(self, timeout: float) -> bool:
         """Wait until nothing is here; False when something still was after ``timeout``."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._held.total(), timeout)
+            return self._changed.wait_for(lambda: not self._here, timeout)
 
     def stop(self, timeout: float) -> None:
         """Cancel what runs, and end the loop."""
@@ -82,6 +88,38 @@ class AsyncLane:
             assert self._loop is not None
             self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join(timeout)
+
+    def blocked_since(self) -> float:
+        """Since when (monotonic) the loop's clock stands still; 0: nothing is here."""
+        return self._watch.ticked if self._here else 0.0
+
+    @property
+    def threads_blocked(self) -> bool:
+        """Whether the thread of synchronous code (sync_to_async) is."""
+        return self._watch.threads_blocked
+
+    def abandon(self, seconds: float) -> list[tuple[Registration, Words]]:
+        """Leave this lane to itself: it is blocked, for so long. What is to be said of it."""
+        assert self._thread is not None and self._loop is not None
+        self.abandoned = True
+        task = asyncio.current_task(self._loop)
+        running = None if task is None else self._running.get(task)
+        self.counters[limits.REASON] += 1
+        limits.say_blocked(
+            None if running is None else running.frame,
+            seconds=seconds,
+            limit=self.crew.options.run_limit,
+            stack=limits.stack_of(self._thread.ident),
+        )
+        with self._changed:
+            here = list(self._here.values())
+        words: list[tuple[Registration, Words]] = []
+        for registration, work in here:
+            if running is not None and work is running.work:
+                words.append((registration, [limits.give_up(work, registration.id)]))
+            else:
+                words.append((registration, [Release(registration.id, (work.token,))]))
+        return words
 
     # ------------------------------------------------------------- on the loop
 
@@ -94,84 +132,156 @@ class AsyncLane:
     async def _main(self) -> None:
         crew = self.crew
         self._loop = asyncio.get_running_loop()
-        link = crew.layer.engine.alink("async-lane")
+        link = crew.layer.engine.alink(self.name)
         self._exchange = AsyncExchange(
             link,
-            Ledger("async-lane", self.counters),
+            Ledger(self.name, self.counters, on_stale=crew.wake_monitor),
             outage=crew.outage,
             leaving=crew.leaving,
         )
-        committing = asyncio.create_task(self._commit_forever(self._exchange))
+        ours = [
+            asyncio.create_task(self._commit_forever(self._exchange)),
+            asyncio.create_task(self._watch.run(self._is_ours)),
+        ]
         self._ready.set()
         await self._end.wait()
-        for task in (*self._tasks, committing):
+        tasks = [*self._running, *ours]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, committing, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await link.aclose()
 
     def _begin(self, registration: Registration, work: Work, frames: Frames) -> None:
-        task = asyncio.ensure_future(self._deliver(registration, work, frames))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        running = Running(registration, work)
+        task = asyncio.ensure_future(self._deliver(running, frames))
+        running.task = task
+        self._running[task] = running
+        task.add_done_callback(self._running.pop)
 
-    async def _deliver(self, registration: Registration, work: Work, frames: Frames) -> None:
-        crew = self.crew
-        fence = (registration.id, work.token)
+    def _is_ours(self) -> bool:
+        if self.abandoned:
+            self._end.set()  # It was blocked, and is awake again: too late.
+        return not self.abandoned
+
+    async def _deliver(self, running: Running, frames: Frames) -> None:
+        crew, work, registration = self.crew, running.work, running.registration
         try:
-            for index, (message, found) in enumerate(frames):
-                if isinstance(found, Outcome):
-                    ran = Run(found, [])
-                else:
-                    crew.announce(message)
-                    try:
-                        ran = await arun(
-                            message,
-                            found,
-                            sender=crew.sender,
-                            fence=fence,
-                            response=work.response,
-                            retries=crew.retries,
-                        )
-                    except BaseException as error:
-                        task = asyncio.current_task()
-                        if task is not None and task.cancelling():
-                            raise  # We are leaving: this run has not happened.
-                        logger.error(
-                            "A consumer tried to end the worker, for %s.", message, exc_info=error
-                        )
-                        ran = Run(Outcome.FAILED, [])
-                if not keep(work, index, ran, self.counters):
+            for index, frame in enumerate(frames):
+                running.frame, running.began = frame, time.monotonic()
+                ran = await self._run_frame(running, frame)
+                running.began = 0.0
+                if running.stuck:
+                    return  # It has swallowed its cancellation.
+                if not keep(work, index, ran, self.counters) or work.over:
                     break
-            end: operations.Outcome | operations.GiveUp = work.outcome()
+                if work.attempt > 1:
+                    await self._make_safe(running)
+                elif running.timer is None:
+                    running.timer = asyncio.get_running_loop().call_later(
+                        crew.options.partial, self._tell, running
+                    )
+                if running.lost or registration.gone:
+                    self._let_go(work.token)
+                    return
+            end: End = work.outcome()
         except asyncio.CancelledError:
-            self._let_go(registration)
+            if running.stuck:
+                return
+            self._let_go(work.token)
             raise
         except Exception:
             logger.exception("A delivery on %s failed. Please report this.", work.channel)
             end = work.give_up(registration.id)
-        self._finished.append((registration, end))
+        finally:
+            if running.timer is not None:
+                running.timer.cancel()
+        self._finish(running, end)
+
+    async def _run_frame(self, running: Running, frame: Frame) -> Run:
+        crew, (message, found) = self.crew, frame
+        if isinstance(found, Outcome):
+            return Run(found, [])
+        crew.announce(message)
+        try:
+            return await arun(
+                message,
+                found,
+                sender=crew.sender,
+                fence=(running.registration.id, running.work.token),
+                response=running.work.response,
+                retries=crew.retries,
+            )
+        except BaseException as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise  # We are leaving, or it was too long: this run has not happened.
+            logger.error("A consumer tried to end the worker, for %s.", message, exc_info=error)
+            return Run(Outcome.FAILED, [])
+
+    def _finish(self, running: Running, end: End) -> None:
+        self._finished.append((running, end))
         self._something.set()
+
+    # ------------------------------------------------------ frames that are done
+
+    def _tell(self, running: Running) -> None:
+        """Commit them; before the end of their delivery, as all goes over one list and link."""
+        running.timer = None
+        progress = None if running.stuck or running.lost else running.work.progress()
+        if progress is not None:
+            self.counters["partial"] += 1
+            running.told.clear()
+            self._finish(running, progress)
+
+    async def _make_safe(self, running: Running) -> None:
+        """What has ended a worker before goes on when the frames before it are committed."""
+        self._tell(running)
+        await running.told.wait()
+        unsettled = running.registration.unsettled
+        while running.work.token in unsettled and not running.registration.gone:
+            await asyncio.sleep(self.crew.options.stale_wait / 4)
+
+    # ------------------------------------------------------------------ commits
 
     async def _commit_forever(self, exchange: AsyncExchange) -> None:
         while True:
             await self._something.wait()
             self._something.clear()
             finished, self._finished = self._finished, []
-            for registration in dict.fromkeys(registration for registration, _ in finished):
-                ends = [end for owner, end in finished if owner is registration]
-                outcomes = [end for end in ends if isinstance(end, operations.Outcome)]
-                words = [end for end in ends if isinstance(end, operations.GiveUp)]
+            for registration in dict.fromkeys(running.registration for running, _ in finished):
+                if self.abandoned:
+                    return
+                ends = [each for each in finished if each[0].registration is registration]
+                outcomes = [end for _, end in ends if isinstance(end, operations.Outcome)]
+                words = [end for _, end in ends if isinstance(end, GiveUp)]
+                results: dict[int, CommitResult] = {}
                 try:
-                    await exchange.say(registration.id, outcomes, words=words)
+                    results = await exchange.say(registration, outcomes, words=words)
                 except Exception:
                     logger.exception("A commit failed. Please report this.")
                 finally:
-                    self._let_go(registration, len(ends))
+                    self._said(ends, results)
 
-    def _let_go(self, registration: Registration, count: int = 1) -> None:
-        self._room.release(count)
-        with self._changed:
-            self._held[registration.id] -= count
-            if not self._held[registration.id]:
-                del self._held[registration.id]
-            self._changed.notify_all()
+    def _said(self, ends: list[tuple[Running, End]], results: dict[int, CommitResult]) -> None:
+        over: list[int] = []
+        for running, end in ends:
+            result = results.get(end.token)
+            if isinstance(end, operations.Outcome) and end.progress:
+                running.lost |= result not in PROGRESS
+                running.told.set()
+            elif result == "parked":
+                # What it sent is more than others take off: its place stays taken a while.
+                asyncio.get_running_loop().call_later(
+                    self.crew.options.park_pause, self._let_go, end.token
+                )
+            else:
+                over.append(end.token)
+        self._let_go(*over)
+
+    def _let_go(self, *tokens: int) -> None:
+        if tokens:
+            self._room.release(len(tokens))
+            with self._changed:
+                for token in tokens:
+                    self._here.pop(token, None)
+                self._changed.notify_all()

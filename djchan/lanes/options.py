@@ -22,11 +22,17 @@ class WorkerOptions:
     attempts: int = 3  # Runs of a delivery, each ended by a crash; then it is a dead letter.
     retry_delay: float = 0.2  # Until a message runs again whose consumer raised ConsumeLater.
     grace: float = 30.0  # For what runs, after the first SIGTERM or SIGINT.
+    run_limit: float = 60.0  # One message of websocket.* may run; 0: for as long as it likes.
+    http_run_limit: float = 120.0  # The same for http.*.
 
     batch: int = 64  # Deliveries that one claim takes at most …
     batch_seconds: float = 0.005  # … and how long it should take to run them.
     commit_delay: float = 0.005  # A finished delivery waits for others to be committed with.
     slow: float = 0.05  # A delivery waits behind a slow one; then it is given back.
+    partial: float = 0.02  # Frames that are done wait for the rest of their delivery.
+    park_pause: float = 0.1  # A lane rests that sent to a channel which is over its limit.
+    stale_wait: float = 0.1  # Until a commit is tried again that waits for its interface.
+    reconcile: float = 30.0  # Between two looks at what is leased to us.
     unreadable_wait: float = 30.0  # A channel that a newer version writes to is left alone.
 
     beat: float = 0.25  # Between two signs of life.
@@ -41,6 +47,9 @@ class WorkerOptions:
                     raise _wrong(field.name, "a whole number above 0", value)
             elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 raise _wrong(field.name, "a number of seconds", value)
+        for name in ("stale_wait", "reconcile"):
+            if getattr(self, name) <= 0:
+                raise _wrong(name, "a number of seconds above 0", getattr(self, name))
         if self.beat <= 0 or self.worker_silence < 4 * self.beat:
             raise _wrong(
                 "worker_silence", f"at least 4 times beat ({self.beat:g})", self.worker_silence

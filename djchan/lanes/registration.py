@@ -1,16 +1,16 @@
 """The id under which the layer knows a worker process.
 
-From ``djchan.worker``, and from a lane that found its id not to be known any more, or that
-lost the answer to a claim; on to the engine. What the layer leases, it leases to an id::
+From ``djchan.worker``, and from a lane that found its id not to be known any more; on to the
+engine. What the layer leases, it leases to an id::
 
-                       renew()                       nobody uses it any more
-    current, beating ──────────► retired, still beating ──────────────────► goodbye
-                                  what runs under it is committed under it
+                       the layer does not know it: renew()
+    current, beating ────────────────────────────────────► gone
 
-An answer that got lost may have leased deliveries of which we know nothing. They are held
-by that id alone: with its goodbye they go back to their channels as they were, so the
-worker takes a new id, and says that goodbye when what it does know of has been committed.
-(While a long consumer runs under the old id, they have to wait for it.)
+An id that was declared dead, or went with the state of the layer, holds nothing any more, and
+all that is still said under it is refused. The worker drops what it had, as it is somebody
+else's by now, and goes on under a new id. Nothing else takes a new id: what an answer that
+got lost may have leased is asked for again (``lanes.exchange``), or goes back
+(``lanes.reconcile``).
 """
 
 import logging
@@ -18,22 +18,31 @@ import threading
 from collections.abc import Callable, Iterable
 
 from djchan import names
-from djchan.exceptions import BrokerError, ProcessGone
+from djchan.exceptions import ProcessGone
+from djchan.lanes.leases import Leases
 from djchan.lanes.options import WorkerOptions
+from djchan.lanes.unsettled import Unsettled
 from djchan.layers.engine import Engine, Link
 from djchan.layers.heartbeat import Heartbeat
 from djchan.layers.operations import Reap, Register
 
 logger = logging.getLogger(__name__)
 
+FIRST_BEAT = 1.0  # Seconds that a worker waits for it before it claims.
+
 
 class Registration:
-    """One id, and the heartbeat that keeps it alive."""
+    """One id, the heartbeat that keeps it alive, and what is leased to it.
 
-    def __init__(self, process: str) -> None:
+    ``above``: the highest token that was met under a former id.
+    """
+
+    def __init__(self, process: str, above: int = 0) -> None:
         self.id = process
         self.gone = False  # The layer does not know it any more.
         self.heartbeat: Heartbeat | None = None
+        self.leases = Leases(above)
+        self.unsettled = Unsettled()
 
     def bell(self, lane: str) -> str:
         # The layer finds the bells of a dead process by this beginning.
@@ -41,10 +50,10 @@ class Registration:
 
 
 class Registrations:
-    """The current registration of a worker, and the former ones that are still in use.
+    """The current registration of a worker.
 
-    ``clients``: ids of the worker's connections. ``on_gone(registration)``: called in a
-    heartbeat's thread when the layer does not know it.
+    ``clients``: ids of the worker's connections. ``on_gone(registration)``: called when the
+    layer does not know it, in a heartbeat's thread or a lane's.
     """
 
     def __init__(
@@ -58,7 +67,6 @@ class Registrations:
         on_gone: Callable[[Registration], object],
     ) -> None:
         self.current = Registration("")
-        self.retired: list[Registration] = []
         self.renewals = 0
         self._engine = engine
         self._channels = channels
@@ -75,54 +83,18 @@ class Registrations:
 
     def renew(self, old: Registration, link: Link) -> None:
         """Go on under a new id, unless another lane has done it. Raises BrokerError."""
+        self.lost(old)
         with self._lock:
             if self.current is not old:
                 return
             self._register(link)
             self.renewals += 1
-            self.retired.append(old)
+        if old.heartbeat is not None:
+            old.heartbeat.stop()
         logger.info("This worker is %s to the channel layer now.", self.current.id)
 
-    def retire(self, link: Link, in_use: Callable[[Registration], bool]) -> None:
-        """Say goodbye for former ids that nobody uses any more. Raises BrokerError."""
-        for old in [old for old in self.retired if old.gone or not in_use(old)]:
-            self._goodbye(old, link)
-            self.retired.remove(old)
-
-    def end(self, link: Link) -> None:
-        """Say goodbye for all. Raises BrokerError."""
-        for registration in (*self.retired, self.current):
-            self._goodbye(registration, link)
-        self.retired = []
-
-    def stop_beating(self) -> None:
-        for registration in (*self.retired, self.current):
-            if registration.heartbeat is not None:
-                registration.heartbeat.stop()
-
-    def _register(self, link: Link) -> int:
-        # Made here and not before: after fork, and the same again until it is answered.
-        self._next_id = self._next_id or names.new_process_id()
-        registration = Registration(self._next_id)
-        (now,) = link.perform(Register(registration.id, "worker", self._info, self._channels))
-        self._next_id = ""
-        if now is None:
-            raise ProcessGone
-        registration.heartbeat = Heartbeat(
-            self._engine,
-            registration.id,
-            "worker",
-            clients=self._clients,
-            on_gone=lambda: self._lost(registration),
-            interval=self._options.beat,
-            limits=self._options.limits(),
-        )
-        registration.heartbeat.start()
-        self.current = registration
-        assert isinstance(now, int)
-        return now
-
-    def _lost(self, registration: Registration) -> None:
+    def lost(self, registration: Registration) -> None:
+        """The layer does not know ``registration``."""
         if not registration.gone:
             registration.gone = True
             logger.warning(
@@ -133,11 +105,35 @@ class Registrations:
             )
         self._on_gone(registration)
 
-    def _goodbye(self, registration: Registration, link: Link) -> None:
-        if registration.heartbeat is not None:
-            registration.heartbeat.stop()
-        try:
-            link.perform(Reap(registration.id, None))
-        except BrokerError as error:
-            logger.debug("No goodbye for %s: %s", registration.id, error)
-            raise
+    def end(self, link: Link) -> None:
+        """Say goodbye. Raises BrokerError."""
+        self.stop_beating()
+        link.perform(Reap(self.current.id, None))
+
+    def stop_beating(self) -> None:
+        if self.current.heartbeat is not None:
+            self.current.heartbeat.stop()
+
+    def _register(self, link: Link) -> int:
+        # Made here and not before: after fork, and the same again until it is answered.
+        self._next_id = self._next_id or names.new_process_id()
+        registration = Registration(self._next_id, self.current.leases.highest)
+        (now,) = link.perform(Register(registration.id, "worker", self._info, self._channels))
+        self._next_id = ""
+        if now is None:
+            raise ProcessGone
+        registration.heartbeat = Heartbeat(
+            self._engine,
+            registration.id,
+            "worker",
+            clients=self._clients,
+            on_gone=lambda: self.lost(registration),
+            interval=self._options.beat,
+            limits=self._options.limits(),
+        )
+        registration.heartbeat.start()
+        # Who dies at its first message is found by its connections: they are to be known.
+        registration.heartbeat.begun.wait(FIRST_BEAT)
+        self.current = registration
+        assert isinstance(now, int)
+        return now

@@ -10,7 +10,12 @@ a message::
     nothing there: perform(Wait(bell), Claim)
 
 A batch is as large as runs in about 5 ms. When it takes longer after all, this thread
-commits between two deliveries, and ``lanes.monitor`` does it for it within a slow one.
+commits between two deliveries, and between two frames of one; ``lanes.monitor`` does it for
+it within a slow one.
+
+A consumer that runs for longer than its limit cannot be stopped, so its thread is left to
+itself: the monitor takes what it had, another lane takes its place. When the consumer returns
+after all, this thread says nothing more, and ends.
 """
 
 import logging
@@ -26,12 +31,14 @@ from djchan.dispatch import Found, Outcome, Run, run
 from djchan.exceptions import BrokerError, UndecodableEnvelope
 from djchan.lanes.batch import Batch, Pace
 from djchan.lanes.crew import Crew, Frames, keep
-from djchan.lanes.exchange import Exchange, Ledger
+from djchan.lanes.exchange import Exchange
+from djchan.lanes.ledger import PROGRESS, Ledger
+from djchan.lanes.limits import Frame
 from djchan.lanes.loop import AsyncLane
 from djchan.lanes.monitor import Monitor
 from djchan.lanes.registration import Registration
 from djchan.layers import operations
-from djchan.layers.operations import Claim, Claimed, GiveUp, Operation, Release, Wait
+from djchan.layers.operations import Claimed, GiveUp, Release
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +48,8 @@ WAIT = 5.0  # Seconds that an idle lane waits for its bell.
 class Lane:
     """Lane ``name`` of a crew, from ``start()`` until the crew stops.
 
-    ``poke``: tells the worker that there may be something to see after.
+    ``loop()``: the async lane of this moment. ``poke``: tells the worker that there may be
+    something to see after.
     """
 
     def __init__(
@@ -49,7 +57,7 @@ class Lane:
         name: str,
         crew: Crew,
         *,
-        loop: AsyncLane,
+        loop: Callable[[], AsyncLane],
         monitor: Monitor,
         poke: Callable[[], object],
     ) -> None:
@@ -70,19 +78,25 @@ class Lane:
         self.link = crew.layer.engine.link(f"lane-{name}")
         self._exchange = Exchange(
             self.link,
-            Ledger(f"lane-{name}", self.counters),
+            Ledger(f"lane-{name}", self.counters, on_stale=monitor.wake),
             outage=crew.outage,
             leaving=crew.leaving,
+            stopping=lambda: crew.stopping,
         )
         self._thread = threading.Thread(target=self._run, name=f"djchan-lane-{name}", daemon=True)
+
+    @property
+    def thread(self) -> int | None:
+        """The identifier of its thread."""
+        return self._thread.ident
 
     def start(self) -> None:
         self._thread.start()
 
     def _run(self) -> None:
-        crew = self.crew
+        crew, batch = self.crew, self.batch
         try:
-            while not (crew.stopping or crew.termed()):
+            while not (batch.abandoned or crew.stopping or crew.termed()):
                 try:
                     self._round()
                 except Exception:
@@ -90,7 +104,8 @@ class Lane:
                         "A lane of the worker failed; it starts over. Please report this."
                     )
                     self._start_over()
-            self._say_rest()
+            if not batch.abandoned:
+                self._say_rest()
         except BaseException as error:
             self.error = error
             logger.exception("A lane of the worker ended.")
@@ -107,9 +122,12 @@ class Lane:
         if registration is not self.registration:
             self._say_rest()
             self.registration = registration
-            self._poke()  # Perhaps nobody uses the former one any more.
+        if self.batch.rest or self._exchange.ledger.parked:
+            self._rest()
         claimed = self._claim(registration)
-        if claimed is None or not claimed.known:
+        if claimed is None:
+            return  # We stop.
+        if not claimed.known:
             self._renew(registration)
         elif claimed.deliveries:
             self._wait = 0.0
@@ -119,14 +137,22 @@ class Lane:
             self._wait = next_wait(claimed.now, claimed.next_due, WAIT)
 
     def _claim(self, registration: Registration) -> Claimed | None:
-        bell = registration.bell(self.name)
-        ask: list[Operation] = [Wait(bell, self._wait)] if self._wait else []
-        ask.append(Claim(registration.id, bell, self.crew.channels(self._turn), self._pace.count))
         words, self._words = self._words, []
-        answers = self._exchange.say(
-            registration.id, self.batch.take_finished(), words=words, ask=ask
+        return self._exchange.claim(
+            registration,
+            self.batch.take_finished(),
+            lane=self.name,
+            channels=self.crew.channels(self._turn),
+            count=self._pace.count,
+            words=words,
+            wait=self._wait,
         )
-        return None if answers is None else answers[-1]
+
+    def _rest(self) -> None:
+        """What was sent here is more than others take off: let them."""
+        self._say_rest()
+        self.batch.rest = self._exchange.ledger.parked = False
+        self.crew.leaving.wait(self.crew.options.park_pause)
 
     def _renew(self, registration: Registration) -> None:
         self._wait = 0.0
@@ -158,7 +184,7 @@ class Lane:
             elif crew.stopping or crew.termed():
                 self._give_back(registration)
             elif batch.finished and now - batch.finished_since > options.commit_delay:
-                self._exchange.say(registration.id, batch.take_finished())
+                self._exchange.say(registration, batch.take_finished())
                 now = time.monotonic()
         if ran:
             self._pace.ran(ran, now - begun)
@@ -197,7 +223,8 @@ class Lane:
             frames = self.crew.frames(work)
             for _, found in frames:
                 if isinstance(found, Found) and found.is_async:
-                    self._loop.take(registration, work, frames)
+                    if not self._loop().take(registration, work, frames):
+                        self._words.append(Release(registration.id, (work.token,)))
                     return None
             return self._run_frames(registration, work, frames)
         except Exception:
@@ -207,31 +234,73 @@ class Lane:
 
     def _run_frames(
         self, registration: Registration, work: Work, frames: Frames
-    ) -> operations.Outcome:
+    ) -> operations.Outcome | None:
         """Run the messages of a delivery, one after the other; its end."""
-        crew = self.crew
-        fence = (registration.id, work.token)
-        for index, (message, found) in enumerate(frames):
-            if isinstance(found, Outcome):
-                ran = Run(found, [])
-            else:
-                crew.announce(message)
-                try:
-                    ran = run(
-                        message,
-                        found,
-                        sender=crew.sender,
-                        fence=fence,
-                        response=work.response,
-                        retries=crew.retries,
-                    )
-                except BaseException:
-                    # A KeyboardInterrupt of the consumer's own; ours goes to the main thread.
-                    logger.exception("A consumer tried to end the worker, for %s.", message)
-                    ran = Run(Outcome.FAILED, [])
-            if not keep(work, index, ran, self.counters):
+        batch = self.batch
+        began = batch.running_since
+        if len(frames) == 1:
+            batch.frame = frames[0]
+            batch.began = began
+            keep(work, 0, self._run_frame(registration, work, frames[0]), self.counters)
+            return work.outcome()
+        for index, frame in enumerate(frames):
+            batch.frame = frame
+            batch.began = began
+            ran = self._run_frame(registration, work, frame)
+            began = time.monotonic()
+            with batch.lock:
+                if batch.abandoned:
+                    return None
+                batch.began = 0.0
+                go_on = keep(work, index, ran, self.counters)
+            if not go_on or work.over:
                 break
+            if registration.gone:
+                return None  # Others have it by now.
+            if self._is_time_to_tell(work, began):
+                if not self._tell(registration, work, began):
+                    return None
+                began = time.monotonic()
         return work.outcome()
+
+    def _run_frame(self, registration: Registration, work: Work, frame: Frame) -> Run:
+        crew, (message, found) = self.crew, frame
+        if isinstance(found, Outcome):
+            return Run(found, [])
+        crew.announce(message)
+        try:
+            return run(
+                message,
+                found,
+                sender=crew.sender,
+                fence=(registration.id, work.token),
+                response=work.response,
+                retries=crew.retries,
+            )
+        except BaseException:
+            # A KeyboardInterrupt of the consumer's own; ours goes to the main thread.
+            logger.exception("A consumer tried to end the worker, for %s.", message)
+            return Run(Outcome.FAILED, [])
+
+    def _is_time_to_tell(self, work: Work, now: float) -> bool:
+        # What has ended a worker before goes on with a frame when those before it are safe.
+        batch = self.batch
+        late = now - batch.told_at > self.crew.options.partial
+        return late or batch.lost or work.attempt > 1
+
+    def _tell(self, registration: Registration, work: Work, now: float) -> bool:
+        """Commit the frames that are done; whether the rest is still ours to run."""
+        batch = self.batch
+        progress = batch.take_progress(now)
+        if progress is not None:
+            self.counters["partial"] += 1
+            said = [*batch.take_finished(), progress]
+            if self._exchange.say(registration, said) not in PROGRESS:
+                return False
+        while work.attempt > 1 and work.token in registration.unsettled and not registration.gone:
+            if self.crew.leaving.wait(self.crew.options.stale_wait / 4):
+                return False
+        return not batch.lost
 
     def _give_back(self, registration: Registration) -> None:
         tokens = self.batch.take_waiting()
@@ -245,12 +314,14 @@ class Lane:
         finished = self.batch.take_finished()
         words, self._words = self._words, []
         if registration is not None and (finished or words):
-            self._exchange.say(registration.id, finished, words=words)
+            self._exchange.say(registration, finished, words=words)
 
     def _start_over(self) -> None:
-        """Go on with nothing in hand: that goes back with the goodbye of the old id."""
+        """Go on with nothing in hand: the layer takes it back when it is told what we know."""
         self.batch.clear()
         self._words = []
         if self.registration is not None:
-            self._renew(self.registration)
+            self.registration.leases.forget(self._exchange.ledger.name)
+            self.crew.outage.doubt()
+            self._poke()
         self.crew.leaving.wait(1.0)

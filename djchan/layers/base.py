@@ -192,7 +192,7 @@ class BaseChannelLayer(Policy):
         return effects.group_send(self, names.check_group(group), self.encode(message))
 
     def add_word(self, group: str, channel: str) -> Words:
-        return effects.group_add(names.check_group(group), names.check_channel(channel))
+        return effects.group_add(self, names.check_group(group), names.check_channel(channel))
 
     def discard_word(self, group: str, channel: str) -> Words:
         return effects.group_discard(names.check_group(group), names.check_channel(channel))

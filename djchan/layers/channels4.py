@@ -38,7 +38,7 @@ from djchan.layers.base import BaseChannelLayer
 from djchan.layers.effects import Words
 from djchan.layers.engine import AsyncLink
 from djchan.layers.local import LocalProcess
-from djchan.layers.operations import Pop, Push, SendResult
+from djchan.layers.operations import Pop, Push, Record, SendResult
 
 logger = logging.getLogger(__name__)
 
@@ -221,14 +221,15 @@ class _Loop:
 class _Mailbox:
     """The messages that one Channels 4 consumer has not received yet.
 
-    A ``layers.local.Handler`` that never has a delivery of its own, only what is sent to it.
+    A ``layers.inbox.Handler`` that never has a delivery of its own, only what is sent to it.
     """
 
     answered_seq = 0
 
     def __init__(self, capacity: int) -> None:
         self.name = ""
-        self.dropped = 0
+        self.dropped = 0  # Messages that its capacity had no room for.
+        self.gaps = 0  # Times that messages of a group did not even reach this process.
         self._capacity = capacity
         self._messages: deque[dict[str, Any]] = deque()
         self._dead = False
@@ -264,7 +265,14 @@ class _Mailbox:
         self._changed.set()
 
     def on_gap(self, group: str) -> None:
-        logger.warning("%s missed messages of the group %s.", self.name, group)
+        self.gaps += 1
+        if self.gaps == 1:
+            logger.warning(
+                "%s missed messages of the group %s, and may miss more: its process does not "
+                "keep up with what is sent to it (inbox_bytes in the layer's CONFIG).",
+                self.name,
+                group,
+            )
 
     def on_answer(self, seq: int, replies: list[dict[str, Any]], status: str) -> None:
         self.on_replies(replies)
@@ -273,6 +281,9 @@ class _Mailbox:
         self.on_replies([reply])
 
     def unanswered(self) -> Push | None:
+        return None
+
+    def record(self) -> Record | None:
         return None
 
 

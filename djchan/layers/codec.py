@@ -40,6 +40,7 @@ GROUP = 2  # [2, group, message]                           to all local members 
 ADD = 3  # [3, group, connection]
 DISCARD = 4  # [4, group, connection]
 PART = 5  # [5, connection, seq, token, i, reply]          of a response that is still running
+GAP = 6  # [6, group]                                      messages of the group were dropped here
 
 # The statuses of an ANSWER; anything but DONE says why no consumer's work is behind it.
 DONE = ""
@@ -48,6 +49,7 @@ EXPIRED = "expired"
 POISON = "poison"
 LOST = "lost"
 FAILED = "failed"
+STUCK = "stuck"  # It ran for longer than the worker's run limit.
 
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 
@@ -138,7 +140,7 @@ def encode_entry(*fields: Any) -> bytes:
 
 
 def message_id(envelope: Envelope, content: dict[str, Any]) -> str:
-    """The id of one message of a delivery: the same at every run of it."""
-    if envelope.seq:
+    """The id of one message of a delivery: the same at every run of it, also as a letter."""
+    if envelope.process:
         return f"{envelope.process}.{envelope.connection}.{content.get('order', 0)}"
     return envelope.id

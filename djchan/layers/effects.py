@@ -94,7 +94,8 @@ def send(
     if delay > 0:
         return Delay(channel, payload, delay, expires, keep)
     capacity = policy.capacity_of(channel) if admission else 0
-    return Push(channel, payload, capacity, expires=expires, keep=keep)
+    limit = policy.limit_of(channel)
+    return Push(channel, payload, capacity, expires=expires, keep=keep, limit=limit)
 
 
 def group_send(policy: Policy, group: str, encoded: bytes) -> GroupSend:
@@ -103,14 +104,13 @@ def group_send(policy: Policy, group: str, encoded: bytes) -> GroupSend:
         group,
         codec.encode_entry(codec.GROUP, group, msgspec.Raw(encoded)),
         envelope(policy, "", encoded, expires=expiry(policy, "")),
-        policy.capacity_of(""),
     )
 
 
-def group_add(group: str, channel: str) -> Effect:
+def group_add(policy: Policy, group: str, channel: str) -> Effect:
     local = names.split_local(channel)
     if local is None:
-        return GroupAddChannel(group, channel)
+        return GroupAddChannel(group, channel, policy.capacity_of(channel))
     process, connection = local
     return GroupAdd(group, process, codec.encode_entry(codec.ADD, group, connection))
 

@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from djchan.exceptions import BrokerError
 from djchan.layers.backoff import Backoff
@@ -25,10 +26,19 @@ logger = logging.getLogger(__name__)
 INTERVAL = 0.25  # Seconds between two beats.
 
 
+class Progress(NamedTuple):
+    """What an interface has had answered so far: these fields of a Beat."""
+
+    link: str = ""
+    number: int = 0
+    read: int = 0
+
+
 class Heartbeat:
     """Beats for ``process`` from ``start()`` to ``stop()``, both of which return at once.
 
     ``clients``: gives the ids of the process's connections at the broker, besides this one.
+    ``progress``: of an interface; called, in this thread, just before each beat.
     ``on_gone``: called, in this thread, at every beat that the layer answers with "I do not
     know you" (state was lost, or the process was declared dead): make it cheap, and safe to
     call again. ``interval``: seconds. Redis may be silent for as long as it likes.
@@ -42,6 +52,7 @@ class Heartbeat:
         *,
         on_gone: Callable[[], object],
         clients: Callable[[], Iterable[str]] = tuple,
+        progress: Callable[[], Progress] = Progress,
         interval: float = INTERVAL,
         limits: Limits | None = None,
     ) -> None:
@@ -50,8 +61,11 @@ class Heartbeat:
         self._engine = engine
         self._on_gone = on_gone
         self._clients = clients
+        self._progress = progress
+        self._answered = 0  # The number of the last beat that was answered.
         self._interval = interval
         self._watch = Watch(process, limits)
+        self.begun = threading.Event()  # A beat was answered: our connections are known.
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name=f"djchan-heartbeat-{process[:6]}", daemon=True
@@ -63,6 +77,10 @@ class Heartbeat:
     def stop(self) -> None:
         """No beat begins after this."""
         self._stopping.set()
+
+    def resumed(self) -> None:
+        """The layer was told of this process anew, and counts its beats anew."""
+        self._answered = 0
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for the thread's end, after ``stop()``."""
@@ -93,11 +111,16 @@ class Heartbeat:
     def _beat(self, link: Link) -> float:
         """Beat once; seconds until the next one."""
         said = self._named(link)
-        (beats,) = link.perform(Beat(self.process, said))
+        # A worker finds a loss of state by other means (Held).
+        answered = self._answered if self.kind == "interface" else 0
+        (beats,) = link.perform(Beat(self.process, said, answered, *self._progress()))
         if beats is None:
+            self._answered = 0
             if not self._stopping.is_set():
                 self._on_gone()
             return self._interval
+        self._answered = beats.processes.get(self.process, (0,))[0]
+        self.begun.set()
         self._look_after(link, beats)
         # A connection that was just made is to be known before it can be lost.
         return self._interval if self._named(link) == said else 0.0

@@ -7,13 +7,20 @@ answers. One list of operations is one round trip; they are applied in order.
 The life of a delivery (an entry of a channel)::
 
               Send ──► queued ──Claim──► leased ──Commit──► gone (its effects applied)
-                        ▲  ▲               │ │ └──GiveUp──► gone, or a dead letter
-             due ───────┘  └──Release/Reap─┘ └──Commit(later)──► due
-             (delayed, later)
+               │        ▲ ▲ ▲              │ │ └──GiveUp──► gone, or a dead letter ─┐
+               │ parked ┘ │ └─Release/Held─┤ └──Commit(later)──► due                │
+             due ─────────┘                │                                        │
+             (delayed, later)     suspect ◄┘ Reap                                   │
+                        └── claimed one at a time ──► leased         Redrive ◄──────┘
 
 A *token* is the fence: it is made by the claim, and every later word about the delivery
 must name it. A *number* makes an operation repeatable: a link counts its own operations,
 and one whose number is not above the last applied one is answered again, not applied again.
+A *suspect* was leased to a worker that died: a worker has at most one at a time, so that a
+second death is charged to nobody else. *Parked* is what a Commit sent to a channel that is
+over its hard limit; it moves up as deliveries of the channel are claimed.
+An interface is *stale* after the store began a new history (History): what it had answered
+may be forgotten, so nothing is committed to its connections until its Resume.
 Payloads are opaque bytes; ids, channels and groups are text that ``djchan.names`` let pass.
 """
 
@@ -35,6 +42,11 @@ class Push(NamedTuple):
     ``expires`` (ms since the epoch; 0: never) is for a message that nobody waits for: once
     it has passed, the message does not count as waiting where a Send finds the channel full;
     it is taken off, and kept as a dead letter if ``keep``.
+
+    ``owner``: the (process, connection) of a numbered delivery. ``last``: it is the owner's
+    last one, so its Record is dropped when this is queued. ``limit``: in a Commit, messages
+    the channel may hold before this one is parked (0: no limit); when ten times as many are
+    parked it becomes a dead letter ("overflow").
     """
 
     channel: str
@@ -44,10 +56,27 @@ class Push(NamedTuple):
     if_served: bool = False
     expires: int = 0
     keep: bool = True
+    owner: tuple[str, str] | None = None
+    last: bool = False
+    limit: int = 0
+
+
+class Record(NamedTuple):
+    """Keep a connection's last delivery, for the day its process dies without sending it.
+
+    Reap queues it on ``channel`` as a delivery of one message, behind the connection's
+    delivery that is queued or leased then, if there is one (when that has ended); not on a
+    channel that no worker ever served. A Push with ``last``, or ``forget``, drops it.
+    """
+
+    process: str
+    connection: str
+    channel: str
+    payload: bytes
 
 
 class Delay(NamedTuple):
-    """Append a delivery to a channel ``delay`` milliseconds from now.
+    """Append a delivery to a channel ``delay`` milliseconds from now; in order for one time.
 
     ``expires``, ``keep``: as of a Push.
     """
@@ -72,7 +101,10 @@ class Body(NamedTuple):
 
 
 class Tell(NamedTuple):
-    """Append an entry to a process's inbox; nothing happens when that process is gone."""
+    """Append an entry to a process's inbox; nothing happens when that process is gone.
+
+    In a Send it is refused ("full") while the inbox is over its limit.
+    """
 
     process: str
     entry: bytes
@@ -99,10 +131,11 @@ class GroupDiscard(NamedTuple):
 
 
 class GroupAddChannel(NamedTuple):
-    """Make a plain channel a member of the group."""
+    """Make a plain channel a member; one that holds ``capacity`` messages is skipped (0: never)."""
 
     group: str
     channel: str
+    capacity: int = 0
 
 
 class GroupDiscardChannel(NamedTuple):
@@ -115,17 +148,18 @@ class GroupDiscardChannel(NamedTuple):
 class GroupSend(NamedTuple):
     """Put ``entry`` into the inbox of every member process, ``payload`` on every member channel.
 
-    A member channel that holds ``capacity`` messages is skipped and counted.
+    A member channel that is full is skipped and counted. For an inbox over its limit the
+    entry is dropped and counted, and one entry (codec.GAP, group) says so in its place.
     """
 
     group: str
     entry: bytes
     payload: bytes
-    capacity: int = 0
 
 
 Effect = (
     Push
+    | Record
     | Delay
     | Body
     | Tell
@@ -142,7 +176,8 @@ Effect = (
 class Register(NamedTuple):
     """Make a process known, with beat 0. Answer: the layer's clock, ms since the epoch.
 
-    A worker names the ``channels`` it serves; an interface gets an empty inbox.
+    A worker names the ``channels`` it serves; an interface gets an empty inbox, which holds
+    at most ``inbox`` bytes of group messages and replies (0: no limit).
     Registering a living id again changes its channels only.
     """
 
@@ -150,14 +185,28 @@ class Register(NamedTuple):
     kind: ProcessKind
     info: bytes
     channels: tuple[str, ...] = ()
+    inbox: int = 0
+
+
+class History(NamedTuple):
+    """Say which run of the store a new connection has found (Redis: its run_id).
+
+    The first to find another run than the one noted makes every interface stale: a restart or
+    a failover may have taken the store back in time. Answer: whether this call did.
+    """
+
+    run: str
 
 
 class Resume(NamedTuple):
-    """Make a living interface known again after the layer lost its state.
+    """Make a living interface known again after the layer lost state, or may have.
 
-    ``floors``: what it has had answered, per connection; ``groups``: where it has members;
-    both only ever raise what the layer has. Answer: the layer's clock, or None when this id
-    was declared dead (then the process closes its sockets and takes a new id).
+    ``floors``: what it has had answered, per connection (0 for none yet): the layer's are
+    raised to these, and those of other connections go. ``groups``: where it has members; it
+    leaves others as by Leave. ``records``: as of Record, all there are. ``number``: of the
+    last Send on ``link`` that was answered: the layer's is raised to it. ``read``: bytes, as of
+    Beat; ``inbox``: as of Register. It is not stale any more. Answer: the layer's clock, or
+    None when this id was declared dead (then the process closes its sockets and takes a new id).
     """
 
     process: str
@@ -165,6 +214,11 @@ class Resume(NamedTuple):
     floors: tuple[tuple[str, int], ...]
     groups: tuple[str, ...]
     cursor: str
+    records: tuple[Record, ...] = ()
+    link: str = ""
+    number: int = 0
+    read: int = 0
+    inbox: int = 0
 
 
 class Connected(NamedTuple):
@@ -181,11 +235,20 @@ class Connected(NamedTuple):
 class Beat(NamedTuple):
     """Count the process's beat up. ``clients``: ids of its connections, as text.
 
-    Answer: Beats, or None when the layer does not know the process (reaped, or state lost).
+    ``beat``: the number of the last one that was answered; ``link``, ``number``: of the last
+    Send that was (0: not looked at). ``read``: bytes of group messages and replies that this
+    interface has taken from its inbox so far.
+
+    Answer: Beats, or None when the layer does not know the process (reaped), when it is
+    stale, or when the layer has lower numbers: state was lost.
     """
 
     process: str
     clients: str = ""
+    beat: int = 0
+    link: str = ""
+    number: int = 0
+    read: int = 0
 
 
 class Beats(NamedTuple):
@@ -194,10 +257,14 @@ class Beats(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Apply ``effects`` in order, each on its own. Answer: Sent, or None (process gone).
+    """Apply ``effects`` in order, each on its own. Answer: Sent, or None.
+
+    None: the process is not known, or stale, or the layer's number for ``link`` is below
+    ``number`` - 1, so that it has lost what it had answered. Then Resume comes first.
 
     ``process``: the sender, or "" for an anonymous one (then ``number`` is not looked at).
-    ``forget``: connections of ``process`` whose floor is no longer needed. ``cut``: those
+    ``begin``: connections of ``process`` that begin: an outcome with the address of one that did
+    not, or that was forgotten, is superseded. ``forget``: those that have ended. ``cut``: those
     whose client has left: a Part for them answers "gone" until they are forgotten.
     ``fence``: ``(worker, token)`` of the delivery this is sent from; a lost lease raises
     nothing here, it answers all "fenced".
@@ -210,6 +277,7 @@ class Send(NamedTuple):
     cut: tuple[str, ...] = ()
     fence: tuple[str, int] | None = None
     link: str = ""
+    begin: tuple[str, ...] = ()
 
 
 SendResult = Literal["ok", "full", "unserved", "gone", "fenced"]
@@ -238,13 +306,21 @@ class Claim(NamedTuple):
     Due delayed deliveries are moved to their channels first. The channels are looked at in
     the order given (callers rotate it). When nothing was found, ``bell`` is noted as idle:
     the next Push on one of the channels rings it. A worker that is not registered, or is
-    closing, gets nothing.
+    closing, gets nothing. One suspect at most is among them, and none while the worker has one.
+
+    ``link``, ``number``: of this claim. With ``again`` the answer to that number was lost: if
+    it was applied, what is still leased of it is answered, and nothing else is leased.
+    ``above``: the highest token this worker knows; new ones are higher.
     """
 
     worker: str
     bell: str
     channels: tuple[str, ...]
     count: int  # type: ignore[assignment]  # tuple.count is not missed.
+    link: str = ""
+    number: int = 0
+    again: bool = False
+    above: int = 0
 
 
 class Claimed(NamedTuple):
@@ -257,9 +333,23 @@ class Claimed(NamedTuple):
 class Leased(NamedTuple):
     token: int
     attempt: int  # 1 at the first run; a Reap counts up, a Release does not.
-    done: int  # Frames already committed by an earlier Later.
+    done: int  # Frames already committed by an earlier Later, or Outcome with progress.
     channel: str
     payload: bytes
+
+
+class Held(NamedTuple):
+    """What a worker knows to be leased to it; the rest goes back, as by Release.
+
+    Said after every error on one of its connections, and now and then: the answer to a claim
+    may have been lost, or the store may have gone back in time. ``claims``: for each link, the
+    number of its last answered Claim; what a later one leased is left alone, its answer is on
+    the way. Answer: how many were given back, or None when the worker is not known.
+    """
+
+    worker: str
+    tokens: tuple[int, ...]
+    claims: tuple[tuple[str, int], ...]
 
 
 class Address(NamedTuple):
@@ -281,9 +371,12 @@ class Later(NamedTuple):
 class Outcome(NamedTuple):
     """The end of one leased delivery.
 
-    With an ``address``, effects are applied iff ``seq`` is above the connection's floor,
-    which this raises; ``answer`` goes to the connection's process, after the effects.
-    Without one they are always applied. ``later`` leaves floor and answer alone.
+    With an ``address``, effects are applied iff its connection is known (``Send.begin``) and
+    ``seq`` is above its floor, which this raises; of a dead process, once. ``answer`` goes to
+    the connection's process, after the effects. Without an address they are always applied.
+    ``later`` leaves floor and answer alone.
+    ``progress``: not the end yet: the first ``progress`` frames are done, these are their
+    effects, and the lease goes on (its crashes so far count as one).
     """
 
     token: int
@@ -291,6 +384,7 @@ class Outcome(NamedTuple):
     address: Address | None = None
     answer: bytes = b""
     later: Later | None = None
+    progress: int = 0
 
 
 class Commit(NamedTuple):
@@ -302,10 +396,12 @@ class Commit(NamedTuple):
     outcomes: tuple[Outcome, ...]
 
 
-# done: applied. fenced: the lease is somebody else's; nothing applied.
-# superseded: seq not above the floor; the lease ended, nothing applied.
-# already: this number was applied before.
-CommitResult = Literal["done", "fenced", "superseded", "already"]
+# done: applied. parked: applied, but the channel of a Push was over its limit.
+# fenced: the lease is somebody else's; nothing applied.
+# superseded: seq not above the floor, or the connection is over; the lease ended, nothing applied.
+# stale: the address's process is; nothing applied, leased still: to be committed again.
+# already: this number was applied before (and nothing of it was stale; else as it was).
+CommitResult = Literal["done", "parked", "fenced", "superseded", "stale", "already"]
 
 
 class GiveUp(NamedTuple):
@@ -371,8 +467,10 @@ class Closing(NamedTuple):
 class Reap(NamedTuple):
     """Bury a process iff its beat still is ``beat`` (None: in any case, its own goodbye).
 
-    A worker's leases go back to the heads of their channels, attempt + 1 (goodbye: as they
-    were). An interface's inbox, floors and memberships go. Its id is remembered as dead.
+    A worker's leases become suspects of their channels (goodbye: they go back as they were):
+    attempt + 1 for what was none before, and for the one that was. An interface's inbox
+    and memberships go, and its floors, but for connections of which a delivery is queued or
+    leased: until that has ended. Its Records are queued. Its id is remembered as dead.
     Answer: whether this call did it.
     """
 
@@ -396,11 +494,43 @@ class Length(NamedTuple):
     channel: str
 
 
+class DeadChannels(NamedTuple):
+    """Answer: dict of channel -> how many dead letters it has."""
+
+
 class DeadLetters(NamedTuple):
-    """Answer: list of (reason, ms since the epoch, payload), newest first, at most ``count``."""
+    """Answer: list of DeadLetter, newest first, at most ``count``, older than ``before``.
+
+    ``before``: the id of a dead letter of this channel, or "" for the newest.
+    """
 
     channel: str
     count: int = 100  # type: ignore[assignment]
+    before: str = ""
+
+
+class DeadLetter(NamedTuple):
+    id: str  # Of its channel, and never used again.
+    reason: str
+    at: int  # ms since the epoch.
+    attempt: int  # Runs it had had, with the one that was not to be.
+    done: int  # Frames that were committed before.
+    payload: bytes
+
+
+class Redrive(NamedTuple):
+    """Take a dead letter off, and queue ``payload`` on its channel. Answer: was it there."""
+
+    channel: str
+    id: str
+    payload: bytes
+
+
+class Discard(NamedTuple):
+    """Delete a dead letter. Answer: whether it was there."""
+
+    channel: str
+    id: str
 
 
 class Members(NamedTuple):
@@ -419,6 +549,7 @@ class Flush(NamedTuple):
 
 Operation = (
     Register
+    | History
     | Resume
     | Connected
     | Beat
@@ -426,6 +557,7 @@ Operation = (
     | Wait
     | Ring
     | Claim
+    | Held
     | Commit
     | GiveUp
     | Release
@@ -435,7 +567,10 @@ Operation = (
     | Reap
     | Pop
     | Length
+    | DeadChannels
     | DeadLetters
+    | Redrive
+    | Discard
     | Members
     | Counters
     | Flush

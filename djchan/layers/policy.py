@@ -20,6 +20,8 @@ AT_MOST_ONCE = "at-most-once"
 # Seconds until a message expires that may be lost anyway: as everything did in Channels 1.x.
 LOSSY_EXPIRY = 60.0
 
+INBOX_BYTES = 64 * 1024 * 1024
+
 PatternMap = Mapping[Any, Any] | None
 
 
@@ -34,6 +36,9 @@ class Policy:
     first match counts, and a process-local name is matched up to its ``!``.
     ``group_expiry``: seconds a socket may live (0: no limit); membership has no age limit.
     ``max_message_size``: bytes of one encoded message.
+    ``overflow``: how many times its capacity a channel holds of what consumers send before
+    more is parked beside it. ``inbox_bytes``: of group messages and replies that wait for one
+    interface process before more are dropped, and their sockets told.
     """
 
     def __init__(
@@ -46,12 +51,16 @@ class Policy:
         channel_expiry: PatternMap = None,
         delivery: PatternMap | str = None,
         max_message_size: int = codec.MAX_MESSAGE_SIZE,
+        overflow: int = 10,
+        inbox_bytes: int = INBOX_BYTES,
     ) -> None:
         self.expiry: float | None = _positive("expiry", expiry, optional=True)
         self.group_expiry = group_expiry
         self.capacity = int(_positive("capacity", capacity) or 0)
         self.channel_capacity = channel_capacity or {}
         self.max_message_size = int(_positive("max_message_size", max_message_size) or 0)
+        self.overflow = int(_positive("overflow", overflow) or 0)
+        self.inbox_bytes = int(_positive("inbox_bytes", inbox_bytes) or 0)
         if isinstance(delivery, str):
             delivery = {"*": delivery}
         for value in (delivery or {}).values():
@@ -67,6 +76,10 @@ class Policy:
     def capacity_of(self, channel: str) -> int:
         found = self._capacities.find(channel)
         return self.capacity if found is None else int(found)
+
+    def limit_of(self, channel: str) -> int:
+        """Messages a channel holds of what consumers send before more is parked."""
+        return self.overflow * self.capacity_of(channel)
 
     def expiry_of(self, channel: str) -> float | None:
         """Seconds until a message on ``channel`` expires; None: never."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from djchan.exceptions import BrokerUnavailable
 from djchan.layers import codec
-from djchan.layers.operations import Body, Push, SendResult
+from djchan.layers.operations import Body, Push, Record, SendResult
 
 
 class FakeLocal:
@@ -18,6 +18,8 @@ class FakeLocal:
         self.down_since: float | None = None
         self.handlers: dict[str, Any] = {}
         self.submitted: list[tuple[Any, Callable[[SendResult], None]]] = []
+        self.records: dict[str, Record] = {}  # As the layer has them.
+        self.begun: set[str] = set()
         self.results: dict[str, SendResult] = {}  # Per channel; "ok" is for the others.
         self.held = False  # Answer nothing.
         self.left: list[str] = []
@@ -43,7 +45,17 @@ class FakeLocal:
         self.handlers[name] = handler
         return name
 
-    def submit(self, effect: Push | Body, done: Callable[[SendResult], None]) -> None:
+    def begin(self, connection: str) -> None:
+        assert connection in self.handlers and connection not in self.begun
+        self.begun.add(connection)
+
+    def submit(self, effect: Push | Record | Body, done: Callable[[SendResult], None]) -> None:
+        if isinstance(effect, Push) and effect.owner:
+            assert effect.owner[1] in self.begun, "the layer applies nothing of who is unknown"
+        if isinstance(effect, Record):
+            self.records[effect.connection] = effect
+            asyncio.get_running_loop().call_soon(done, "ok")
+            return
         self.submitted.append((effect, done))
         if not self.held:
             # As the real one: never inside the call.
@@ -52,6 +64,8 @@ class FakeLocal:
     def _answer(self, effect: Push | Body, done: Callable[[SendResult], None]) -> None:
         result = self.results.get(effect.channel, "ok")
         done(result)
+        if isinstance(effect, Push) and effect.last and effect.owner and result == "ok":
+            self.records.pop(effect.owner[1], None)
         if self.echo and result == "ok" and isinstance(effect, Push):
             self._echo(effect)
 
@@ -81,6 +95,9 @@ class FakeLocal:
     def forget(self, connection: str) -> None:
         self.forgotten.append(connection)
         self.handlers.pop(connection, None)
+        if connection in self.begun:
+            self.begun.remove(connection)
+            self.records.pop(connection, None)
 
     # What tests ask.
 

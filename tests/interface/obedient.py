@@ -6,7 +6,8 @@ Frames: ``close 1013`` ends the socket with that code, ``later TEXT`` is answere
 half a second, ``flood N`` sends N frames of 64 KiB to all sockets, ``big N`` one of N bytes,
 ``empty`` an empty text and an empty binary one; any other frame comes back. Paths of
 sockets: ``/silent/`` is never answered. Paths of requests: ``/counts/``, ``/later/``,
-``/cut/`` (begun and then lost), ``/lost/``, ``/shape/`` (whether the adapter is used).
+``/cut/`` (begun and then lost), ``/endless/`` (parts of 64 KiB until the client has left, at
+most 640), ``/lost/``, ``/shape/`` (whether the adapter is used).
 Deliveries are printed as JSON lines.
 """
 
@@ -64,6 +65,9 @@ class Obedient(FakeLocal):
                 handler.on_part(seq, 1, 0, start)
                 loop.call_later(0.1, handler.on_answer, seq, [], codec.LOST)
                 return
+            if path == "/endless/":
+                self.part(handler, envelope, 0)
+                return
             if path == "/lost/":
                 handler.on_answer(seq, [], codec.LOST)
                 return
@@ -73,6 +77,16 @@ class Obedient(FakeLocal):
             replies = [{"status": 200, "headers": headers, "content": content.encode()}]
         loop.call_later(delay, handler.on_answer, seq, replies, "")
 
+    def part(self, handler: Any, envelope: codec.Envelope, index: int) -> None:
+        if envelope.connection in self.cuts or index == 640:
+            handler.on_answer(envelope.seq, [], "")
+            return
+        reply = {"status": 200, "content": b"x" * 65536, "more_content": True}
+        if index:
+            del reply["status"]
+        handler.on_part(envelope.seq, 1, index, reply)
+        asyncio.get_running_loop().call_later(0.001, self.part, handler, envelope, index + 1)
+
 
 layer = FakeLayer()
 layer.process = Obedient()
@@ -80,6 +94,7 @@ layer.process.echo = True
 interface = Interface(
     layer,
     outgoing_bytes=1024 * 1024,
+    http_outgoing_bytes=1024 * 1024,
     connect_timeout=0.5,
     http_timeout=5,
     close_wait=2,

@@ -1,4 +1,6 @@
 import asyncio
+import itertools
+import time
 
 import pytest
 
@@ -160,6 +162,77 @@ async def test_shutdown_does_not_wait_for_ever(caplog):
 
 
 @pytest.mark.asyncio
+async def test_many_sockets_leave_a_few_at_a_time():
+    interface, local = echoing(drain=0.6, shutdown_grace=5)
+    servers = [await opened(interface) for _ in range(60)]
+    began = time.monotonic()
+    ending = asyncio.ensure_future(interface.shutdown())
+    closed_at = []
+    while not ending.done():
+        await asyncio.sleep(0.01)
+        closed_at.append(sum("websocket.close" in server.types() for server in servers))
+    took = time.monotonic() - began
+    assert took < 3
+    assert closed_at[-1] == 60
+    steps = [after - before for before, after in itertools.pairwise(closed_at) if after > before]
+    assert len(steps) >= 4 and max(steps) <= 20, closed_at
+    assert {server.sent[-1]["code"] for server in servers} == {1012}
+    assert local.channels().count("websocket.disconnect") == 60
+    assert local.stopped == 1
+    for server in servers:
+        await server.end()
+
+
+@pytest.mark.asyncio
+async def test_until_its_turn_a_socket_is_served():
+    interface, _ = echoing(drain=1.0, shutdown_grace=5)
+    servers = [await opened(interface) for _ in range(50)]
+    ending = asyncio.ensure_future(interface.shutdown())
+    await asyncio.sleep(0.1)
+    left = [server for server in servers if "websocket.close" not in server.types()]
+    assert left
+    for server in left:
+        server.event("websocket.receive", text="still there?")
+    for server in left:
+        assert (await server.wait("websocket.send"))["text"] == "still there?"
+    await asyncio.wait_for(ending, 5)
+    for server in servers:
+        await server.end()
+
+
+@pytest.mark.asyncio
+async def test_all_disconnects_are_enqueued_before_goodbye_whether_workers_answer_or_not():
+    interface, local = echoing(drain=0.1, shutdown_grace=0.8, disconnects=2)
+    servers = [await opened(interface) for _ in range(6)]
+    local.echo = False
+    known = []
+
+    async def stop(grace):
+        known.extend(local.channels())
+
+    local.stop = stop
+    began = time.monotonic()
+    await interface.shutdown()
+    assert time.monotonic() - began < 1.2
+    assert known.count("websocket.disconnect") == 6
+    assert local.records == {}
+    for server in servers:
+        await server.end()
+
+
+@pytest.mark.asyncio
+async def test_what_could_not_be_enqueued_is_left_to_the_records():
+    interface, local = echoing(drain=0.1, shutdown_grace=0.4)
+    server = await opened(interface)
+    local.held = True  # Redis is away.
+    await asyncio.wait_for(interface.shutdown(), 2)
+    assert (await server.wait("websocket.close"))["code"] == 1012
+    assert list(local.records) == ["c1"] and local.forgotten == []
+    assert local.stopped == 1
+    await server.end()
+
+
+@pytest.mark.asyncio
 async def test_a_server_that_cancels_at_shutdown_does_not_lose_the_answer():
     interface, local = echoing(shutdown_grace=5)
     server = await opened(interface)
@@ -203,6 +276,4 @@ async def test_without_redis_sockets_stay_for_the_grace_and_go_a_few_at_a_time(c
 
 
 def interface_clock():
-    import time
-
     return time.monotonic()

@@ -127,7 +127,7 @@ def test_refusals():
     assert is_page(exchange().refuse(413, http.TOO_LARGE), 413, "larger")
 
 
-@pytest.mark.parametrize("status", [codec.LOST, codec.POISON, codec.EXPIRED])
+@pytest.mark.parametrize("status", [codec.LOST, codec.POISON, codec.EXPIRED, codec.STUCK])
 def test_a_run_that_was_given_up(status):
     assert is_page(exchange().status(status), 503, "worker")
     assert started().status(status) == [Cut()]

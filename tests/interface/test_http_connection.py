@@ -44,6 +44,8 @@ async def test_a_request_and_its_response():
         assert message["body"] == b"in"
         push = local.submitted[0][0]
         assert push.capacity == 100
+        assert (push.owner, push.last) == (("process", "c1"), False)
+        assert local.records == {}, "a request has no disconnect of that kind"
         assert codec.decode_envelope(push.payload).expires == 1_000_000 + 120_000
         local.handlers["c1"].on_answer(
             1, [{"status": 200, "headers": [("A", "b")], "content": b"out"}], ""
@@ -168,7 +170,7 @@ async def test_no_timeout():
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("status", [codec.LOST, codec.POISON, codec.EXPIRED])
+@pytest.mark.parametrize("status", [codec.LOST, codec.POISON, codec.EXPIRED, codec.STUCK])
 async def test_a_worker_that_died(status):
     async with request() as (server, local, _):
         local.handlers["c1"].on_answer(1, [], status)
@@ -351,3 +353,37 @@ async def test_a_message_that_cannot_be_done_is_logged(caplog):
         await settle()
         assert server.sent == []
         assert "needs a status" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_is_still_read_at_shutdown_is_refused():
+    async with request(body=None) as (server, local, interface):
+        server.event("http.request", body=b"begun", more_body=True)
+        await settle()
+        interface.draining = True
+        await server.end()  # As Daphne does first of all.
+        status, body = await page(server)
+        assert status == 503 and "restarting" in body
+        assert local.submitted == []
+        assert not interface.connections
+        assert local.forgotten == ["c1"]
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_is_still_read_at_shutdown_is_closed_for_its_reader():
+    async with request(body=None, http_inline_body=10) as (server, local, interface):
+        server.event("http.request", body=b"x" * 20, more_body=True)
+        await settle()
+        interface.draining = True
+        await server.end()
+        assert (await page(server))[0] == 503
+        assert local.bodies()[-1] == {"content": b"", "closed": True}
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_was_handed_on_keeps_its_answer_at_shutdown():
+    async with request() as (server, local, interface):
+        interface.draining = True
+        await server.end()
+        local.handlers["c1"].on_answer(1, [{"status": 200, "content": b"out"}], "")
+        assert await page(server) == (200, "out")

@@ -23,7 +23,7 @@ from websockets.asyncio.client import connect as aconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect, unix_connect
 
-from tests.support.waiting import free_port, wait_for
+from tests.support.waiting import free_port, listening, wait_for
 
 APPLICATION = "tests.interface.obedient:application"
 
@@ -182,6 +182,54 @@ def test_a_client_that_never_reads_is_closed_and_nobody_else_waits(server):
             timeout=15,
             what="the disconnect of the client that did not read",
         )
+
+
+def test_a_response_whose_client_does_not_read_is_cut_at_the_limit(server):
+    get(server)
+    before = server.rss()
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.settimeout(10)
+        raw.connect(("127.0.0.1", server.port))
+        raw.sendall(b"GET /endless/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in raw.recv(100)
+        wait_for(
+            lambda: counts(server).get("http.overflow") == 1, timeout=10, what="it is given up"
+        )
+        assert server.rss() - before < 12 * 1024 * 1024, "40 MiB were to be sent"
+        got = b""
+        try:
+            while piece := raw.recv(65536):
+                got = (got + piece)[-100:]
+        except ConnectionResetError:
+            pass
+        assert not got.endswith(b"\r\n0\r\n\r\n"), "it must not look whole"
+    wait_for(lambda: counts(server)["connections"] == 1, timeout=5, what="its record ends")
+
+
+def test_at_sigterm_the_port_is_closed_at_once(daphne):
+    with opened(daphne) as client:
+        client.send("later worked")
+        wait_for(lambda: len(deliveries(daphne)) >= 2, timeout=5, what="the frame's delivery")
+        daphne.send_signal(signal.SIGTERM)
+        wait_for(lambda: not listening(daphne.port), timeout=0.4, what="the port is closed")
+        assert client.recv(timeout=5) == "worked", "and it still lives"
+        assert closed(client) == 1012
+    assert daphne.wait_exit(timeout=10) == 0
+
+
+def test_a_kept_connection_is_told_later_while_the_server_drains(daphne):
+    with opened(daphne) as client, socket.create_connection(("127.0.0.1", daphne.port), 5) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200 OK" in raw.recv(65536)
+        client.send("later worked")
+        wait_for(lambda: len(deliveries(daphne)) >= 3, timeout=5, what="the frame's delivery")
+        daphne.send_signal(signal.SIGTERM)
+        wait_for(lambda: not listening(daphne.port), timeout=0.4, what="the port is closed")
+        raw.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"503 Service Unavailable" in raw.recv(65536)
+        assert client.recv(timeout=5) == "worked"
+    assert daphne.wait_exit(timeout=10) == 0
 
 
 def test_sigterm_waits_for_answers_and_closes_1012(daphne):

@@ -232,8 +232,9 @@ def test_end_closes_or_refuses():
 
 @pytest.mark.parametrize("channel", ["websocket.connect", "websocket.receive"])
 def test_poison(channel):
-    assert opened().status(channel, codec.POISON) == [Close(1011)]
-    assert connecting().status(channel, codec.POISON) == [Deny()]
+    for status in (codec.POISON, codec.STUCK):
+        assert opened().status(channel, status) == [Close(1011)]
+        assert connecting().status(channel, status) == [Deny()]
 
 
 @pytest.mark.parametrize("status", [codec.EXPIRED, codec.LOST])
@@ -273,3 +274,12 @@ def test_whatever_consumers_say_the_client_sees_a_legal_sequence(messages):
     for action in said:
         if isinstance(action, Close):
             assert action.code == 1000 or 3000 <= action.code <= 4999
+
+
+def test_the_disconnect_for_a_process_that_died_comes_after_every_frame():
+    rest = WebSocket.abandoned()
+    assert rest == {"order": 2_147_483_647, "code": 1006}
+    socket = opened()
+    socket.receive({"text": "a"})
+    assert rest["order"] > socket.order
+    assert rest.keys() == socket.disconnect(1000).keys()

@@ -45,6 +45,8 @@ async def test_the_whole_life_of_a_socket():
         assert (message["path"], message["order"]) == ("/chat/", 0)
         assert envelope(local).expires == 1_000_000 + 4000
         assert local.submitted[0][0].capacity == 100
+        assert local.submitted[0][0].owner == ("process", "c1")
+        assert list(local.records) == ["c1"]
 
         handler = local.handlers["c1"]
         handler.on_answer(1, [{"accept": True}], "")
@@ -84,7 +86,10 @@ async def test_the_whole_life_of_a_socket():
         assert (message["code"], message["order"]) == (1001, 4)
         push = local.submitted[-1][0]
         assert (push.capacity, push.if_served) == (0, True), "exempt, while anyone serves it"
+        assert (push.owner, push.last) == (("process", "c1"), True)
+        assert [push.last for push, _ in local.submitted[:-1]] == [False] * 3
         await settle()
+        assert local.records == {}
         assert local.forgotten == []
         handler.on_answer(4, [], "")
         assert local.forgotten == ["c1"]
@@ -139,7 +144,208 @@ async def test_a_handshake_that_nobody_answers_is_denied():
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("status", [codec.POISON, codec.LOST, codec.EXPIRED])
+async def test_the_layer_has_a_disconnect_for_the_day_the_process_dies():
+    async with opened() as (server, local, _):
+        record = local.records["c1"]
+        assert record[:3] == ("process", "c1", "websocket.disconnect")
+        lost = codec.decode_envelope(record.payload)
+        assert (lost.channel, lost.seq, lost.process) == ("websocket.disconnect", 0, "")
+        assert lost.expires == 0
+        (frame,) = lost.frames
+        assert {**codec.decode(lost.common), **codec.decode(frame)} == {
+            "reply_channel": "websocket.send.process!c1",
+            "path": "/chat/",
+            "order": 2**31 - 1,
+            "code": 1006,
+        }
+        assert codec.message_id(lost, codec.decode(frame)) == "process.c1.disconnect"
+        handler = local.handlers["c1"]
+        assert handler.record() == record, "the same after a loss of state"
+        server.event("websocket.receive", text="a")
+        await settle()
+        server.event("websocket.disconnect", code=1000)
+        await settle()
+        assert handler.record() == record, "the frame is under way, the disconnect is not"
+        local.held = True
+        handler.on_answer(2, [], "")
+        assert local.channels()[-1] == "websocket.disconnect"
+        assert handler.record() == record, "it may not have got there"
+        local.submitted[-1][1]("ok")
+        assert handler.record() is None
+        assert handler.unanswered().last
+
+
+@pytest.mark.asyncio
+async def test_a_socket_that_no_consumer_heard_of_has_none():
+    layer = FakeLayer()
+    layer.process.available = False
+    async with connecting(layer=layer) as (server, local, _):
+        handler = local.handlers["c1"]
+        await server.wait("websocket.close")
+        assert handler.record() is None and local.records == {}
+
+
+@pytest.mark.asyncio
+async def test_disconnects_wait_for_a_turn_and_hold_nobody_up():
+    layer = FakeLayer()
+    interface = Interface(layer, disconnects=2)
+    local = layer.process
+    servers = [Server(interface, websocket_scope()) for _ in range(5)]
+    for number, server in enumerate(servers, 1):
+        server.event("websocket.connect")
+        await settle()
+        local.handlers[f"c{number}"].on_answer(1, [{"accept": True}], "")
+        server.event("websocket.disconnect", code=1001)
+        await asyncio.wait_for(server.task, 5)
+
+    def said():
+        return [push.owner[1] for push, _ in local.submitted if push.last]
+
+    assert said() == ["c1", "c2"]
+    assert interface.counts["disconnects waiting"] == 3
+    assert interface.counts["disconnect.waited"] == 3
+    assert len(interface.connections) == 5, "they are kept"
+    assert local.handlers["c3"].record() is not None
+
+    # Others connect, are heard, and answered.
+    other = Server(interface, websocket_scope())
+    other.event("websocket.connect")
+    await settle()
+    local.handlers["c6"].on_answer(1, [{"accept": True}], "")
+    other.event("websocket.receive", text="hello")
+    await settle()
+    assert local.channels()[-1] == "websocket.receive"
+    local.handlers["c6"].on_answer(2, [{"text": "hello"}], "")
+    assert (await other.wait("websocket.send"))["text"] == "hello"
+
+    local.handlers["c2"].on_answer(2, [], "")
+    await settle()
+    assert said() == ["c1", "c2", "c3"]
+    for connection in ("c1", "c3", "c4", "c5"):
+        await until(lambda: connection in said())  # noqa: B023
+        local.handlers[connection].on_answer(2, [], "")
+    await until(lambda: len(interface.connections) == 1)
+    assert said() == ["c1", "c2", "c3", "c4", "c5"]
+    assert interface.turns.taken == 0
+    await other.end()
+
+
+@pytest.mark.asyncio
+async def test_a_buried_process_gives_no_turn_to_who_was_buried_with_it():
+    layer = FakeLayer()
+    interface = Interface(layer, disconnects=1)
+    local = layer.process
+    servers = [Server(interface, websocket_scope()) for _ in range(3)]
+    for number, server in enumerate(servers, 1):
+        server.event("websocket.connect")
+        await settle()
+        local.handlers[f"c{number}"].on_answer(1, [{"accept": True}], "")
+        server.event("websocket.disconnect", code=1001)
+        await asyncio.wait_for(server.task, 5)
+    said = len(local.submitted)
+    for handler in list(local.handlers.values()):
+        handler.on_dead()
+    await settle()
+    assert len(local.submitted) == said, "the layer sends them"
+    assert (interface.turns.taken, interface.turns.waiting) == (0, 0)
+
+
+@pytest.mark.asyncio
+async def test_while_too_many_disconnects_wait_nobody_gets_in(caplog):
+    layer = FakeLayer()
+    interface = Interface(layer, disconnects=1, disconnects_waiting=1)
+    local = layer.process
+    for number in (1, 2):
+        server = Server(interface, websocket_scope())
+        server.event("websocket.connect")
+        await settle()
+        local.handlers[f"c{number}"].on_answer(1, [{"accept": True}], "")
+        server.event("websocket.disconnect", code=1001)
+        await asyncio.wait_for(server.task, 5)
+    late = Server(interface, websocket_scope())
+    late.event("websocket.connect")
+    assert (await late.wait("websocket.close"))["code"] == 1013
+    assert "disconnects_waiting" in caplog.text
+    assert interface.counts["connect.behind"] == 1
+    await late.end()
+
+
+@pytest.mark.asyncio
+async def test_who_leaves_is_answered_first_and_then_closed():
+    async with opened() as (server, local, interface):
+        interface.draining = True
+        handler = local.handlers["c1"]
+        server.event("websocket.receive", text="a")
+        await settle()
+        server.event("websocket.receive", text="b")  # Not yet read by us.
+        handler.leave()
+        await settle()
+        server.event("websocket.receive", text="too late")
+        await settle()
+        assert server.types() == ["websocket.accept"]
+        handler.on_answer(2, [{"text": "A"}], "")
+        assert [m["text"] for m in local.deliveries()[-1][2]] == ["b"]
+        assert "websocket.close" not in server.types()
+        handler.on_answer(3, [{"text": "B"}], "")
+        assert (await server.wait("websocket.close"))["code"] == 1012
+        assert [event.get("text") for event in server.sent[1:-1]] == ["A", "B"]
+        channel, _, (message,) = local.deliveries()[-1]
+        assert (channel, message["code"]) == ("websocket.disconnect", 1012)
+
+
+@pytest.mark.asyncio
+async def test_who_leaves_with_nothing_under_way_is_closed_at_once():
+    async with opened() as (server, local, interface):
+        interface.draining = True
+        local.handlers["c1"].leave()
+        assert (await server.wait("websocket.close"))["code"] == 1012
+        await settle()
+        assert local.channels()[-1] == "websocket.disconnect"
+
+
+@pytest.mark.asyncio
+async def test_a_handshake_that_is_under_way_is_finished_first():
+    async with connecting() as (server, local, interface):
+        interface.draining = True
+        local.handlers["c1"].leave()
+        await settle()
+        assert server.sent == []
+        local.handlers["c1"].on_answer(1, [{"accept": True}, {"text": "hello"}], "")
+        await server.wait("websocket.close")
+        assert server.types() == ["websocket.accept", "websocket.send", "websocket.close"]
+
+
+@pytest.mark.asyncio
+async def test_a_socket_is_heard_until_its_turn_though_the_server_has_cancelled():
+    async with opened() as (server, local, interface):
+        interface.draining = True  # As Daphne's adapter does before anything runs.
+        await server.end()
+        server.event("websocket.receive", text="still")
+        await until(lambda: local.channels()[-1] == "websocket.receive")
+        handler = local.handlers["c1"]
+        handler.on_answer(2, [{"text": "heard"}], "")
+        assert (await server.wait("websocket.send"))["text"] == "heard"
+        reading = handler._reading
+        handler.leave()
+        assert (await server.wait("websocket.close"))["code"] == 1012
+        await until(reading.done)
+
+
+@pytest.mark.asyncio
+async def test_who_goes_by_himself_after_that_is_told_with_his_own_code():
+    async with opened() as (server, local, interface):
+        interface.draining = True
+        await server.end()
+        reading = local.handlers["c1"]._reading
+        server.event("websocket.disconnect", code=1001)
+        await until(reading.done)
+        channel, _, (message,) = local.deliveries()[-1]
+        assert (channel, message["code"]) == ("websocket.disconnect", 1001)
+        assert not reading.cancelled()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status", [codec.POISON, codec.LOST, codec.EXPIRED, codec.STUCK])
 async def test_a_connect_that_was_given_up_is_denied(status):
     async with connecting() as (server, local, _):
         local.handlers["c1"].on_answer(1, [], status)
@@ -156,11 +362,12 @@ async def test_a_connect_that_came_to_nothing_waits_for_the_timeout(status):
 
 
 @pytest.mark.asyncio
-async def test_poison_closes_1011_and_the_disconnect_is_a_new_delivery():
+@pytest.mark.parametrize("status", [codec.POISON, codec.STUCK])
+async def test_poison_closes_1011_and_the_disconnect_is_a_new_delivery(status):
     async with opened() as (server, local, _):
         server.event("websocket.receive", text="a")
         await settle()
-        local.handlers["c1"].on_answer(2, [], codec.POISON)
+        local.handlers["c1"].on_answer(2, [], status)
         assert (await server.wait("websocket.close"))["code"] == 1011
         server.event("websocket.disconnect", code=1011)
         await settle()

@@ -1,13 +1,23 @@
 import threading
 
+import pytest
+
 from djchan.lanes.batch import Batch, Pace
 from djchan.lanes.registration import Registration
 from djchan.layers.operations import Outcome
+from tests.support.waiting import wait_for
 
 
 class FakeWork:
-    def __init__(self, token: int) -> None:
+    """``unsaid``: whether it has progress to tell."""
+
+    def __init__(self, token: int, *, unsaid: bool = False) -> None:
         self.token = token
+        self.unsaid = unsaid
+
+    def progress(self) -> Outcome | None:
+        unsaid, self.unsaid = self.unsaid, False
+        return Outcome(self.token, progress=1) if unsaid else None
 
 
 def filled(count: int) -> Batch:
@@ -82,6 +92,120 @@ def test_between_two_threads_each_delivery_goes_one_way_once():
     released = [token for token in given_back if token >= 0]
     assert sorted(committed) == sorted(ran)
     assert sorted(ran + released) == list(range(5000))
+
+
+# ------------------------------------------------------- the progress of the running one
+
+
+def running(*, unsaid: bool = True) -> Batch:
+    """A batch whose first delivery runs; another one waits, and one is finished."""
+    batch = filled(3)
+    batch.next(1.0)
+    batch.finish(Outcome(0), 2.0)
+    batch.next(2.0).unsaid = unsaid
+    batch.began = 2.5
+    return batch
+
+
+PROGRESS = Outcome(1, progress=1)
+
+
+def test_the_monitor_takes_what_is_finished_and_the_progress():
+    batch = running()
+    registration, outcomes, tokens = batch.take_over(3.0, progress=True, waiting=True)
+    assert (registration.id, outcomes, tokens) == ("w", [Outcome(0), PROGRESS], (2,))
+    assert batch.saying and batch.told_at == 3.0
+
+
+def test_the_monitor_takes_no_more_than_it_is_to():
+    batch = running()
+    assert batch.take_over(3.0, progress=False, waiting=False)[1:] == ([Outcome(0)], ())
+    assert not batch.saying
+    assert batch.take_over(3.0, progress=True, waiting=False)[1:] == ([PROGRESS], ())
+
+
+def test_without_progress_there_is_nothing_to_wait_for():
+    batch = running(unsaid=False)
+    batch.take_over(3.0, progress=True, waiting=False)
+    assert not batch.saying
+
+
+@pytest.mark.parametrize("result", ["done", "parked", "already", "stale", "fenced", None])
+@pytest.mark.parametrize("by", ["finish", "take_progress"])
+def test_the_end_waits_until_the_progress_was_answered(by, result):
+    batch = running()
+    batch.take_over(3.0, progress=True, waiting=False)
+    got = []
+
+    def end() -> None:
+        if by == "finish":
+            batch.finish(Outcome(1), 4.0)
+            got.append(batch.take_finished())
+        else:
+            got.append(batch.take_progress(4.0))
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    wait_for(lambda: batch.began == 0.0 or by != "finish", timeout=5, what="its frame is over")
+    assert not got
+    batch.told(result)
+    thread.join(5)
+    if by == "take_progress":
+        assert got == [None]
+    else:
+        # What is somebody else's has no end here.
+        assert got == [[] if result in ("fenced", None) else [Outcome(1)]]
+    assert batch.lost is (result in ("fenced", None))
+
+
+def test_the_next_delivery_is_not_lost_with_the_one_before_it():
+    batch = running()
+    batch.take_over(3.0, progress=True, waiting=False)
+    batch.told("fenced")
+    batch.finish(Outcome(1), 4.0)
+    batch.next(5.0)
+    batch.finish(Outcome(2), 6.0)
+    assert batch.take_finished() == [Outcome(2)]
+
+
+# --------------------------------------------------------------------- abandoned
+
+
+def test_an_abandoned_lane_leaves_all_it_had():
+    batch = running()
+    left = batch.abandon(2.5)
+    assert left is not None
+    assert (left.registration.id, left.work.token, left.waiting) == ("w", 1, (2,))
+    assert left.outcomes == [Outcome(0), PROGRESS]
+    assert batch.abandoned and batch.running is None
+
+
+def test_what_it_finishes_afterwards_is_nothing():
+    batch = running()
+    batch.abandon(2.5)
+    batch.finish(Outcome(1), 9.0)
+    assert batch.take_finished() == []
+    assert batch.next(9.0) is None
+
+
+@pytest.mark.parametrize("began", [0.0, 2.0])
+def test_one_whose_consumer_has_returned_is_not_abandoned(began):
+    batch = running()
+    batch.began = began  # Another frame, or none, than the one that was looked at.
+    assert batch.abandon(2.5) is None
+    assert not batch.abandoned
+    batch.finish(Outcome(1), 3.0)
+    assert batch.take_finished() == [Outcome(0), Outcome(1)]
+
+
+def test_progress_that_is_somebody_else_s_is_not_left():
+    batch = running()
+    batch.lost = True
+    left = batch.abandon(2.5)
+    assert left is not None and left.outcomes == [Outcome(0)]
+
+
+# -------------------------------------------------------------------------- pace
 
 
 def test_the_first_claim_takes_one_and_the_next_ones_more():

@@ -1,5 +1,6 @@
 """Every engine there is, one after the other: what the contract's tests run on."""
 
+import re
 import secrets
 from collections.abc import Iterator
 
@@ -26,6 +27,18 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     link = engine.link("cleanup")
     link.perform(Flush())
     link.close()
+
+
+@pytest.fixture
+def run(engine: Engine, request: pytest.FixtureRequest) -> str:
+    """What new connections of ``engine`` say as History (those of memory say nothing)."""
+    if engine.local_only:
+        return "this run"
+    name = request.node.callspec.params["engine"]
+    server: Server = request.getfixturevalue(f"{name}_server")
+    found = re.search(rb"run_id:(\w+)", server.command("INFO", "server"))
+    assert found is not None
+    return found[1].decode()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 from typing import Any
 
 from djchan.layers.engine import Engine
@@ -12,6 +13,7 @@ from djchan.layers.operations import (
     Claimed,
     Commit,
     Effect,
+    GroupDiscard,
     Length,
     Operation,
     Outcome,
@@ -19,7 +21,7 @@ from djchan.layers.operations import (
     Reap,
     Register,
     Send,
-    Tell,
+    Wait,
 )
 
 END = b"this is the end of what the test has caused"
@@ -46,8 +48,12 @@ class Talk:
         assert isinstance(self(Register(name, "worker", b"info", channels)), int)
         return name
 
-    def interface(self, name: str) -> str:
-        assert isinstance(self(Register(name, "interface", b"info")), int)
+    def interface(
+        self, name: str, *, inbox: int = 0, begin: tuple[str, ...] = ("c1", "c2", "c3")
+    ) -> str:
+        """One whose connections ``begin`` have begun."""
+        assert isinstance(self(Register(name, "interface", b"info", (), inbox)), int)
+        assert self(Send(name, 1, (), link="begin", begin=begin)) is not None
         return name
 
     # What.
@@ -62,16 +68,16 @@ class Talk:
     def push(self, channel: str, *payloads: bytes) -> None:
         assert set(self.send(*(Push(channel, payload) for payload in payloads))) == {"ok"}
 
-    def claimed(self, worker: str, *channels: str, count: int = 10) -> Claimed:
-        claimed = self(Claim(worker, f"{worker}-bell", channels, count))
+    def claimed(self, worker: str, *channels: str, count: int = 10, **more: Any) -> Claimed:
+        claimed = self(Claim(worker, f"{worker}-bell", channels, count, **more))
         assert isinstance(claimed, Claimed)
         return claimed
 
-    def claim(self, worker: str, *channels: str, count: int = 10) -> list[Any]:
-        return list(self.claimed(worker, *channels, count=count).deliveries)
+    def claim(self, worker: str, *channels: str, count: int = 10, **more: Any) -> list[Any]:
+        return list(self.claimed(worker, *channels, count=count, **more).deliveries)
 
-    def payloads(self, worker: str, *channels: str, count: int = 10) -> list[bytes]:
-        return [delivery.payload for delivery in self.claim(worker, *channels, count=count)]
+    def payloads(self, worker: str, *channels: str, count: int = 10, **more: Any) -> list[bytes]:
+        return [each.payload for each in self.claim(worker, *channels, count=count, **more)]
 
     def lease(self, worker: str, channel: str, payload: bytes = b"work") -> int:
         """Push one delivery and claim it; its token."""
@@ -81,6 +87,13 @@ class Talk:
         token = delivery.token
         assert isinstance(token, int)
         return token
+
+    def crash(self, channel: str, *payloads: bytes) -> None:
+        """Push these and claim them for a worker that dies: then they are suspects."""
+        worker = self.worker(f"crashed-{self.number()}")
+        self.push(channel, *payloads)
+        assert self.payloads(worker, channel, count=1000) == list(payloads)
+        self.bury(worker)
 
     def commit(self, worker: str, *outcomes: Outcome) -> list[str]:
         return list(self(Commit(worker, "commits", self.number(), outcomes)))
@@ -102,7 +115,8 @@ class Talk:
 
     def inbox(self, process: str, after: str = "0-0") -> list[tuple[str, bytes]]:
         """All that the process has not trimmed. Nothing is waited for: an end is put first."""
-        assert self.send(Tell(process, END)) == ("ok",)
+        # No Tell: it counts, and may be refused.
+        assert self.send(GroupDiscard("end", process, END)) == ("ok",)
         return asyncio.run(self._read(process, after))
 
     def entries(self, process: str, after: str = "0-0") -> list[bytes]:
@@ -129,3 +143,31 @@ class Talk:
 
 def body(channel: str, payload: bytes, *, capacity: int = 0, ttl: int = 60_000) -> Body:
     return Body(channel, payload, capacity, ttl)
+
+
+class Waiting:
+    """A thread at a bell: entered before it waits, left when it was woken by what was done."""
+
+    def __init__(self, engine: Engine, bell: str, seconds: float = 8.0) -> None:
+        self._link = engine.link("waiting")
+        self._wait = Wait(bell, seconds)
+        self._begins = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.answer: Any = "none yet"
+
+    def _run(self) -> None:
+        self._begins.set()
+        (self.answer,) = self._link.perform(self._wait)
+
+    def __enter__(self) -> "Waiting":
+        self._thread.start()
+        assert self._begins.wait(5)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._thread.join(5)
+        woken = not self._thread.is_alive()
+        self._thread.join(5)
+        self._link.close()
+        assert woken, f"nobody rang {self._wait.bell}"
+        assert self.answer is None

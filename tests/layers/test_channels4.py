@@ -131,6 +131,22 @@ class TestChannels:
             await face.send(name, {"type": "a", "n": 9})
             assert (await face.receive(name))["n"] == 9
 
+    async def test_messages_of_a_group_that_were_dropped_are_counted_and_logged_once(self, caplog):
+        async with face_over(InMemoryChannelLayer(inbox_bytes=2000)) as face:
+            name = await face.new_channel()
+            await face.group_add("g", name)
+            await face.send(name, {"type": "ready"})
+            assert await face.receive(name) == {"type": "ready"}
+            mailbox = face._loops[asyncio.get_running_loop()].mailboxes[name]
+            word = face.layer.group_word("g", {"type": "a", "text": "x" * 500})
+            while mailbox.gaps < 2:
+                # All before the reader has its turn. Once a beat has said that it was read,
+                # there is room again, and another gap to come.
+                face.layer.apply([word] * 10)
+                await asyncio.sleep(0.05)
+            assert caplog.text.count("missed messages of the group g") == 1
+            assert "inbox_bytes" in caplog.text
+
     async def test_a_process_that_was_given_up_has_no_channels(self, memory):
         async with face_over(memory) as face:
             name = await face.new_channel()

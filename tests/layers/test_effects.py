@@ -25,10 +25,16 @@ HI = codec.encode({"text": "hi"})
 
 
 class Rules:
-    """A layer's policy: ``slow`` expires after 1.5 s, and 7 messages fit into any channel."""
+    """A layer's policy: ``slow`` expires after 1.5 s, and 7 messages fit into any channel.
+
+    What consumers send is parked once a channel holds 70.
+    """
 
     def capacity_of(self, channel: str) -> int:
         return 7
+
+    def limit_of(self, channel: str) -> int:
+        return 70
 
     def expiry_of(self, channel: str) -> float | None:
         return 1.5 if channel == "slow" else None
@@ -63,6 +69,12 @@ class TestSend:
 
         assert isinstance(push, Push)
         assert push.capacity == 0
+
+    def test_what_a_consumer_sends_has_the_limit_of_its_channel(self):
+        push = effects.send(rules, "thumbnails", HI, admission=False)
+
+        assert isinstance(push, Push)
+        assert push.limit == 70
 
     def test_expiry_counts_from_when_the_message_is_due(self):
         now = effects.send(rules, "slow", HI)
@@ -104,10 +116,9 @@ class TestGroups:
         assert codec.decode(send.entry) == [codec.GROUP, "room", {"text": "hi"}]
         envelope = codec.decode_envelope(send.payload)
         assert [codec.decode(frame) for frame in envelope.frames] == [{"text": "hi"}]
-        assert send.capacity == 7
 
     def test_a_connection_is_told_to_its_process(self):
-        add = effects.group_add("room", "websocket.send.PROC!c1")
+        add = effects.group_add(rules, "room", "websocket.send.PROC!c1")
         discard = effects.group_discard("room", "websocket.send.PROC!c1")
 
         assert isinstance(add, GroupAdd) and isinstance(discard, GroupDiscard)
@@ -116,7 +127,7 @@ class TestGroups:
         assert codec.decode(discard.entry) == [codec.DISCARD, "room", "c1"]
 
     def test_a_plain_channel_is_a_member_itself(self):
-        assert effects.group_add("room", "audit") == GroupAddChannel("room", "audit")
+        assert effects.group_add(rules, "room", "audit") == GroupAddChannel("room", "audit", 7)
         assert effects.group_discard("room", "audit") == GroupDiscardChannel("room", "audit")
 
 

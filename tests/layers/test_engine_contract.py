@@ -1,4 +1,7 @@
-"""What every engine does, in one text: memory, Redis and Valkey. See layers/operations.py."""
+"""What every engine does, in one text: memory, Redis and Valkey. See layers/operations.py.
+
+The words that a fault makes necessary are in ``contract/``.
+"""
 
 import asyncio
 import threading
@@ -45,7 +48,7 @@ from djchan.layers.operations import (
     Tell,
     Wait,
 )
-from tests.layers.talk import Talk, body
+from tests.layers.talk import Talk, Waiting, body
 from tests.support.waiting import wait_for
 
 HOUR = 3_600_000
@@ -171,7 +174,7 @@ class TestSend:
     def test_numbers_are_of_a_process_and_a_link(self, talk: Talk) -> None:
         talk.interface("i1")
         talk.interface("i2")
-        send = Send("i1", 5, (Push("x", b""),), link="a")
+        send = Send("i1", 1, (Push("x", b""),), link="a")
         for each in (send, send._replace(link="b"), send._replace(process="i2")):
             assert talk(each).results == ("ok",)
         assert talk.length("x") == 3
@@ -281,12 +284,14 @@ class TestClaim:
         talk.worker("w1")
         talk.worker("w2")
         talk.push("x", b"1", b"2", b"3")
-        talk.push("y", b"4")
-        talk.claim("w1", "x", "y", count=2)
+        talk.claim("w1", "x", count=2)
         talk.bury("w1")
-        again = talk.claim("w2", "x", "y")
-        assert [each.payload for each in again] == [b"1", b"2", b"3", b"4"]
-        assert [each.attempt for each in again] == [2, 2, 1, 1]
+        again: list[Any] = []
+        for _ in range(2):
+            again += talk.claim("w2", "x", count=1)
+            talk.commit("w2", Outcome(again[-1].token))
+        again += talk.claim("w2", "x")
+        assert [(each.payload, each.attempt) for each in again] == [(b"1", 2), (b"2", 2), (b"3", 1)]
 
     def test_attempts_add_up(self, talk: Talk) -> None:
         talk.push("x", b"1")
@@ -389,14 +394,38 @@ class TestCommit:
         talk.bury("w1")
         assert talk.length("x") == 0
 
-    def test_a_forgotten_connection_has_no_floor(self, talk: Talk) -> None:
+    def test_of_a_connection_that_has_not_begun(self, talk: Talk) -> None:
+        talk.worker("w1")
+        talk.interface("i1", begin=())
+        address = Address("i1", "c1", 1)
+        assert talk.answer("w1", "x", address, Push("y", b"")) == "superseded"
+        talk(Send("i1", 1, (), link="out", begin=("c1",)))
+        assert talk.answer("w1", "x", address, Push("y", b"")) == "done"
+        assert (talk.length("y"), talk.entries("i1")) == (1, [b"done"])
+
+    def test_beginning_again_does_not_lower_a_floor(self, talk: Talk) -> None:
+        talk.worker("w1")
+        talk.interface("i1")
+        assert talk.answer("w1", "x", Address("i1", "c1", 5)) == "done"
+        talk(Send("i1", 1, (), link="out", begin=("c1",)))
+        assert talk.answer("w1", "x", Address("i1", "c1", 5)) == "superseded"
+
+    def test_of_a_connection_that_is_forgotten(self, talk: Talk) -> None:
         talk.worker("w1")
         talk.interface("i1")
         address = Address("i1", "c1", 5)
         assert talk.answer("w1", "x", address) == "done"
         assert talk.answer("w1", "x", address) == "superseded"
         talk(Send("i1", 1, (), forget=("c1",), link="out"))
-        assert talk.answer("w1", "x", address) == "done"
+        # A copy that somebody holds still: its connection is over, so it changes nothing.
+        assert talk.answer("w1", "x", address._replace(seq=6), Push("y", b"")) == "superseded"
+        assert talk.length("y") == 0
+
+    def test_of_a_connection_that_begins_and_ends_in_one_send(self, talk: Talk) -> None:
+        talk.worker("w1")
+        talk.interface("i1", begin=())
+        talk(Send("i1", 1, (), link="out", begin=("c1",), forget=("c1",)))
+        assert talk.answer("w1", "x", Address("i1", "c1", 1)) == "superseded"
 
     def test_a_repeated_number_was_applied_already(self, talk: Talk) -> None:
         talk.worker("w1")
@@ -429,9 +458,16 @@ class TestCommit:
     def test_when_the_interface_is_gone_the_rest_is_applied(self, talk: Talk) -> None:
         talk.worker("w1")
         talk.interface("i1")
+        talk.send(*[Push("http.request", b"", owner=("i1", "c1")) for _ in range(2)])
+        (one,) = talk.claim("w1", "http.request", count=1)
         talk.bury("i1")
         effects = (Tell("i1", b""), GroupAdd("g", "i1", b""), Push("y", b""))
-        assert talk.answer("w1", "x", Address("i1", "c1", 1), *effects) == "done"
+        outcome = Outcome(one.token, effects, Address("i1", "c1", 1), b"done")
+        assert talk.commit("w1", outcome) == ["done"]
+        assert talk.length("y") == 1
+        # Of two copies one is applied, also when nobody is there to keep its floor.
+        (two,) = talk.claim("w1", "http.request")
+        assert talk.commit("w1", outcome._replace(token=two.token)) == ["superseded"]
         assert talk.length("y") == 1
         assert talk(Members("g")) == ((), ())
         assert talk(Counters())["gone"] >= 1
@@ -486,7 +522,7 @@ class TestExpiry:
         new = (Push("x", b"new", 2), Push("x", b"newer", 2), Push("x", b"too many", 2))
         assert talk(Send("", 0, new)).results == ("ok", "ok", "full")
         assert talk(Length("x")) == 2
-        assert [(reason, payload) for reason, _, payload in talk(DeadLetters("x"))] == [
+        assert [(each.reason, each.payload) for each in talk(DeadLetters("x"))] == [
             ("expired", b"kept")
         ]
         talk.worker("w1")
@@ -585,13 +621,13 @@ class TestGiveUp:
             token = talk.lease("w1", "x", payload)
             assert talk(GiveUp("w1", token, "poison", True)) == "done"
         letters = talk(DeadLetters("x"))
-        assert [(letter[0], letter[2]) for letter in letters] == [
+        assert [(letter.reason, letter.payload) for letter in letters] == [
             ("poison", b"3"),
             ("poison", b"2\0\xff"),
             ("poison", b"1"),
         ]
-        assert abs(letters[0][1] - time.time() * 1000) < 60_000
-        assert [letter[2] for letter in talk(DeadLetters("x", 2))] == [b"3", b"2\0\xff"]
+        assert abs(letters[0].at - time.time() * 1000) < 60_000
+        assert [letter.payload for letter in talk(DeadLetters("x", 2))] == [b"3", b"2\0\xff"]
         assert talk(DeadLetters("y")) == []
         assert talk(Counters())["dead:x"] == 3
 
@@ -617,11 +653,16 @@ class TestGiveUp:
         assert talk(give_up) == "fenced"
 
     def test_of_an_interface_that_is_gone(self, talk: Talk) -> None:
+        channel = "websocket.receive"
         talk.worker("w1")
-        token = talk.lease("w1", "x")
-        give_up = GiveUp("w1", token, "poison", True, Address("i1", "c1", 1), b"poison")
+        talk.interface("i1")
+        talk.send(Push(channel, b"1", owner=("i1", "c1")), Push(channel, b"2", owner=("i1", "c1")))
+        one, two = talk.claim("w1", channel)
+        talk.bury("i1")
+        give_up = GiveUp("w1", one.token, "poison", True, Address("i1", "c1", 1), b"poison")
         assert talk(give_up) == "done"
-        assert len(talk(DeadLetters("x"))) == 1
+        assert talk(give_up._replace(token=two.token)) == "superseded"  # A second copy.
+        assert [each.payload for each in talk(DeadLetters(channel))] == [b"1"]
 
     def test_the_newest_thousand_are_kept(self, talk: Talk) -> None:
         talk.worker("w1")
@@ -629,7 +670,7 @@ class TestGiveUp:
         deliveries = talk.claim("w1", "x", count=1010)
         talk.link.perform(*[GiveUp("w1", each.token, "poison", True) for each in deliveries])
         letters = talk(DeadLetters("x", 5000))
-        assert [letter[2] for letter in letters] == [b"%d" % n for n in range(1009, 9, -1)]
+        assert [each.payload for each in letters] == [b"%d" % n for n in range(1009, 9, -1)]
 
 
 class TestDelay:
@@ -668,6 +709,32 @@ class TestDelay:
         wait_for(all_came, timeout=5, what="all are due")
         assert got == [b"first", b"second", b"third"]
 
+    def test_those_of_one_time_come_in_the_order_of_sending(self, talk: Talk) -> None:
+        talk.worker("w1")
+        # As text, 9 would come after 10, and each of these after those of the next send.
+        payloads = [b"%d" % (25 - n) for n in range(25)]
+        talk.send(*(Delay("x", payload, 0) for payload in payloads[:12]))
+        talk.send(*(Delay("x", payload, 0) for payload in payloads[12:]))
+        got: list[bytes] = []
+
+        def all_came() -> bool:
+            got.extend(talk.payloads("w1", "x", count=100))
+            return len(got) == len(payloads)
+
+        wait_for(all_came, timeout=5, what="all are due")
+        assert got == payloads
+
+    def test_equal_ones_are_two(self, talk: Talk) -> None:
+        talk.worker("w1")
+        talk.send(Delay("x", b"same", 0), Delay("x", b"same", 0))
+        got: list[bytes] = []
+
+        def both_came() -> bool:
+            got.extend(talk.payloads("w1", "x"))
+            return len(got) == 2
+
+        wait_for(both_came, timeout=5, what="both are due")
+
     def test_other_channels_are_promoted_too(self, talk: Talk) -> None:
         talk.worker("w1")
         talk.send(Delay("other", b"", 0))
@@ -680,34 +747,6 @@ class TestDelay:
         assert talk.claim("w1", "x") == []
         with Waiting(talk.engine, "w1-bell"):
             talk.send(Delay("x", b"near", 60_000))
-
-
-class Waiting:
-    """A thread at a bell: entered before it waits, left when it was woken by what was done."""
-
-    def __init__(self, engine: Engine, bell: str, seconds: float = 8.0) -> None:
-        self._link = engine.link("waiting")
-        self._wait = Wait(bell, seconds)
-        self._begins = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.answer: Any = "none yet"
-
-    def _run(self) -> None:
-        self._begins.set()
-        (self.answer,) = self._link.perform(self._wait)
-
-    def __enter__(self) -> "Waiting":
-        self._thread.start()
-        assert self._begins.wait(5)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._thread.join(5)
-        woken = not self._thread.is_alive()
-        self._thread.join(5)
-        self._link.close()
-        assert woken, f"nobody rang {self._wait.bell}"
-        assert self.answer is None
 
 
 class TestBells:
@@ -1002,11 +1041,23 @@ class TestGroups:
         assert talk.payloads("w1", "x", "y") == [b"payload"]
 
     def test_a_full_member_is_skipped_and_counted(self, talk: Talk) -> None:
-        talk.send(GroupAddChannel("g", "x"), GroupAddChannel("g", "y"))
+        talk.send(GroupAddChannel("g", "x", 2), GroupAddChannel("g", "y", 2))
         talk.push("x", b"1", b"2")
-        assert talk.send(GroupSend("g", b"", b"3", capacity=2)) == ("ok",)
+        assert talk.send(GroupSend("g", b"", b"3")) == ("ok",)
         assert (talk.length("x"), talk.length("y")) == (2, 1)
         assert talk(Counters())["skipped:x"] == 1
+
+    def test_a_member_s_capacity_is_the_last_it_was_added_with(self, talk: Talk) -> None:
+        talk.send(GroupAddChannel("g", "x", 1), GroupAddChannel("g", "y", 0))
+        talk.push("x", b"1")
+        talk.push("y", b"1")
+        sends = [GroupSend("g", b"", b"%d" % n) for n in range(2, 5)]
+        talk.send(*sends)
+        assert (talk.length("x"), talk.length("y")) == (1, 4)
+        talk.send(GroupAddChannel("g", "x", 3), *sends)
+        assert (talk.length("x"), talk.length("y")) == (3, 7)
+        talk.worker("w1")
+        assert talk.payloads("w1", "x") == [b"1", b"2", b"3"]
 
     def test_a_group_send_rings_for_a_member_channel(self, talk: Talk) -> None:
         talk.worker("w1")

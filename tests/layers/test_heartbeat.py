@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from djchan.exceptions import BrokerUnavailable
-from djchan.layers.heartbeat import Heartbeat
+from djchan.layers.heartbeat import Heartbeat, Progress
 from djchan.layers.operations import Beat, Beats, Connected, Reap
 from djchan.layers.watch import Limits
 from tests.support.waiting import wait_for
@@ -69,7 +69,8 @@ def heartbeat(engine):
 
     def make(**options):
         options = {"interval": 0.01, "on_gone": lambda: None, **options}
-        made.append(Heartbeat(engine, "me", "worker", **options))
+        kind = options.pop("kind", "worker")
+        made.append(Heartbeat(engine, "me", kind, **options))
         made[-1].start()
         return made[-1]
 
@@ -88,11 +89,60 @@ def test_it_beats_until_it_is_stopped(engine, heartbeat):
     assert engine.count(Beat) == len(engine.said)
 
 
+def test_it_has_begun_when_a_beat_was_answered(engine, heartbeat):
+    engine.known = False
+    beating = heartbeat()
+    wait_for(lambda: engine.count(Beat) > 2, timeout=5, what="beats of who is not known")
+    assert not beating.begun.is_set()
+    engine.known, engine.down = True, True
+    tries = engine.count(Beat)
+    wait_for(lambda: engine.count(Beat) > tries + 2, timeout=5, what="beats without an answer")
+    # The last one that was answered may have been of a moment before it was down.
+    beating.begun.clear()
+    wait_for(lambda: engine.count(Beat) > tries + 4, timeout=5, what="more of them")
+    assert not beating.begun.is_set()
+    engine.down = False
+    assert beating.begun.wait(5)
+
+
 def test_it_names_its_own_connection_and_the_others(engine, heartbeat):
     heartbeat(clients=lambda: ["9", "", "10"], interval=60)
     # The second beat is there at once: the first made the connection that it names.
     wait_for(lambda: engine.count(Beat) == 2, timeout=5, what="second beat")
     assert [beat.clients for beat in engine.said] == ["10,9", "10,9,c1"]
+
+
+def test_an_interface_says_what_it_had_answered(engine, heartbeat):
+    reads = iter(range(1000))
+    beating = heartbeat(kind="interface", progress=lambda: Progress("out", 7, next(reads)))
+    wait_for(lambda: engine.count(Beat) > 3, timeout=5, what="beats")
+    beats = [beat for beat in engine.said if isinstance(beat, Beat)]
+    assert {(beat.link, beat.number) for beat in beats} == {("out", 7)}
+    assert [beat.read for beat in beats] == list(range(len(beats))), "asked before each"
+    # The engine's number of a beat is how many it had heard.
+    assert [beat.beat for beat in beats] == list(range(len(beats)))
+
+    beating.resumed()
+    told = engine.count(Beat)
+    wait_for(lambda: engine.count(Beat) > told + 1, timeout=5, what="beats again")
+    assert 0 in [beat.beat for beat in engine.said[told:]]
+
+
+def test_a_worker_does_not(engine, heartbeat):
+    heartbeat()
+    wait_for(lambda: engine.count(Beat) > 2, timeout=5, what="beats")
+    assert {(beat.beat, beat.link, beat.number, beat.read) for beat in engine.said} == {
+        (0, "", 0, 0)
+    }
+
+
+def test_who_is_unknown_begins_anew(engine, heartbeat):
+    heartbeat(kind="interface")
+    wait_for(lambda: engine.count(Beat) > 3, timeout=5, what="beats")
+    engine.known = False
+    at = engine.count(Beat)
+    wait_for(lambda: engine.count(Beat) > at + 3, timeout=5, what="beats that are not known")
+    assert engine.said[-1].beat == 0
 
 
 def test_being_unknown_is_told_at_each_beat(engine, heartbeat):

@@ -1,7 +1,11 @@
 """An event loop's end of a layer: in good weather in memory, in bad weather by a script."""
 
 import asyncio
+import itertools
 import logging
+import secrets
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -19,6 +23,7 @@ from djchan.layers.operations import (
     Beat,
     Claim,
     Commit,
+    History,
     Leave,
     Length,
     Members,
@@ -26,11 +31,13 @@ from djchan.layers.operations import (
     Outcome,
     Push,
     Reap,
+    Record,
     Register,
     Resume,
     Send,
 )
 from djchan.layers.redis import RedisChannelLayer
+from djchan.layers.redis.commands import inbox_key
 from tests.support.servers import Server
 
 HI = {"text": "hi"}
@@ -46,6 +53,7 @@ class Connection:
     def __init__(self, *, fails: bool = False) -> None:
         self.answered_seq = 0
         self.waiting: Push | None = None
+        self.kept: Record | None = None
         self.told: list[tuple[Any, ...]] = []
         self.fails = fails
 
@@ -73,6 +81,9 @@ class Connection:
     def unanswered(self) -> Push | None:
         return self.waiting
 
+    def record(self) -> Record | None:
+        return self.kept
+
 
 async def until(sign: Callable[[], object], what: str = "it happens") -> None:
     try:
@@ -97,9 +108,15 @@ class Weather:
         self.carried: list[tuple[Operation, ...]] = []
         self.storm: Callable[[tuple[Operation, ...]], Any] = lambda operations: None
         self.reading: Callable[[], BrokerError | None] = lambda: None
+        self.held: list[Any] = []  # Entries that were read, and wait for the event:
+        self.late = asyncio.Event()
+        self.late.set()
+        # Called in the heartbeat's thread with what each of its calls was answered.
+        self.beaten: Callable[[list[Any]], None] = lambda answers: None
 
     def link(self, name: str) -> Any:
-        return self.engine.link(name)
+        link = self.engine.link(name)
+        return StormyHeartbeat(self, link) if name.endswith(".heartbeat") else link
 
     def alink(self, name: str) -> "StormyLink":
         return StormyLink(self, self.engine.alink(name))
@@ -142,6 +159,23 @@ class StormyLink:
         await self._link.aclose()
 
 
+class StormyHeartbeat:
+    def __init__(self, weather: Weather, link: Any) -> None:
+        self._weather = weather
+        self._link = link
+
+    def perform(self, *operations: Operation) -> list[Any]:
+        answers: list[Any] = self._link.perform(*operations)
+        self._weather.beaten(answers)
+        return answers
+
+    def client_id(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        self._link.close()
+
+
 class StormyInbox:
     def __init__(self, weather: Weather, reader: Any) -> None:
         self._weather = weather
@@ -152,6 +186,8 @@ class StormyInbox:
         if trouble is not None:
             raise trouble
         entries: list[tuple[str, bytes]] = await self._reader.read(cursor, trim=trim)
+        self._weather.held = entries
+        await self._weather.late.wait()
         return entries
 
     def client_id(self) -> str:
@@ -162,15 +198,16 @@ class StormyInbox:
 
 
 class Site:
-    """A layer in memory, its local process, and a worker that takes and ends deliveries."""
+    """A layer, its local process, and a worker that takes and ends deliveries."""
 
-    def __init__(self) -> None:
-        self.layer = InMemoryChannelLayer()
+    def __init__(self, layer: Any = None, **options: Any) -> None:
+        self.layer = layer or InMemoryChannelLayer(**options)
         self.weather = Weather(self.layer.engine)
         self.layer.engine = self.weather
         self.local = LocalProcess(self.layer)
         self.link = self.weather.engine.link("worker")
         self.results: list[str] = []
+        self.server: Server | None = None
         self._number = 0
 
     def perform(self, *operations: Operation) -> list[Any]:
@@ -182,6 +219,12 @@ class Site:
         (sent,) = self.perform(Send("", 0, packed))
         results: tuple[str, ...] = sent.results
         return results
+
+    def connect(self, handler: Connection | None = None) -> str:
+        """A connection that is about to submit its first delivery."""
+        connection = self.local.new_connection(handler or Connection())
+        self.local.begin(connection)
+        return connection
 
     def submit(self, payload: bytes = b"x", channel: str = "a", **options: Any) -> Push:
         push = Push(channel, payload, **options)
@@ -217,19 +260,45 @@ class Site:
         ((processes, _),) = self.perform(Members(group))
         return tuple(processes)
 
+    def unread(self) -> int:
+        """Entries in the inbox."""
+        engine = self.weather.engine
+        if self.server is None:
+            return len(engine.read(self.local.id, "0-0", trim=False))
+        return int(self.server.command("XLEN", inbox_key(engine.base, self.local.id))[1:])
+
+    def floors(self) -> dict[str, int]:
+        """Of the connections of this process that the layer knows."""
+        engine = self.weather.engine
+        if self.server is None:
+            return dict(engine._state.registry.processes[self.local.id].floors)
+        found = self.link._exchange([("HGETALL", f"{engine.base}fl:{self.local.id}")])[0]
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return {name.decode(): int(floor) for name, floor in pairs}
+
     def lose_state(self) -> None:
         """The layer's Redis starts with nothing."""
         self.layer.flush()
 
 
-@pytest_asyncio.fixture
-async def site() -> AsyncIterator[Site]:
+@pytest_asyncio.fixture(params=["memory", "redis"])
+async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     site = Site()
+    if request.param == "redis":
+        server: Server = request.getfixturevalue("redis_server")
+        server.start()
+        layer = RedisChannelLayer([server.url], prefix=f"test-{secrets.token_hex(6)}")
+        site = Site(layer)
+        site.server = server
     await site.local.start()
     yield site
     site.weather.storm = lambda operations: None
     site.weather.reading = lambda: None
     await site.local.stop()
+    site.lose_state()
+    site.link.close()
+    site.layer.close()
+    await site.layer.aclose()
 
 
 pytestmark = pytest.mark.asyncio
@@ -274,7 +343,7 @@ class TestStart:
         await site.local.start()
         old = site.local.id
         connection = site.local.new_connection(Connection())
-        site.send(effects.group_add("g", site.name(connection)))
+        site.send(effects.group_add(site.layer, "g", site.name(connection)))
         assert site.members() == (old,)
 
         await site.local.stop()
@@ -294,6 +363,24 @@ class TestStart:
 
         assert site.results == ["ok"]
         assert site.perform(Length("a")) == [1]
+
+    async def test_stop_tells_the_layer_first_what_that_has_lost(self):
+        site = Site()
+        await site.local.start()
+        connection = site.local.new_connection(handler := Connection())
+        handler.kept = kept(site, connection)
+        site.perform(Register("W", "worker", b"", ("a",)))
+        site.weather.storm = lambda operations: BrokerUnavailable("away")
+        site.lose_state()
+        await until(lambda: site.weather.of(Resume))
+        stopping = asyncio.ensure_future(site.local.stop(grace=5))
+        await asyncio.sleep(0)
+        site.perform(Register("W", "worker", b"", ("a",)))
+
+        site.weather.storm = lambda operations: None
+        await stopping
+
+        assert [leased.payload for leased in site.claim()] == [handler.kept.payload]
 
     async def test_stop_does_not_wait_for_a_broker_without_end(
         self, caplog: pytest.LogCaptureFixture
@@ -318,6 +405,26 @@ class TestStart:
         assert site.local.id != first
         site.submit()
         await until(lambda: site.results == ["ok"])
+
+    async def test_after_many_sends_it_starts_again_as_a_new_one(self, site: Site):
+        for number in range(1, 6):
+            site.submit()
+            await until(lambda: len(site.results) == number)  # noqa: B023
+        await site.local.stop()
+
+        await site.local.start()
+
+        site.submit()
+        await until(lambda: site.results == ["ok"] * 6)
+        assert site.weather.of(Send)[-1].number == 1
+        assert site.weather.of(Resume) == []
+
+    async def test_it_says_how_much_its_inbox_may_hold(self):
+        site = Site(inbox_bytes=1234)
+        await site.local.start()
+
+        assert [register.inbox for register in site.weather.of(Register)] == [1234]
+        await site.local.stop()
 
 
 class TestOut:
@@ -386,6 +493,36 @@ class TestOut:
         assert caplog.text.count("Redis at x did not answer. Trying again") == 1
         assert "Redis is back after" in caplog.text
 
+    async def test_who_was_down_is_up_again_though_nobody_has_anything_to_say(self, site: Site):
+        """New sockets are refused while it is down: they would never say anything."""
+        site.weather.storm = lambda operations: BrokerUnavailable("gone")
+        site.weather.reading = lambda: BrokerUnavailable("gone")
+        # Wakes the read that waits now.
+        site.reply("nobody")
+        await until(lambda: not site.local.available)
+
+        site.weather.reading = lambda: None
+        site.weather.storm = lambda operations: None
+
+        await until(lambda: site.local.available)
+
+    async def test_a_layer_that_refuses_is_not_asked_without_pause(self, site: Site):
+        asked = []
+
+        def refuse(operations: tuple[Operation, ...]) -> Any:
+            asked.append(time.monotonic())
+            return BrokerRefused("OOM command not allowed")
+
+        site.weather.storm = refuse
+        site.submit(b"1")
+        await until(lambda: len(asked) >= 4)
+        site.weather.storm = lambda operations: None
+        await until(lambda: site.results == ["ok"])
+
+        pauses = [after - before for before, after in itertools.pairwise(asked)]
+        assert pauses[0] >= 0.02 and pauses[2] >= 0.09, "each is longer"
+        assert site.perform(Length("a")) == [1]
+
     async def test_more_than_a_batch_keeps_its_order(self, site: Site):
         for number in range(1200):
             site.submit(b"%d" % number)
@@ -398,7 +535,7 @@ class TestOut:
 class TestIn:
     async def test_an_answer_goes_to_its_connection(self, site: Site):
         one, other = Connection(), Connection()
-        connection = site.local.new_connection(one)
+        connection = site.connect(one)
         site.local.new_connection(other)
         site.submit()
         await until(lambda: site.results)
@@ -443,7 +580,7 @@ class TestIn:
         bad, good = Connection(fails=True), Connection()
         names_of = [site.local.new_connection(handler) for handler in (bad, good)]
         for connection in names_of:
-            site.send(effects.group_add("g", site.name(connection)))
+            site.send(effects.group_add(site.layer, "g", site.name(connection)))
 
         site.send(site.layer.group_word("g", HI))
         site.reply(names_of[0])
@@ -474,7 +611,7 @@ class TestIn:
             site.reply(connection, {"n": number})
         await until(lambda: len(handler.told) == 300)
 
-        await until(lambda: inbox_of(site) == [], "the inbox is empty")
+        await until(lambda: site.unread() == 0, "the inbox is empty")
         assert [told[1] for told in handler.told] == [[{"n": n}] for n in range(300)]
 
     async def test_the_reader_survives_trouble(self, site: Site):
@@ -492,16 +629,11 @@ class TestIn:
         assert handler.told == [("replies", [{"n": 1}]), ("replies", [{"n": 2}])]
 
 
-def inbox_of(site: Site) -> list[Any]:
-    entries: list[Any] = site.weather.engine.read(site.local.id, "0-0", trim=False)
-    return entries
-
-
 class TestGroups:
     async def join(self, site: Site, *handlers: Connection) -> list[str]:
         connections = [site.local.new_connection(handler) for handler in handlers]
         for connection in connections:
-            site.send(effects.group_add("g", site.name(connection)))
+            site.send(effects.group_add(site.layer, "g", site.name(connection)))
         await until(
             lambda: set(site.local.membership.members("g")) == set(connections), "they are in it"
         )
@@ -523,7 +655,7 @@ class TestGroups:
 
         site.local.leave_groups(one)
         site.send(effects.group_discard("g", site.name(one)))
-        await until(lambda: inbox_of(site) == [])
+        await until(lambda: site.unread() == 0)
         assert site.members() == (site.local.id,)
 
         site.local.leave_groups(other)
@@ -533,7 +665,7 @@ class TestGroups:
         connection = site.local.new_connection(Connection())
         site.local.forget(connection)
 
-        site.send(effects.group_add("g", site.name(connection)))
+        site.send(effects.group_add(site.layer, "g", site.name(connection)))
 
         await until(lambda: site.members() == (), "the process leaves")
         assert len(site.weather.of(Leave)) >= 1
@@ -552,7 +684,7 @@ class TestGroups:
         other = site.local.new_connection(handler)
         # The add is in the inbox, and not yet applied, when the process says that it leaves.
         site.local.leave_groups(one)
-        site.send(effects.group_add("g", site.name(other)))
+        site.send(effects.group_add(site.layer, "g", site.name(other)))
         await until(lambda: site.weather.of(Leave))
         await until(lambda: site.local.membership.members("g") == (other,))
 
@@ -563,8 +695,26 @@ class TestGroups:
 
 
 class TestForget:
-    async def test_a_finished_connection_gives_up_its_floor(self, site: Site):
+    async def test_who_began_is_told_with_its_first_delivery_and_again_with_that(self, site: Site):
+        site.weather.bring(BrokerUnavailable("lost"), ("lost", BrokerUnavailable("lost")))
+        connection = site.connect()
+        site.submit()
+        await until(lambda: site.results == ["ok"])
+        site.submit()
+        await until(lambda: site.results == ["ok", "ok"])
+
+        assert [send.begin for send in site.weather.of(Send)] == [*[(connection,)] * 3, ()]
+        leased, copy = site.claim()
+        assert site.commit(leased.token, Address(site.local.id, connection, 1)) == "done"
+        assert site.commit(copy.token, Address(site.local.id, connection, 1)) == "superseded"
+
+    async def test_nothing_is_applied_for_who_never_began(self, site: Site):
         connection = site.local.new_connection(Connection())
+
+        assert site.commit_again(connection, 1) == "superseded"
+
+    async def test_a_finished_connection_gives_up_its_floor(self, site: Site):
+        connection = site.connect()
         site.submit()
         await until(lambda: site.results)
         (leased,) = site.claim()
@@ -575,7 +725,11 @@ class TestForget:
         await until(lambda: any(send.forget for send in site.weather.of(Send)))
 
         assert [send.forget for send in site.weather.of(Send) if send.forget] == [(connection,)]
-        await until(lambda: site.commit_again(connection, 3) == "done", "the floor is gone")
+        site.submit()
+        await until(lambda: len(site.results) == 2)
+        (leased,) = site.claim()
+        assert site.commit(leased.token, Address(site.local.id, connection, 4)) == "superseded"
+        assert site.floors() == {}
 
     async def test_a_client_that_left_is_told_with_its_tick(self, site: Site):
         connection = site.local.new_connection(Connection())
@@ -587,13 +741,224 @@ class TestForget:
         assert (send.cut, send.forget) == ((connection,), ())
 
 
+def kept(site: Site, connection: str) -> Record:
+    return Record(site.local.id, connection, "a", b"bye " + connection.encode())
+
+
+class TestRecord:
+    async def test_what_a_process_left_is_queued_when_it_is_buried(self, site: Site):
+        site.perform(Register("W", "worker", b"", ("a",)))
+        (one, two, three) = (site.connect() for _ in range(3))
+        for connection in (one, two, three):
+            site.local.submit(kept(site, connection), site.results.append)
+        owner = (site.local.id, two)
+        site.submit(b"goodbye", owner=owner, last=True)
+        site.local.forget(three)
+        await until(lambda: site.results == ["ok"] * 4)
+        # Whether the forgetting went with them or comes next.
+        await until(lambda: any(send.forget for send in site.weather.of(Send)))
+
+        await site.local.stop()
+
+        payloads = [leased.payload for leased in site.claim()]
+        assert payloads == [b"goodbye", b"bye " + one.encode()]
+        await site.local.start()
+
+    async def test_who_never_said_anything_is_not_forgotten_at_the_layer(self, site: Site):
+        silent, known = site.local.new_connection(Connection()), site.connect()
+
+        site.local.forget(silent)
+        site.local.forget(known)
+
+        await until(lambda: site.weather.of(Send))
+        assert [send.forget for send in site.weather.of(Send)] == [(known,)]
+
+
+class TestInboxLimit:
+    async def test_members_learn_of_what_was_dropped_and_it_ends(self):
+        site = Site(inbox_bytes=2000)
+        await site.local.start()
+        member, other = Connection(), Connection()
+        connection = site.local.new_connection(member)
+        site.local.new_connection(other)
+        site.send(effects.group_add(site.layer, "g", site.name(connection)))
+        await until(lambda: site.local.membership.members("g"))
+        word = site.layer.group_word("g", {"text": "x" * 500})
+
+        # All before the reader has its turn.
+        site.send(*[word] * 10)
+
+        await until(lambda: ("gap", "g") in member.told)
+        came = [told for told in member.told if told[0] == "replies"]
+        assert 1 <= len(came) < 10
+        assert member.told.count(("gap", "g")) == 1
+        assert other.told == []
+
+        # The next beat says that it was read.
+        member.told.clear()
+        async with asyncio.timeout(5):
+            while not any(told[0] == "replies" for told in member.told):
+                member.told.clear()
+                site.send(word)
+                await asyncio.sleep(0.05)
+        await site.local.stop()
+
+
 class TestStateLoss:
+    async def test_all_that_the_layer_has_of_it_is_told(self, site: Site):
+        handlers = [Connection() for _ in range(3)]
+        names_of = [site.connect(handler) for handler in handlers]
+        for handler, connection in zip(handlers, names_of, strict=True):
+            handler.kept = kept(site, connection)
+            site.local.submit(handler.kept, site.results.append)
+        site.reply(names_of[0])
+        await until(lambda: handlers[0].told and len(site.results) == 3)
+        handlers[2].kept = None  # Its last delivery is queued.
+
+        site.lose_state()
+
+        await until(lambda: site.weather.of(Resume))
+        resume = site.weather.of(Resume)[0]
+        assert resume.records == (handlers[0].kept, handlers[1].kept)
+        assert resume.floors == tuple((connection, 0) for connection in names_of)
+        assert (resume.link, resume.number) == ("out", site.weather.of(Send)[-1].number)
+        assert resume.read > 0
+        assert resume.inbox == site.layer.inbox_bytes
+        # And that is what the layer has.
+        await until(lambda: site.reply(names_of[0]) == ("ok",))
+        site.perform(Register("W", "worker", b"", ("a",)))
+        await site.local.stop()
+        assert len(site.claim()) == 2
+        await site.local.start()
+
+    async def test_the_record_of_who_just_says_goodbye_is_not_told(self, site: Site):
+        handler = Connection()
+        connection = site.local.new_connection(handler)
+        handler.kept = kept(site, connection)
+        site.local.submit(handler.kept, site.results.append)
+        await until(lambda: site.results)
+        site.lose_state()
+
+        site.submit(b"goodbye", owner=(site.local.id, connection), last=True)
+
+        await until(lambda: site.results == ["ok", "ok"])
+        assert site.weather.of(Resume)[0].records == ()
+        await site.local.stop()
+        assert [leased.payload for leased in site.claim()] == [b"goodbye"]
+        await site.local.start()
+
+    async def test_one_loss_is_one_resume_whoever_notices(self, site: Site):
+        """The Send is told first, and the beat after it finds a layer that counts anew."""
+        beats: list[int] = []
+
+        def beat() -> int:
+            site.perform(Register("other", "interface", b""))
+            (answer,) = site.perform(Beat("other"))
+            return int(answer.processes.get(site.local.id, (0,))[0])
+
+        await until(lambda: beat() > 1, "it has beaten")
+        handler = Connection()
+        site.local.new_connection(handler)
+        site.lose_state()
+        handler.waiting = site.submit(b"one")
+        await until(lambda: site.results == ["ok"])
+
+        beats.append(beat())
+        await until(lambda: beat() > beats[0] + 2, "it beats on")
+        assert len(site.weather.of(Resume)) == 1
+        assert site.perform(Length("a")) == [1]
+
+    async def test_a_beat_that_was_answered_before_the_resume_asks_for_no_other(self, site: Site):
+        noticed, resumed = threading.Event(), threading.Event()
+        beats: list[Any] = []
+
+        def beaten(answers: list[Any]) -> None:
+            if answers == [None] and not noticed.is_set():
+                noticed.set()
+                resumed.wait(5)
+            elif resumed.is_set():
+                beats.append(answers)
+
+        site.weather.beaten = beaten
+        handler = Connection()
+        site.local.new_connection(handler)
+        site.lose_state()
+        await until(noticed.is_set)
+        handler.waiting = site.submit(b"one")
+        await until(lambda: site.results == ["ok"])
+
+        resumed.set()
+
+        await until(lambda: len(beats) > 2)
+        assert len(site.weather.of(Resume)) == 1
+        assert site.perform(Length("a")) == [1]
+
+    async def test_what_was_read_before_all_was_told_anew_is_not_taken(self, site: Site):
+        """It is of the time before: what ran then will run again."""
+        handler = Connection()
+        connection = site.connect(handler)
+        site.submit()
+        await until(lambda: site.results == ["ok"])
+        site.weather.late.clear()
+        site.reply(connection, {"n": "of before"})
+        await until(lambda: site.weather.held)
+        site.lose_state()
+        await until(lambda: site.weather.of(Resume))
+        await until(lambda: site.reply(connection, {"n": "of after"}) == ("ok",))
+
+        site.weather.late.set()
+
+        await until(lambda: handler.told)
+        assert handler.told == [("replies", [{"n": "of after"}])]
+
+    async def test_a_store_that_went_back_in_time_is_noticed_though_it_knows_the_process(
+        self, site: Site
+    ):
+        handler = Connection()
+        connection = site.connect(handler)
+        handler.answered_seq = 3
+        site.perform(History("one run"))
+        site.submit(b"before")
+        await until(lambda: site.results == ["ok"])
+
+        site.perform(History("another run"))
+
+        await until(lambda: site.weather.of(Resume))
+        assert site.weather.of(Resume)[0].floors == ((connection, 3),)
+        site.submit(b"after")
+        await until(lambda: site.results == ["ok", "ok"])
+
+    async def test_while_it_is_refused_sockets_stay_and_it_asks_ever_less(self, site: Site):
+        handler = Connection()
+        site.local.new_connection(handler)
+        site.lose_state()
+        asked = []
+
+        def refuse(operations: tuple[Operation, ...]) -> Any:
+            if isinstance(operations[0], Resume):
+                asked.append(time.monotonic())
+                return BrokerRefused("OOM command not allowed")
+            return None
+
+        site.weather.storm = refuse
+        handler.waiting = site.submit(b"one")
+        await until(lambda: len(asked) >= 4)
+        assert not site.local.available
+        assert handler.told == [] and site.results == []
+        site.weather.storm = lambda operations: None
+
+        await until(lambda: site.results == ["ok"])
+        assert site.local.available
+        pauses = [after - before for before, after in itertools.pairwise(asked)]
+        assert pauses[2] >= 0.09
+        assert site.perform(Length("a")) == [1]
+
     async def test_floors_groups_and_unanswered_deliveries_are_announced_again(self, site: Site):
         idle, busy = Connection(), Connection()
-        quiet = site.local.new_connection(idle)
-        connection = site.local.new_connection(busy)
+        quiet, connection = site.connect(idle), site.connect(busy)
+        silent = site.local.new_connection(Connection())
         idle.answered_seq, busy.answered_seq = 0, 6
-        site.send(effects.group_add("g", site.name(connection)))
+        site.send(effects.group_add(site.layer, "g", site.name(connection)))
         await until(lambda: site.local.membership.members("g") == (connection,))
         busy.waiting = site.submit(b"seven", capacity=5)
         await until(lambda: site.results == ["ok"])
@@ -605,12 +970,14 @@ class TestStateLoss:
         await until(lambda: site.perform(Length("a")) == [1], "the delivery is there again")
         (resume,) = site.weather.of(Resume)
         assert resume.process == site.local.id
-        assert resume.floors == ((connection, 6),)
+        assert resume.floors == ((quiet, 0), (connection, 6))
+        site.local.forget(silent)
         assert resume.groups == ("g",)
         assert site.members() == (site.local.id,)
         (leased,) = site.claim()
         assert leased.payload == b"seven"
         assert site.commit(leased.token, Address(site.local.id, connection, 6)) == "superseded"
+        assert site.floors() == {quiet: 0, connection: 6}
         assert idle.told == [] and site.reply(quiet) == ("ok",)
         await until(lambda: idle.told, "replies come again")
 
@@ -648,7 +1015,7 @@ class TestStateLoss:
 
     async def test_one_that_is_answered_is_not_sent_again(self, site: Site):
         handler = Connection()
-        connection = site.local.new_connection(handler)
+        connection = site.connect(handler)
         handler.waiting = site.submit(b"one")
         await until(lambda: site.results)
         (leased,) = site.claim()
@@ -670,7 +1037,7 @@ class TestBuried:
         old = site.local.id
         handlers = [Connection(), Connection(fails=True), Connection()]
         connections = [site.local.new_connection(handler) for handler in handlers]
-        site.send(effects.group_add("g", site.name(connections[0])))
+        site.send(effects.group_add(site.layer, "g", site.name(connections[0])))
         await until(lambda: site.local.membership.groups() == ("g",))
 
         # Another process has declared it dead while it was silent.
@@ -699,8 +1066,9 @@ class TestBuried:
         site.submit(b"of a connection that is dead now")
 
         await until(lambda: site.local.id != old and handler.told == [("dead",)])
+        assert site.results == ["gone"], "whoever waits for it is told"
         site.submit(b"new")
-        await until(lambda: site.results == ["ok"])
+        await until(lambda: site.results == ["gone", "ok"])
         assert [leased.payload for leased in site.claim()] == [b"new"]
 
     async def test_the_old_reader_ends(self, site: Site):
@@ -745,6 +1113,38 @@ class TestOverRedis:
         await layer.asend(name, HI)
         await until(lambda: handler.told, "replies come again")
         assert handler.told == [("replies", [HI])]
+        assert caplog.text.count("Trying again until it does") == 1
+        link.close()
+        await local.stop()
+        await layer.aclose()
+
+    async def test_a_redis_without_memory_that_has_lost_its_state(
+        self, own_broker: Server, caplog: pytest.LogCaptureFixture
+    ):
+        layer = RedisChannelLayer([own_broker.url])
+        local = LocalProcess(layer)
+        await local.start()
+        handler = Connection()
+        connection = local.new_connection(handler)
+        results: list[str] = []
+        handler.waiting = Push("a", b"x")
+        local.submit(handler.waiting, results.append)
+        await until(lambda: results == ["ok"])
+
+        own_broker.flush()
+        own_broker.command("CONFIG", "SET", "maxmemory", "1")
+        local.submit(Push("b", b"y"), results.append)
+        await until(lambda: not local.available, "it notices")
+        await asyncio.sleep(0.5)
+        assert handler.told == [] and results == ["ok"], "nobody is told to go"
+        own_broker.command("CONFIG", "SET", "maxmemory", "0")
+
+        await until(lambda: results == ["ok", "ok"], "what waited is sent")
+        link = layer.engine.link("worker")
+        await until(lambda: link.perform(Length("a"), Length("b")) == [1, 1], "and what was lost")
+        await layer.asend(names.reply_channel("websocket.send", local.id, connection), HI)
+        await until(lambda: handler.told == [("replies", [HI])], "replies come again")
+        assert local.available
         assert caplog.text.count("Trying again until it does") == 1
         link.close()
         await local.stop()

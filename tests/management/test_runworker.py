@@ -149,6 +149,20 @@ def test_the_ready_signals_are_sent(far, made):
     assert said == [("process", made[0]), ("worker", made[0]), ("worker", made[0])]
 
 
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_worker_that_is_spent_is_started_anew(far, monkeypatch, restart):
+    begun = []
+
+    class Spent(Worker):
+        def run(self) -> None:
+            self.restart = self.can_restart and restart
+
+    monkeypatch.setattr(runworker, "Worker", Spent)
+    monkeypatch.setattr(runworker, "begin_anew", lambda: begun.append(1))
+    call_command("runworker")
+    assert len(begun) == restart
+
+
 def test_reload_leaves_signals_to_the_reloader(far, made, monkeypatch):
     ran = []
     monkeypatch.setattr(
@@ -159,3 +173,4 @@ def test_reload_leaves_signals_to_the_reloader(far, made, monkeypatch):
     call_command("runworker", reload=True)
     assert ran == [None]
     assert made[0].signal_handlers is False
+    assert made[0].can_restart is False

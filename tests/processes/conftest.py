@@ -57,5 +57,6 @@ def socket(server: Process, path: str, **options: object) -> Iterator[ClientConn
 
 
 @pytest.fixture
-def project(processes: Processes, own_broker: Server, tmp_path: Path) -> Project:
+def project(own_broker: Server, processes: Processes, tmp_path: Path) -> Project:
+    # In this order, so that the processes end before their broker does.
     return Project(processes, own_broker, tmp_path)

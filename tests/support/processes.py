@@ -237,7 +237,8 @@ class Processes:
         return process
 
     def clean_up(self) -> None:
-        for process in reversed(self.started):
+        # A server is mostly started before its workers, and has something to tell them at its end.
+        for process in self.started:
             process.clean_up()
         for process in self.started:
             # Shown by pytest only where the test failed.

@@ -1,6 +1,6 @@
 """Who waits for work, and who is to be woken. No I/O happens here.
 
-From ``layers.memory.queues`` (a delivery came) and ``layers.memory.engine`` (a claim found
+From ``layers.memory.queues`` (a delivery came) and ``layers.memory.leases`` (a claim found
 nothing); on to ``layers.memory.links``, which wakes those whom ``signals`` names.
 
 ::
@@ -67,6 +67,11 @@ class Bells:
             if idle is None:
                 return
             self.ring(next(iter(idle)))
+
+    def ring_all_for(self, channel: str) -> None:
+        self._signals.add(("channel", channel))
+        for bell in tuple(self._idle.get(channel, ())):
+            self.ring(bell)
 
     def ring_for_due(self, channel: str) -> None:
         """Ring one idle bell, best one that serves ``channel``: there is a new next due time."""

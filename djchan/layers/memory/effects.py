@@ -1,14 +1,18 @@
 """What a Send or a Commit does to channels, groups and inboxes, in memory. No I/O here.
 
-From ``layers.memory.engine``, which has checked numbers, leases and floors; on to ``queues``,
-``registry`` and ``groups``. Nothing in here can fail, so a Commit is whole.
+From ``layers.memory.engine`` and ``layers.memory.settling``, which have checked numbers,
+leases and floors; on to ``queues``, ``registry``, ``groups``, ``letters`` and ``records``.
+Nothing in here can fail, so a Commit is whole.
 """
 
 from collections import Counter
-from typing import assert_never
+from typing import Literal, assert_never
 
+from djchan.layers import codec
 from djchan.layers.memory.groups import Groups
+from djchan.layers.memory.letters import Letters
 from djchan.layers.memory.queues import Delivery, Queues
+from djchan.layers.memory.records import Records
 from djchan.layers.memory.registry import Registry
 from djchan.layers.operations import (
     Address,
@@ -21,38 +25,75 @@ from djchan.layers.operations import (
     GroupDiscardChannel,
     GroupSend,
     Push,
+    Record,
     SendResult,
     Tell,
 )
 
+MOST_PARKED = 10  # Times a Push's limit.
+
+_Applied = SendResult | Literal["parked"]
+
 
 class Effects:
     def __init__(
-        self, queues: Queues, registry: Registry, groups: Groups, *, counters: Counter[str]
+        self,
+        queues: Queues,
+        registry: Registry,
+        groups: Groups,
+        *,
+        letters: Letters,
+        records: Records,
+        counters: Counter[str],
     ) -> None:
         self._queues = queues
         self._registry = registry
         self._groups = groups
+        self._letters = letters
+        self._records = records
         self._counters = counters
 
-    def apply(self, effect: Effect, now: int, *, admission: bool) -> SendResult:
-        """Apply one effect; with ``admission``, it meets the capacity of its channel."""
+    def admit(self, effect: Effect, now: int) -> SendResult:
+        """Apply an effect that is sent directly: it meets the capacity of its channel."""
+        result = self._apply(effect, now, admission=True)
+        assert result != "parked"
+        return result
+
+    def commit(self, effect: Effect, now: int) -> bool:
+        """Apply an effect of a run; whether it found its channel over the limit."""
+        return self._apply(effect, now, admission=False) == "parked"
+
+    def tell(self, process: str, entry: bytes, now: int) -> SendResult:
+        return self._gone() if self._registry.tell(process, entry, now) is None else "ok"
+
+    def answer(self, address: Address, entry: bytes, now: int) -> None:
+        if not self._registry.answer(address, entry, now):
+            self._gone()
+
+    def bury(self, delivery: Delivery, reason: str, now: int) -> None:
+        """Keep what will not be run as a dead letter of its channel."""
+        self._letters.bury(delivery, reason, now)
+        self.count("dead", delivery.channel)
+
+    def count(self, what: str, channel: str) -> None:
+        # Single-reader channels have random names; they share one counter.
+        head, mark, _ = channel.partition("?")
+        self._counters[f"{what}:{head}{mark}"] += 1
+
+    def _apply(self, effect: Effect, now: int, *, admission: bool) -> _Applied:
         match effect:
             case Push():
-                if effect.if_served and not self._registry.is_served(effect.channel):
-                    return "unserved"
-                if admission and self._refuses(effect.channel, effect.capacity, now):
-                    return "full"
-                channel, payload, _, frames, _, expires, keep = effect
-                self._queues.append(Delivery(channel, payload, frames, expires=expires, keep=keep))
-            case Tell() | GroupDiscard():
+                return self._push(effect, now, admission=admission)
+            case Tell():
+                return self._tell(effect, now, admission=admission)
+            case GroupDiscard():
                 return self.tell(effect.process, effect.entry, now)
             case GroupSend():
                 self._group_send(effect, now)
             case GroupAdd():
                 return self._group_add(effect, now)
             case GroupAddChannel():
-                self._groups.add_channel(effect.group, effect.channel)
+                self._groups.add_channel(effect.group, effect.channel, effect.capacity)
             case GroupDiscardChannel():
                 self._groups.discard_channel(effect.group, effect.channel)
             case Delay():
@@ -65,39 +106,68 @@ class Effects:
                     return "full"
                 body = Delivery(effect.channel, effect.payload)
                 self._queues.append_expiring(body, now + effect.ttl)
+            case Record():
+                if not self._records.keep(effect):
+                    return self._gone()
             case _:
                 assert_never(effect)
         return "ok"
 
-    def tell(self, process: str, entry: bytes, now: int) -> SendResult:
-        if self._registry.tell(process, entry, now) is None:
-            self._counters["gone"] += 1
-            return "gone"
+    def _gone(self) -> SendResult:
+        self._counters["gone"] += 1
+        return "gone"
+
+    def _push(self, effect: Push, now: int, *, admission: bool) -> _Applied:
+        channel, payload, capacity, frames, if_served, expires, keep, owner, last, limit = effect
+        if if_served and not self._registry.is_served(channel):
+            return "unserved"
+        if admission and self._refuses(channel, capacity, now):
+            return "full"
+        delivery = Delivery(channel, payload, frames, expires=expires, keep=keep, owner=owner)
+        if last and owner is not None:
+            self._records.drop(*owner)
+        if not admission and limit:
+            parked = self._queues.parked(channel)
+            if parked or self._queues.is_full(channel, limit):
+                if parked >= MOST_PARKED * limit:
+                    self.bury(delivery, "overflow", now)
+                else:
+                    self._queues.park(delivery)
+                    self.count("parked", channel)
+                return "parked"
+        self._queues.append(delivery)
         return "ok"
 
-    def answer(self, address: Address, entry: bytes, now: int) -> None:
-        if not self._registry.answer(address, entry, now):
-            self._counters["gone"] += 1
-
-    def count(self, what: str, channel: str) -> None:
-        # Single-reader channels have random names; they share one counter.
-        head, mark, _ = channel.partition("?")
-        self._counters[f"{what}:{head}{mark}"] += 1
+    def _tell(self, effect: Tell, now: int, *, admission: bool) -> SendResult:
+        home = self._registry.interface(effect.process)
+        if home is None:
+            return self._gone()
+        if admission and not home.inbox.admits(effect.entry):
+            self._counters["full:inbox"] += 1
+            return "full"
+        home.inbox.count(effect.entry)
+        return self.tell(effect.process, effect.entry, now)
 
     def _group_add(self, effect: GroupAdd, now: int) -> SendResult:
         generation = self._registry.tell(effect.process, effect.entry, now)
         if generation is None:
-            self._counters["gone"] += 1
-            return "gone"
+            return self._gone()
         self._groups.add(effect.group, effect.process, generation)
         self._registry.processes[effect.process].groups.add(effect.group)
         return "ok"
 
     def _group_send(self, effect: GroupSend, now: int) -> None:
         for process in self._groups.processes(effect.group):
-            self.tell(process, effect.entry, now)
-        for channel in self._groups.channels(effect.group):
-            if self._queues.is_full(channel, effect.capacity):
+            inbox = self._registry.processes[process].inbox
+            if inbox.admits(effect.entry):
+                inbox.count(effect.entry)
+                self.tell(process, effect.entry, now)
+                continue
+            self._counters["gap"] += 1
+            if inbox.note_gap(effect.group):
+                self.tell(process, codec.encode_entry(codec.GAP, effect.group), now)
+        for channel, capacity in self._groups.channels(effect.group).items():
+            if self._queues.is_full(channel, capacity):
                 self.count("skipped", channel)
             else:
                 self._queues.append(Delivery(channel, effect.payload))
@@ -109,8 +179,7 @@ class Effects:
             for delivery in self._queues.take_expired(channel, now):
                 self._counters["giveup:expired"] += 1
                 if delivery.keep:
-                    self._queues.bury(delivery, "expired", now)
-                    self.count("dead", channel)
+                    self.bury(delivery, "expired", now)
             full = self._queues.is_full(channel, capacity)
         if full:
             self.count("full", channel)

@@ -1,12 +1,12 @@
 """Every operation of a layer, as a state machine in memory. No I/O, no threads, no clock.
 
-From ``layers.memory.links``, which holds the lock and knows the time; on to ``queues``,
-``bells``, ``registry`` and ``groups``, the parts of the state. The life of a delivery is
-drawn in ``layers.operations``; what it sends is in ``effects``; who is to be woken after an
-operation is in ``signals``.
+From ``layers.memory.links``, which holds the lock and knows the time; on to the parts of the
+state: ``registry`` (who), ``queues``, ``leases`` and ``settling`` (a delivery's life, drawn in
+``layers.operations``), ``effects`` (what it sends), ``groups``, ``records`` and ``letters``.
+Who is to be woken after an operation is in ``signals``.
 
 The same words as the scripts of ``layers.redis``, and one test text for both
-(``tests/layers/test_engine_contract.py``).
+(``tests/layers/test_engine_contract.py`` and ``contract/`` beside it).
 """
 
 from collections import Counter
@@ -16,31 +16,37 @@ from typing import Any
 from djchan.layers.memory.bells import Bells, Signal
 from djchan.layers.memory.effects import Effects
 from djchan.layers.memory.groups import Groups
+from djchan.layers.memory.inbox import parse_id
+from djchan.layers.memory.leases import Leases
+from djchan.layers.memory.letters import Letters
 from djchan.layers.memory.queues import Delivery, Queues
-from djchan.layers.memory.registry import Process, Registry, parse_id
+from djchan.layers.memory.records import Records, last_delivery
+from djchan.layers.memory.registry import Process, Registry
+from djchan.layers.memory.settling import Settling
 from djchan.layers.operations import (
-    STARTED,
     Beat,
     Beats,
     Claim,
-    Claimed,
     Closing,
     Commit,
-    CommitResult,
     Connected,
     Counters,
+    DeadChannels,
+    DeadLetter,
     DeadLetters,
+    Discard,
     Flush,
     GiveUp,
-    Leased,
+    Held,
+    History,
     Leave,
     Length,
     Members,
     Operation,
-    Outcome,
     Part,
     Pop,
     Reap,
+    Redrive,
     Register,
     Release,
     Resume,
@@ -63,28 +69,49 @@ class MemoryState:
         self.queues = Queues(self.bells)
         self.registry = Registry(self.signals)
         self.groups = Groups()
+        self.letters = Letters()
         self.counters: Counter[str] = Counter()
-        self._effects = Effects(self.queues, self.registry, self.groups, counters=self.counters)
-        # Not reset by Flush: a token of before must not fit a lease of after.
-        self._token = 0
+        self.records = Records(self.queues, self.registry, counters=self.counters)
+        self.leases = Leases(self.queues, self.registry, self.bells, counters=self.counters)
+        self._effects = Effects(
+            self.queues,
+            self.registry,
+            self.groups,
+            letters=self.letters,
+            records=self.records,
+            counters=self.counters,
+        )
+        settling = Settling(
+            self.leases,
+            self.queues,
+            self.registry,
+            effects=self._effects,
+            records=self.records,
+            counters=self.counters,
+        )
         self._moves: dict[type, Callable[[Any, int], Any]] = {
             Beat: self._beat,
-            Claim: self._claim,
+            Claim: self.leases.claim,
             Closing: self._closing,
-            Commit: self._commit,
-            Connected: lambda operation, now: None,
-            Counters: lambda operation, now: dict(self.counters),
-            DeadLetters: lambda letters, now: self.queues.dead_letters(*letters),
+            Commit: settling.commit,
+            Connected: self._connected,
+            Counters: self._counters,
+            DeadChannels: self._dead_channels,
+            DeadLetters: self._dead_letters,
+            Discard: self._discard,
             Flush: self._flush,
-            GiveUp: self._give_up,
+            GiveUp: settling.give_up,
+            Held: self.leases.hold,
+            History: self._history,
             Leave: self._leave,
             Length: self._length,
             Members: self._members,
             Part: self._part,
             Pop: self._pop,
             Reap: self._reap,
+            Redrive: self._redrive,
             Register: self._register,
-            Release: self._release,
+            Release: self.leases.release,
             Resume: self._resume,
             Ring: self._ring,
             Send: self._send,
@@ -97,37 +124,57 @@ class MemoryState:
     def read(self, process: str, cursor: str, *, trim: bool) -> list[tuple[str, bytes]]:
         """Entries of the inbox after ``cursor``; with ``trim``, those before are dropped."""
         known = self.registry.interface(process)
-        return known.read(parse_id(cursor), trim=trim) if known is not None else []
+        return known.inbox.read(parse_id(cursor), trim=trim) if known is not None else []
 
     # -------------------------------------------------------------- processes
 
     def _register(self, operation: Register, now: int) -> int | None:
-        if self.registry.is_dead(operation.process):
+        process, kind, info, channels, inbox = operation
+        if self.registry.is_dead(process):
             return None
-        self.registry.register(
-            operation.process, operation.kind, operation.info, channels=operation.channels
-        )
+        self.registry.register(process, kind, info, channels=channels, inbox=inbox)
         return now
 
+    def _history(self, operation: History, now: int) -> bool:
+        begins = self.registry.begin(operation.run)
+        if begins:
+            self.counters["histories"] += 1
+        return begins
+
+    def _connected(self, operation: Connected, now: int) -> None:
+        return None
+
     def _resume(self, operation: Resume, now: int) -> int | None:
-        if self.registry.is_dead(operation.process):
+        name, link = operation.process, operation.link
+        if self.registry.is_dead(name):
             return None
-        process = self.registry.register(operation.process, "interface", operation.info)
+        process = self.registry.register(name, "interface", operation.info)
+        self.registry.refresh(name)
         cursor = parse_id(operation.cursor)
-        process.start_ids_above(cursor)
-        for connection, floor in operation.floors:
-            process.floors[connection] = max(process.floors.get(connection, 0), floor)
+        process.inbox.resume(cursor, operation.read, operation.inbox)
+        process.floors = {
+            connection: max(process.floors.get(connection, 0), floor)
+            for connection, floor in operation.floors
+        }
+        process.records = {each.connection: last_delivery(each) for each in operation.records}
+        others = tuple(process.groups.difference(operation.groups))
+        self._leave(Leave(name, others, operation.cursor), now)
         for group in operation.groups:
-            self.groups.add(group, operation.process, cursor)
+            self.groups.add(group, name, cursor)
             process.groups.add(group)
+        if process.number(link) < operation.number:
+            process.answered[link] = (operation.number, ())
         return now
 
     def _beat(self, operation: Beat, now: int) -> Beats | None:
         process = self.registry.processes.get(operation.process)
-        if process is None:
+        if process is None or self.registry.is_stale(operation.process):
+            return None
+        if process.beat < operation.beat or process.number(operation.link) < operation.number:
             return None
         process.beat += 1
         process.clients = operation.clients
+        process.inbox.confirm(operation.read)
         everybody = self.registry.processes.items()
         return Beats(now, {name: (each.beat, each.kind, each.clients) for name, each in everybody})
 
@@ -141,10 +188,8 @@ class MemoryState:
             self.bells.drop(bell)
         for group in process.groups:
             self.groups.remove(group, operation.process)
-        for delivery in reversed(process.leases.values()):
-            if not goodbye:
-                delivery.attempt += 1
-            self.queues.put_back(delivery)
+        self.leases.reclaim(process, crashed=not goodbye)
+        self.records.bequeath(operation.process, process)
         self.queues.ring_again(process.channels)
         if not goodbye:
             self.counters["reaped"] += 1
@@ -174,115 +219,36 @@ class MemoryState:
     # ------------------------------------------------------------- deliveries
 
     def _send(self, operation: Send, now: int) -> Sent | None:
+        name, link = operation.process, operation.link
         process: Process | None = None
-        if operation.process:
-            process = self.registry.processes.get(operation.process)
-            if process is None:
-                self.counters["gone"] += 1
+        if name:
+            process = self.registry.processes.get(name)
+            if process is None or self.registry.is_stale(name):
                 return None
-            number, answered = process.answered.get(operation.link, (0, ()))
+            number = process.number(link)
             if operation.number <= number:
-                return Sent(answered)
+                return Sent(process.answered[link][1])
+            if operation.number > number + 1:
+                return None
+            for connection in operation.begin:
+                process.floors.setdefault(connection, 0)
         results: tuple[SendResult, ...]
-        if operation.fence is not None and self._lease(*operation.fence) is None:
+        if operation.fence is not None and self.leases.get(*operation.fence) is None:
             self.counters["fenced"] += 1
             results = tuple(["fenced" for _ in operation.effects])
         else:
-            results = tuple(
-                [self._effects.apply(e, now, admission=True) for e in operation.effects]
-            )
+            results = tuple([self._effects.admit(effect, now) for effect in operation.effects])
         if process is not None:
-            process.answered[operation.link] = (operation.number, results)
+            process.answered[link] = (operation.number, results)
             process.cut.update(operation.cut)
             for connection in operation.forget:
                 process.floors.pop(connection, None)
+                process.records.pop(connection, None)
                 process.cut.discard(connection)
         return Sent(results)
 
-    def _claim(self, operation: Claim, now: int) -> Claimed:
-        worker = self.registry.processes.get(operation.worker)
-        leased: list[Leased] = []
-        if worker is not None and not worker.closing:
-            self.queues.promote(now)
-            self.bells.forget(operation.bell)
-            for channel in operation.channels:
-                while len(leased) < operation.count:
-                    delivery = self.queues.take(channel)
-                    if delivery is None:
-                        break
-                    self._token += 1
-                    worker.leases[self._token] = delivery
-                    done = STARTED if delivery.started else delivery.done
-                    leased.append(
-                        Leased(self._token, delivery.attempt, done, channel, delivery.payload)
-                    )
-            if leased:
-                self.counters["claimed"] += len(leased)
-            elif operation.bell:
-                self.bells.note(operation.bell, operation.channels)
-                worker.bells.add(operation.bell)
-        return Claimed(now, self.queues.next_due(), worker is not None, tuple(leased))
-
-    def _commit(self, operation: Commit, now: int) -> tuple[CommitResult, ...]:
-        worker = self.registry.processes.get(operation.worker)
-        if worker is None:
-            self.counters["fenced"] += len(operation.outcomes)
-            return tuple(["fenced" for _ in operation.outcomes])
-        if operation.number <= worker.answered.get(operation.link, (0, ()))[0]:
-            return tuple(["already" for _ in operation.outcomes])
-        worker.answered[operation.link] = (operation.number, ())
-        return tuple([self._settle(worker, outcome, now) for outcome in operation.outcomes])
-
-    def _settle(self, worker: Process, outcome: Outcome, now: int) -> CommitResult:
-        delivery = worker.leases.pop(outcome.token, None)
-        if delivery is None:
-            self.counters["fenced"] += 1
-            return "fenced"
-        if outcome.address is not None and self.registry.is_answered(outcome.address):
-            self.counters["superseded"] += 1
-            return "superseded"
-        for effect in outcome.effects:
-            self._effects.apply(effect, now, admission=False)
-        if outcome.later is not None:
-            delivery.payload = outcome.later.payload
-            delivery.done = outcome.later.done
-            self.queues.delay(delivery, now + outcome.later.delay)
-        elif outcome.address is not None:
-            self._effects.answer(outcome.address, outcome.answer, now)
-        return "done"
-
-    def _give_up(self, operation: GiveUp, now: int) -> CommitResult:
-        delivery = self._lease(operation.worker, operation.token)
-        if delivery is None:
-            self.counters["fenced"] += 1
-            return "fenced"
-        del self.registry.processes[operation.worker].leases[operation.token]
-        if operation.address is not None and self.registry.is_answered(operation.address):
-            self.counters["superseded"] += 1
-            return "superseded"
-        self.counters[f"giveup:{operation.reason}"] += 1
-        if operation.bury:
-            self.queues.bury(delivery, operation.reason, now)
-            self._effects.count("dead", delivery.channel)
-        if operation.address is not None:
-            self._effects.answer(operation.address, operation.answer, now)
-        return "done"
-
-    def _release(self, operation: Release, now: int) -> int:
-        worker = self.registry.processes.get(operation.worker)
-        if worker is None:
-            return 0
-        released = 0
-        # Tokens grow with each claim, so the last claimed goes to the head first.
-        for token in sorted(set(operation.tokens), reverse=True):
-            delivery = worker.leases.pop(token, None)
-            if delivery is not None:
-                self.queues.put_back(delivery)
-                released += 1
-        return released
-
     def _part(self, operation: Part, now: int) -> SendResult:
-        delivery = self._lease(operation.worker, operation.token)
+        delivery = self.leases.get(operation.worker, operation.token)
         if delivery is None:
             self.counters["fenced"] += 1
             return "fenced"
@@ -299,16 +265,32 @@ class MemoryState:
         self.queues.promote(now)
         self.queues.expire(now)
         for channel in operation.channels:
-            delivery = self.queues.take(channel)
+            self.queues.move_up(channel, 1)
+            delivery = self.queues.take_suspect((channel,)) or self.queues.take(channel)
             if delivery is not None:
+                self.records.settle(delivery)
                 return channel, delivery.payload
         return None
 
-    def _lease(self, worker: str, token: int) -> Delivery | None:
-        process = self.registry.processes.get(worker)
-        return process.leases.get(token) if process is not None else None
+    def _redrive(self, operation: Redrive, now: int) -> bool:
+        dead = self.letters.take(operation.channel, operation.id)
+        if dead is not None:
+            self.queues.append(Delivery(operation.channel, operation.payload, dead.frames))
+        return dead is not None
+
+    def _discard(self, operation: Discard, now: int) -> bool:
+        return self.letters.take(operation.channel, operation.id) is not None
 
     # ------------------------------------------------------------- inspection
+
+    def _counters(self, operation: Counters, now: int) -> dict[str, int]:
+        return dict(self.counters)
+
+    def _dead_channels(self, operation: DeadChannels, now: int) -> dict[str, int]:
+        return self.letters.channels()
+
+    def _dead_letters(self, operation: DeadLetters, now: int) -> list[DeadLetter]:
+        return self.letters.list(*operation)
 
     def _length(self, operation: Length, now: int) -> int:
         self.queues.expire(now)
@@ -320,5 +302,6 @@ class MemoryState:
 
     def _flush(self, operation: Flush, now: int) -> None:
         self.bells.ring_all()  # Whoever waits has to find out that it is not known any more.
-        for part in (self.queues, self.registry, self.groups, self.counters):
+        parts = (self.queues, self.registry, self.groups, self.letters, self.records)
+        for part in (*parts, self.counters):
             part.clear()

@@ -6,13 +6,14 @@ not below: then it has applied that entry, and no later member can have been for
 Ids only grow, so a generation is never seen twice.
 """
 
-from djchan.layers.memory.registry import EntryId
+from djchan.layers.memory.inbox import EntryId
 
 
 class Groups:
     def __init__(self) -> None:
         self._processes: dict[str, dict[str, EntryId]] = {}
-        self._channels: dict[str, dict[str, None]] = {}  # A dict keeps the order of adding.
+        # Group -> channel -> its capacity, in the order of adding.
+        self._channels: dict[str, dict[str, int]] = {}
 
     def clear(self) -> None:
         self._processes.clear()
@@ -37,8 +38,8 @@ class Groups:
         if not members:
             self._processes.pop(group, None)
 
-    def add_channel(self, group: str, channel: str) -> None:
-        self._channels.setdefault(group, {})[channel] = None
+    def add_channel(self, group: str, channel: str, capacity: int) -> None:
+        self._channels.setdefault(group, {})[channel] = capacity
 
     def discard_channel(self, group: str, channel: str) -> None:
         members = self._channels.get(group, {})
@@ -49,5 +50,5 @@ class Groups:
     def processes(self, group: str) -> tuple[str, ...]:
         return tuple(self._processes.get(group, ()))
 
-    def channels(self, group: str) -> tuple[str, ...]:
-        return tuple(self._channels.get(group, ()))
+    def channels(self, group: str) -> dict[str, int]:
+        return self._channels.get(group, {})

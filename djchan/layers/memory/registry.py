@@ -1,54 +1,47 @@
 """The processes of the layer, and all that goes when one of them goes. No I/O happens here.
 
-From ``layers.memory.engine``; on to nobody. A process is known from Register to Reap, and
-then its id is dead: it is refused, so that what is left of it cannot come back as half a
-process.
+From ``layers.memory.engine``; on to nobody. ::
+
+    Register, Resume ──► known ──Reap──► dead: its id is refused, so that what is left of it
+                        ▲     │          cannot come back as half a process
+                 Resume │     │ History (a new run of the store)
+                        └ stale: an interface, to whose connections nothing is committed
 """
 
-from collections import deque
-from itertools import dropwhile, islice
+from collections.abc import Iterator
+from typing import Any
 
 from djchan.layers.memory.bells import Signal
+from djchan.layers.memory.inbox import EntryId, Inbox
 from djchan.layers.memory.queues import Delivery
-from djchan.layers.operations import Address, ProcessKind, SendResult
+from djchan.layers.operations import Address, ProcessKind
 
 TOMBSTONES = 10_000  # Dead ids remembered; the oldest are forgotten.
-READ_COUNT = 256  # Entries of an inbox that one read returns at most.
-
-EntryId = tuple[int, int]
-NEVER: EntryId = (0, 0)
-
-
-def parse_id(text: str) -> EntryId:
-    """The id ``"<ms>-<n>"`` of an inbox entry, to compare: as text, 9-0 would be above 10-0.
-
-    ``"<ms>"`` alone is ``"<ms>-0"``, so ``"0"`` is before everything.
-    """
-    milliseconds, _, number = text.partition("-")
-    return int(milliseconds), int(number or 0)
 
 
 class Process:
     """One living process. A worker has leases, an interface an inbox and floors."""
 
     __slots__ = (
-        "_inbox",
-        "_last_id",
         "answered",
         "beat",
         "bells",
         "channels",
+        "claims",
         "clients",
         "closing",
         "cut",
         "floors",
         "groups",
+        "inbox",
         "info",
         "kind",
         "leases",
+        "records",
+        "suspect",
     )
 
-    def __init__(self, kind: ProcessKind, info: bytes) -> None:
+    def __init__(self, kind: ProcessKind, info: bytes, inbox: int) -> None:
         self.kind = kind
         self.info = info
         self.beat = 0
@@ -57,32 +50,20 @@ class Process:
         self.closing = False
         self.bells: set[str] = set()
         self.leases: dict[int, Delivery] = {}  # Token -> delivery, in the order of claiming.
-        # link -> (the number it said last, what a Send of that number answered). Only the
-        # last one is kept: a link says nothing new before it knows the answer.
-        self.answered: dict[str, tuple[int, tuple[SendResult, ...]]] = {}
+        self.suspect = 0  # The token of the suspect it claimed last.
+        self.claims: dict[str, tuple[int, range]] = {}  # Link -> number and tokens of its last.
+        # link -> (the number it said last, what it was answered). Only the last one is kept:
+        # a link says nothing new before it knows the answer.
+        self.answered: dict[str, tuple[int, tuple[Any, ...]]] = {}
         self.cut: set[str] = set()  # Connections whose clients left during a response.
         self.floors: dict[str, int] = {}  # Connection -> highest answered seq.
+        self.records: dict[str, Delivery] = {}  # Connection -> its last delivery.
         self.groups: set[str] = set()
-        self._inbox: deque[tuple[EntryId, bytes]] = deque()
-        self._last_id = NEVER
+        self.inbox = Inbox(inbox)
 
-    def tell(self, entry: bytes, now: int) -> EntryId:
-        """Append to the inbox. Ids only grow, also when the clock is set back."""
-        milliseconds, number = self._last_id
-        self._last_id = (now, 0) if now > milliseconds else (milliseconds, number + 1)
-        self._inbox.append((self._last_id, entry))
-        return self._last_id
-
-    def start_ids_above(self, cursor: EntryId) -> None:
-        self._last_id = max(self._last_id, cursor)
-
-    def read(self, cursor: EntryId, *, trim: bool) -> list[tuple[str, bytes]]:
-        inbox = self._inbox
-        if trim:
-            while inbox and inbox[0][0] <= cursor:
-                inbox.popleft()
-        rest = dropwhile(lambda item: item[0] <= cursor, inbox)
-        return [(f"{key[0]}-{key[1]}", entry) for key, entry in islice(rest, READ_COUNT)]
+    def number(self, link: str) -> int:
+        """Of the last numbered operation that was applied."""
+        return self.answered[link][0] if link in self.answered else 0
 
 
 class Registry:
@@ -90,24 +71,43 @@ class Registry:
         self._signals = signals
         self._dead: dict[str, None] = {}
         self._serving: dict[str, set[str]] = {}  # Channel -> workers.
+        self._routed: set[str] = set()  # Channels that any worker ever served.
+        self._history = ""
+        self._stale: set[str] = set()
+        # Floors of the dead, for connections of which a delivery is queued or leased still.
+        self._left: dict[str, dict[str, int]] = {}
         self.processes: dict[str, Process] = {}
 
     def clear(self) -> None:
-        self._dead.clear()
-        self._serving.clear()
-        self.processes.clear()
+        self._history = ""
+        for part in (
+            self._dead,
+            self._serving,
+            self._routed,
+            self._stale,
+            self._left,
+            self.processes,
+        ):
+            part.clear()
 
     def is_dead(self, process: str) -> bool:
         return process in self._dead
 
     def register(
-        self, process: str, kind: ProcessKind, info: bytes, *, channels: tuple[str, ...] = ()
+        self,
+        process: str,
+        kind: ProcessKind,
+        info: bytes,
+        *,
+        channels: tuple[str, ...] = (),
+        inbox: int = 0,
     ) -> Process:
         known = self.processes.get(process)
         if known is None:
-            known = self.processes[process] = Process(kind, info)
+            known = self.processes[process] = Process(kind, info, inbox)
         self._unserve(process, known)
         known.channels = channels
+        self._routed.update(channels)
         if not known.closing:
             for channel in channels:
                 self._serving.setdefault(channel, set()).add(process)
@@ -120,12 +120,30 @@ class Registry:
 
     def bury(self, process: str) -> None:
         self._unserve(process, self.processes.pop(process))
+        self._stale.discard(process)
         self._dead[process] = None
         if len(self._dead) > TOMBSTONES:
             del self._dead[next(iter(self._dead))]
 
     def is_served(self, channel: str) -> bool:
         return channel in self._serving
+
+    def was_served(self, channel: str) -> bool:
+        return channel in self._routed
+
+    def begin(self, run: str) -> bool:
+        """Note which run of the store this is; whether another one was known."""
+        known, self._history = self._history, run
+        if known in ("", run):
+            return False
+        self._stale = {name for name, each in self.processes.items() if each.kind == "interface"}
+        return True
+
+    def is_stale(self, process: str) -> bool:
+        return process in self._stale
+
+    def refresh(self, process: str) -> None:
+        self._stale.discard(process)
 
     def interface(self, process: str) -> Process | None:
         """The process, if it is alive and has an inbox."""
@@ -138,11 +156,25 @@ class Registry:
         if known is None:
             return None
         self._signals.add(("inbox", process))
-        return known.tell(entry, now)
+        return known.inbox.append(entry, now)
 
     def is_answered(self, address: Address) -> bool:
+        """Whether it was, or its connection never was or is over."""
         home = self.interface(address.process)
-        return home is not None and address.seq <= home.floors.get(address.connection, 0)
+        floors = self._left.get(address.process, {}) if home is None else home.floors
+        floor = floors.get(address.connection)
+        return floor is None or address.seq <= floor
+
+    def leave_floors(self, process: str, floors: dict[str, int]) -> None:
+        """Keep what is needed still of a process that was buried."""
+        if floors:
+            self._left[process] = floors
+
+    def drop_floor(self, process: str, connection: str) -> None:
+        """The last delivery of a connection of a buried process has ended."""
+        floors = self._left.get(process)
+        if floors is not None and floors.pop(connection, None) is not None and not floors:
+            del self._left[process]
 
     def answer(self, address: Address, entry: bytes, now: int) -> bool:
         """Raise the floor, then give the connection's process the entry; False: it is gone."""
@@ -153,6 +185,10 @@ class Registry:
         if entry:
             self.tell(address.process, entry, now)
         return True
+
+    def leased(self) -> Iterator[Delivery]:
+        for process in self.processes.values():
+            yield from process.leases.values()
 
     def _unserve(self, process: str, known: Process) -> None:
         for channel in known.channels:

@@ -1,8 +1,8 @@
-"""What to ask Redis, and how to read its answer. No I/O happens here.
+"""What to ask Redis. No I/O happens here.
 
-From ``links``, which sends what ``render`` gives and hands the replies to ``parse``; the
-scripts behind it are in ``scripts/``. This module and the scripts' prelude are the only
-places that know a key's name.
+From ``links``, which sends what ``render`` gives and hands the reply to ``replies``; the
+scripts behind it are in ``scripts/``. This module and the scripts are the only places that
+know a key's name.
 """
 
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from typing import Any
 
 from djchan.layers.operations import (
     Beat,
-    Beats,
     Body,
     Claim,
-    Claimed,
     Closing,
     Commit,
     Connected,
     Counters,
+    DeadChannels,
     DeadLetters,
     Delay,
+    Discard,
     Effect,
     GiveUp,
     GroupAdd,
@@ -27,20 +27,23 @@ from djchan.layers.operations import (
     GroupDiscard,
     GroupDiscardChannel,
     GroupSend,
-    Leased,
+    Held,
+    History,
     Leave,
     Length,
     Members,
     Operation,
+    Outcome,
     Part,
     Push,
     Reap,
+    Record,
+    Redrive,
     Register,
     Release,
     Resume,
     Ring,
     Send,
-    Sent,
     Tell,
     Wait,
 )
@@ -50,7 +53,7 @@ Command = tuple[Any, ...]
 
 TOMBSTONES = 10000  # Ids of buried processes that are remembered.
 LONGEST_WAIT = 8.0  # Seconds that one command blocks at most.
-HEADER = 22  # Bytes of an entry before its channel.
+NO_LIMIT = 2**52  # Bytes of room in an inbox without a limit.
 LAYOUT = "1"  # Of the keys and scripts: a version that changes them gets another.
 
 
@@ -70,40 +73,59 @@ def _script(base: str, name: str, *arguments: Any) -> Command:
 # ------------------------------------------------------------------- effects
 
 
-def _header(frames: int, effect: Push | Delay) -> str:
-    """What a new entry begins with (see the scripts' prelude)."""
-    return f"00{frames:03}000{'k' if effect.keep else 'd'}{effect.expires:013}"
+def _head(
+    channel: str,
+    *,
+    frames: int = 1,
+    keep: bool = True,
+    expires: int = 0,
+    owner: tuple[str, str] | None = None,
+) -> str:
+    """A new entry up to its payload (see the scripts' prelude)."""
+    kept = "k" if keep else "d"
+    by = "" if owner is None else f"{owner[0]}!{owner[1]}"
+    return f"00{frames:03}000{kept}{expires:013}{channel}\0{by}\0"
 
 
-def _flatten(effects: tuple[Effect, ...]) -> list[Any]:
+def _record(record: Record) -> bytes:
+    """The entry that is queued when the connection's process has died."""
+    head = _head(record.channel, owner=(record.process, record.connection))
+    return head.encode() + record.payload
+
+
+def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
     flat: list[Any] = [len(effects)]
     for effect in effects:
         kind = type(effect)
         if kind is Push:
             assert isinstance(effect, Push)
+            channel, payload, capacity, frames, served, expires, keep, owner, last, limit = effect
             flat += (
-                "s" if effect.if_served else "p",
-                effect.channel,
-                effect.payload,
-                effect.capacity,
-                _header(effect.frames, effect),
+                ("S" if last else "s") if served else "l" if last else "p",
+                channel,
+                payload,
+                capacity if admission else limit,
+                _head(channel, frames=frames, keep=keep, expires=expires, owner=owner),
             )
         elif isinstance(effect, Tell):
             flat += ("t", effect.process, effect.entry, "", "")
         elif isinstance(effect, GroupSend):
-            flat += ("g", effect.group, effect.entry, effect.payload, effect.capacity)
+            flat += ("g", effect.group, effect.entry, effect.payload, "")
         elif isinstance(effect, GroupAdd):
             flat += ("a", effect.group, effect.process, effect.entry, "")
         elif isinstance(effect, GroupDiscard):
             flat += ("x", effect.group, effect.process, effect.entry, "")
         elif isinstance(effect, GroupAddChannel):
-            flat += ("A", effect.group, effect.channel, "", "")
+            flat += ("A", effect.group, effect.channel, effect.capacity, "")
         elif isinstance(effect, GroupDiscardChannel):
             flat += ("X", effect.group, effect.channel, "", "")
         elif isinstance(effect, Delay):
-            flat += ("d", effect.channel, effect.payload, effect.delay, _header(1, effect))
+            head = _head(effect.channel, keep=effect.keep, expires=effect.expires)
+            flat += ("d", effect.channel, effect.payload, effect.delay, head)
         elif isinstance(effect, Body):
             flat += ("b", effect.channel, effect.payload, effect.capacity, effect.ttl)
+        elif isinstance(effect, Record):
+            flat += ("r", effect.process, effect.connection, _record(effect), "")
     return flat
 
 
@@ -112,40 +134,64 @@ def _flatten(effects: tuple[Effect, ...]) -> list[Any]:
 
 def _register(base: str, op: Register) -> Command:
     kind = "w" if op.kind == "worker" else "i"
-    return _script(base, "register", op.process, kind, op.info, *op.channels)
+    room = op.inbox or NO_LIMIT
+    return _script(base, "register", op.process, kind, op.info, op.inbox, room, *op.channels)
+
+
+def _history(base: str, op: History) -> Command:
+    return _script(base, "history", op.run)
 
 
 def _resume(base: str, op: Resume) -> Command:
     floors = [item for floor in op.floors for item in floor]
+    records = [item for record in op.records for item in (record.connection, _record(record))]
     return _script(
-        base, "resume", op.process, op.info, op.cursor,
-        len(op.floors), *floors, len(op.groups), *op.groups,
+        base, "resume", op.process, op.info, op.cursor, op.link, op.number, op.read,
+        op.inbox, op.inbox or NO_LIMIT,
+        len(op.floors), *floors, len(op.groups), *op.groups, len(op.records), *records,
     )  # fmt: skip
 
 
 def _beat(base: str, op: Beat) -> Command:
-    return _script(base, "beat", op.process, op.clients)
+    return _script(base, "beat", *op)
 
 
 def _send(base: str, op: Send) -> Command:
     worker, token = op.fence or ("", 0)
     return _script(
         base, "send", op.process, op.link, op.number, worker, token,
-        len(op.forget), *op.forget, len(op.cut), *op.cut, *_flatten(op.effects),
+        len(op.forget), *op.forget, len(op.cut), *op.cut, len(op.begin), *op.begin,
+        *_flatten(op.effects, admission=True),
     )  # fmt: skip
 
 
 def _claim(base: str, op: Claim) -> Command:
-    return _script(base, "claim", op.worker, op.bell, op.count, *op.channels)
+    return _script(
+        base, "claim", op.worker, op.bell, op.count, op.link, op.number, int(op.again), op.above,
+        *op.channels,
+    )  # fmt: skip
+
+
+def _held(base: str, op: Held) -> Command:
+    claims = [item for claim in op.claims for item in claim]
+    return _script(base, "held", op.worker, len(op.tokens), *op.tokens, *claims)
+
+
+def _what_becomes(outcome: Outcome) -> tuple[Any, Any, Any]:
+    """Delay, messages done and payload: put back, goes on, or ends."""
+    if outcome.later is not None:
+        return outcome.later.delay, f"{outcome.later.done:03}", outcome.later.payload
+    return "", f"{outcome.progress:03}" if outcome.progress else "", ""
 
 
 def _commit(base: str, op: Commit) -> Command:
     flat: list[Any] = []
-    for token, effects, address, answer, later in op.outcomes:
+    for outcome in op.outcomes:
+        token, effects, address, answer, later, progress = outcome
         flat += (token, *(address or ("", "", 0)), answer)
-        flat += ("", "", "") if later is None else (later.delay, f"{later.done:03}", later.payload)
+        flat += _what_becomes(outcome) if later or progress else ("", "", "")
         if effects:
-            flat += _flatten(effects)
+            flat += _flatten(effects, admission=False)
         else:
             flat.append(0)
     return _script(base, "commit", op.worker, op.link, op.number, len(op.outcomes), *flat)
@@ -199,8 +245,21 @@ def _length(base: str, op: Length) -> Command:
     return ("HGET", f"{base}n", op.channel)
 
 
+def _dead_channels(base: str, op: DeadChannels) -> Command:
+    return _script(base, "deadchannels")
+
+
 def _dead_letters(base: str, op: DeadLetters) -> Command:
-    return ("LRANGE", f"{base}dead:{op.channel}", 0, op.count - 1)
+    newest = f"({op.before}" if op.before else "+"
+    return ("XREVRANGE", f"{base}dead:{op.channel}", newest, "-", "COUNT", op.count)
+
+
+def _redrive(base: str, op: Redrive) -> Command:
+    return _script(base, "redrive", op.channel, op.id, op.payload)
+
+
+def _discard(base: str, op: Discard) -> Command:
+    return _script(base, "discard", op.channel, op.id)
 
 
 def _members(base: str, op: Members) -> Command:
@@ -229,10 +288,12 @@ def trim_inbox(base: str, process: str, cursor: str) -> Command:
 
 _RENDER: dict[type[Any], Callable[[str, Any], Command]] = {
     Register: _register,
+    History: _history,
     Resume: _resume,
     Beat: _beat,
     Send: _send,
     Claim: _claim,
+    Held: _held,
     Commit: _commit,
     GiveUp: _giveup,
     Release: _release,
@@ -244,7 +305,10 @@ _RENDER: dict[type[Any], Callable[[str, Any], Command]] = {
     Connected: _connected,
     Ring: _ring,
     Length: _length,
+    DeadChannels: _dead_channels,
     DeadLetters: _dead_letters,
+    Redrive: _redrive,
+    Discard: _discard,
     Members: _members,
     Counters: _counters,
 }
@@ -253,91 +317,3 @@ _RENDER: dict[type[Any], Callable[[str, Any], Command]] = {
 def render(base: str, operation: Operation) -> Command:
     """The command that performs ``operation`` (Pop and Flush take the links several)."""
     return _RENDER[type(operation)](base, operation)
-
-
-# --------------------------------------------------------------------- parse
-
-
-def parse_entry(entry: bytes) -> tuple[int, int, str, bytes]:
-    """``(crashes, done, channel, payload)`` of a queue's entry."""
-    end = entry.index(b"\0", HEADER)
-    return int(entry[:2]), int(entry[5:8]), entry[HEADER:end].decode(), entry[end + 1 :]
-
-
-def _parse_claim(raw: Any) -> Claimed:
-    token = raw[3]
-    deliveries = []
-    for index, entry in enumerate(raw[4:]):
-        crashes, done, channel, payload = parse_entry(entry)
-        deliveries.append(Leased(token + index, crashes + 1, done, channel, payload))
-    return Claimed(raw[0], raw[1], bool(raw[2]), tuple(deliveries))
-
-
-def _words(raw: Any) -> tuple[str, ...]:
-    return tuple(word.decode() for word in raw)
-
-
-def _parse_beat(raw: Any) -> Beats | None:
-    if raw is None:
-        return None
-    processes = {
-        raw[i].decode(): (
-            int(raw[i + 1]),
-            "worker" if raw[i + 2] == b"w" else "interface",
-            raw[i + 3].decode(),
-        )
-        for i in range(1, len(raw), 4)
-    }
-    return Beats(raw[0], processes)
-
-
-def _parse_connected(raw: Any) -> bool | None:
-    """``raw`` is text from some clients' parsers; None where Redis refused to tell."""
-    if raw is None:
-        return None
-    return "id=" in (raw if isinstance(raw, str) else raw.decode())
-
-
-def _parse_letters(raw: Any) -> list[tuple[str, int, bytes]]:
-    letters = []
-    for letter in raw:
-        reason, when, payload = letter.split(b"\0", 2)
-        letters.append((reason.decode(), int(when), payload))
-    return letters
-
-
-def _parse_members(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    fields = sorted(field.decode() for field in raw)
-    return (
-        tuple(field[1:] for field in fields if field[0] == "i"),
-        tuple(field[1:] for field in fields if field[0] == "c"),
-    )
-
-
-def _parse_counters(raw: Any) -> dict[str, int]:
-    return {raw[i].decode(): int(raw[i + 1]) for i in range(0, len(raw), 2)}
-
-
-_PARSE: dict[type[Any], Callable[[Any], Any]] = {
-    Claim: _parse_claim,
-    Commit: _words,
-    Send: lambda raw: None if raw is None else Sent(_words(raw)),  # type: ignore[arg-type]
-    Beat: _parse_beat,
-    GiveUp: lambda raw: raw.decode(),
-    Part: lambda raw: raw.decode(),
-    Reap: bool,
-    Wait: lambda raw: None,
-    Leave: lambda raw: None,
-    Closing: lambda raw: None,
-    Connected: _parse_connected,
-    Length: lambda raw: int(raw or 0),
-    DeadLetters: _parse_letters,
-    Members: _parse_members,
-    Counters: _parse_counters,
-}
-
-
-def parse(operation: Operation, raw: Any) -> Any:
-    """The answer to ``operation`` that the reply ``raw`` (RESP2) means."""
-    reader = _PARSE.get(type(operation))
-    return raw if reader is None else reader(raw)

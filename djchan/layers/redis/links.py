@@ -16,11 +16,9 @@ from typing import Any
 import redis.exceptions
 from hiredis import pack_command
 
-from djchan.exceptions import BrokerRefused, BrokerUnavailable, BrokerUnsupported
-from djchan.layers.operations import Connected, Flush, Operation, Pop
-from djchan.layers.redis import commands
+from djchan.layers.operations import Connected, Flush, History, Operation, Pop
+from djchan.layers.redis import commands, greeting, replies
 from djchan.layers.redis.hosts import Hosts
-from djchan.layers.redis.scripts import SCRIPTS
 
 logger = logging.getLogger(__name__)
 
@@ -34,59 +32,10 @@ _LOST = (
     EOFError,
     asyncio.IncompleteReadError,
 )
-_OLD = "djchan needs Redis 7.0 or Valkey 7.2, or newer"
-
-
-def check_server(info: bytes, where: str) -> None:
-    """Refuse a server that cannot carry a layer. ``info``: the reply to INFO."""
-    facts = dict(
-        line.split(":", 1) for line in info.decode("utf-8", "replace").splitlines() if ":" in line
-    )
-    name, lowest = ("valkey", (7, 2)) if "valkey_version" in facts else ("redis", (7, 0))
-    version = facts.get(f"{name}_version", "0")
-    if tuple(int(part) for part in version.split(".")[:2]) < lowest:
-        raise BrokerUnsupported(f"{name.title()} {version} at {where} is too old: {_OLD}.")
-    policy = facts.get("maxmemory_policy", "noeviction")
-    if policy.startswith("allkeys-"):
-        raise BrokerUnsupported(
-            f"The Redis at {where} has maxmemory-policy {policy}: it would throw away queues and "
-            "groups when memory runs short. Set it to noeviction or volatile-lru."
-        )
-
-
-def refused(error: Exception) -> Exception:
-    """What an error reply means for the caller."""
-    return BrokerRefused(f"Redis refused: {error}")
-
-
-def unavailable(error: BaseException, where: str) -> BrokerUnavailable:
-    return BrokerUnavailable(
-        f"Redis at {where} did not answer ({type(error).__name__}: {error}). Check that it runs "
-        "and that hosts in CHANNEL_LAYERS names it."
-    )
 
 
 def _is_noscript(reply: Any) -> bool:
     return isinstance(reply, redis.exceptions.NoScriptError)
-
-
-def _setup() -> list[commands.Command]:
-    return [
-        ("CLIENT", "ID"),
-        ("INFO", "server"),
-        ("INFO", "memory"),
-        *(("SCRIPT", "LOAD", text) for text in SCRIPTS.values()),
-    ]
-
-
-def _check_setup(replies: Sequence[Any], where: str) -> str:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            if isinstance(reply, redis.exceptions.BusyLoadingError):
-                raise BrokerUnavailable(f"Redis at {where} is still loading its data.")
-            raise BrokerUnsupported(f"Redis at {where} refused to be set up: {reply}. {_OLD}.")
-    check_server(replies[1] + b"\n" + replies[2], where)
-    return str(replies[0])
 
 
 class RedisLink:
@@ -106,10 +55,10 @@ class RedisLink:
         if isinstance(first, Flush):
             self._flush()
             return [None]
-        replies = self._exchange([commands.render(self._base, op) for op in operations])
+        answers = self._exchange([commands.render(self._base, op) for op in operations])
         return [
-            commands.parse(op, _result(reply, op))
-            for op, reply in zip(operations, replies, strict=True)
+            replies.parse(op, _result(reply, op))
+            for op, reply in zip(operations, answers, strict=True)
         ]
 
     def client_id(self) -> str:
@@ -124,30 +73,35 @@ class RedisLink:
         """Send ``batch`` in one write; its replies, error replies among them."""
         if self._connection is None:
             self._connect()
-        replies = self._raw(batch)
-        again = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
+        answers = self._raw(batch)
+        again = [index for index, reply in enumerate(answers) if _is_noscript(reply)]
         if again:
             # SCRIPT FLUSH, or a failover: nothing of these was applied, so say them again.
-            self._raw([("SCRIPT", "LOAD", text) for text in SCRIPTS.values()])
+            self._raw(greeting.scripts())
             for index, reply in zip(again, self._raw([batch[i] for i in again]), strict=True):
-                replies[index] = reply
-        return replies
+                answers[index] = reply
+        return answers
 
     def _raw(self, batch: Sequence[commands.Command]) -> list[Any]:
         connection = self._connection
         try:
             packed = b"".join([pack_command(command) for command in batch])
             connection.send_packed_command([packed], check_health=False)
-            replies = []
+            answers: list[Any] = []
             for _ in batch:
                 try:
-                    replies.append(connection.read_response())
+                    answers.append(connection.read_response())
+                except greeting.ELSEWHERE:
+                    raise
                 except redis.exceptions.ResponseError as error:
-                    replies.append(error)
-            return replies
+                    answers.append(error)
+            return answers
+        except greeting.ELSEWHERE as error:
+            self.close()
+            raise greeting.elsewhere(error, self._hosts.describe()) from error
         except _LOST as error:
             self.close()
-            raise unavailable(error, self._hosts.describe()) from error
+            raise greeting.unavailable(error, self._hosts.describe()) from error
         except BaseException:
             # Interrupted between question and answer: the answer must reach nobody.
             self.close()
@@ -159,7 +113,7 @@ class RedisLink:
             connection.connect()
         except (*_LOST, redis.exceptions.RedisError) as error:
             connection.disconnect()
-            raise unavailable(error, self._hosts.describe()) from error
+            raise greeting.unavailable(error, self._hosts.describe()) from error
         except BaseException:
             connection.disconnect()
             raise
@@ -167,7 +121,11 @@ class RedisLink:
             self._hosts.settle()
         self._connection = connection
         try:
-            self._client = _check_setup(self._raw(_setup()), self._hosts.describe())
+            greeted = greeting.check(self._raw(greeting.questions()), self._hosts.describe())
+            if greeted.run:
+                operation = History(greeted.run)
+                _result(self._raw([commands.render(self._base, operation)])[0], operation)
+            self._client = greeted.client
         except BaseException:
             self.close()
             raise
@@ -182,7 +140,7 @@ class RedisLink:
             last = commands.pop(self._base, op.channels, "")
             cleanup = [("SREM", f"{self._base}idle:{channel}", bell) for channel in op.channels]
             entry = _result(self._exchange([wait, *cleanup, last])[-1], op)
-        return None if entry is None else commands.parse_entry(entry)[2:]
+        return None if entry is None else replies.parse_entry(entry)[2:]
 
     def _flush(self) -> None:
         cursor: Any = 0
@@ -216,10 +174,10 @@ class RedisAsyncLink:
             if isinstance(first, Flush):
                 await self._flush()
                 return [None]
-            replies = await self.exchange([commands.render(self._base, op) for op in operations])
+            answers = await self.exchange([commands.render(self._base, op) for op in operations])
         return [
-            commands.parse(op, _result(reply, op))
-            for op, reply in zip(operations, replies, strict=True)
+            replies.parse(op, _result(reply, op))
+            for op, reply in zip(operations, answers, strict=True)
         ]
 
     def client_id(self) -> str:
@@ -242,33 +200,38 @@ class RedisAsyncLink:
         """Send ``batch`` in one write; its replies, error replies among them."""
         if self._connection is None:
             await self._connect()
-        replies = await self._raw(batch)
-        again = [index for index, reply in enumerate(replies) if _is_noscript(reply)]
+        answers = await self._raw(batch)
+        again = [index for index, reply in enumerate(answers) if _is_noscript(reply)]
         if again:
-            await self._raw([("SCRIPT", "LOAD", text) for text in SCRIPTS.values()])
+            await self._raw(greeting.scripts())
             said = await self._raw([batch[i] for i in again])
             for index, reply in zip(again, said, strict=True):
-                replies[index] = reply
-        return replies
+                answers[index] = reply
+        return answers
 
     async def _raw(self, batch: Sequence[commands.Command]) -> list[Any]:
         connection = self._connection
         try:
             packed = b"".join([pack_command(command) for command in batch])
-            replies = []
+            answers: list[Any] = []
             # One limit for all of it, and none inside redis-py: its own, one for each write
             # and read, cost a task each and may swallow a cancellation (wait_for, 3.11).
             async with asyncio.timeout(self._hosts.timeout):
                 await connection.send_packed_command([packed], check_health=False)
                 for _ in batch:
                     try:
-                        replies.append(await connection.read_response())
+                        answers.append(await connection.read_response())
+                    except greeting.ELSEWHERE:
+                        raise
                     except redis.exceptions.ResponseError as error:
-                        replies.append(error)
-            return replies
+                        answers.append(error)
+            return answers
+        except greeting.ELSEWHERE as error:
+            await self._close()
+            raise greeting.elsewhere(error, self._hosts.describe()) from error
         except _LOST as error:
             await self._close()
-            raise unavailable(error, self._hosts.describe()) from error
+            raise greeting.unavailable(error, self._hosts.describe()) from error
         except BaseException:
             # Cancelled between question and answer: the answer must reach nobody.
             await self._close()
@@ -281,7 +244,7 @@ class RedisAsyncLink:
                 await connection.connect()
         except (*_LOST, redis.exceptions.RedisError) as error:
             await connection.disconnect(nowait=True)
-            raise unavailable(error, self._hosts.describe()) from error
+            raise greeting.unavailable(error, self._hosts.describe()) from error
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -289,7 +252,12 @@ class RedisAsyncLink:
             await self._hosts.asettle()
         self._connection = connection
         try:
-            self._client = _check_setup(await self._raw(_setup()), self._hosts.describe())
+            answers = await self._raw(greeting.questions())
+            greeted = greeting.check(answers, self._hosts.describe())
+            if greeted.run:
+                operation = History(greeted.run)
+                _result((await self._raw([commands.render(self._base, operation)]))[0], operation)
+            self._client = greeted.client
         except BaseException:
             await self._close()
             raise
@@ -303,7 +271,7 @@ class RedisAsyncLink:
             last = commands.pop(self._base, op.channels, "")
             cleanup = [("SREM", f"{self._base}idle:{channel}", bell) for channel in op.channels]
             entry = _result((await self.exchange([wait, *cleanup, last]))[-1], op)
-        return None if entry is None else commands.parse_entry(entry)[2:]
+        return None if entry is None else replies.parse_entry(entry)[2:]
 
     async def _flush(self) -> None:
         cursor: Any = 0
@@ -347,7 +315,7 @@ def _result(reply: Any, operation: Any) -> Any:
     if isinstance(reply, Exception):
         if isinstance(operation, Connected):
             return None
-        raise refused(reply) from reply
+        raise greeting.refused(reply) from reply
     return reply
 
 

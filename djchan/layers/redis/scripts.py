@@ -1,43 +1,51 @@
 """The Lua scripts, read once and put together. No I/O but reading our own files.
 
 From ``scripts/*.lua``; on to ``commands``, which names them by their SHA1, and ``links``,
-which loads them at each connect. Each file's header says its KEYS, ARGV and answer.
+which loads them at each connect. Each file's header says its KEYS, ARGV and answer; a file
+that begins with ``_`` is a part that several share.
 """
 
 import hashlib
 from importlib.resources import files
 
-NAMES = (
-    "send",
-    "claim",
-    "commit",
-    "giveup",
-    "release",
-    "part",
-    "register",
-    "resume",
-    "beat",
-    "leave",
-    "closing",
-    "reap",
-    "pop",
-    "ring",
-)
+# Script -> the parts it is made of, besides the prelude. None that it does not use: their
+# functions are made anew at each run.
+PARTS: dict[str, tuple[str, ...]] = {
+    "send": ("_bells", "_letters", "_inboxes", "_effects"),
+    "claim": ("_bells", "_queues", "_beside", "_suspects"),
+    "held": ("_bells", "_queues", "_leases", "_suspects"),
+    "commit": ("_bells", "_letters", "_inboxes", "_effects", "_records", "_suspects"),
+    "giveup": ("_bells", "_letters", "_records", "_suspects"),
+    "release": ("_bells", "_queues", "_leases", "_suspects"),
+    "part": (),
+    "register": (),
+    "history": (),
+    "resume": ("_members",),
+    "beat": (),
+    "leave": ("_members",),
+    "closing": ("_bells", "_suspects"),
+    "reap": ("_bells", "_queues", "_leases", "_records", "_suspects"),
+    "pop": ("_bells", "_queues", "_beside", "_records", "_suspects"),
+    "ring": ("_bells",),
+    "deadchannels": (),
+    "redrive": ("_bells", "_queues"),
+    "discard": (),
+}
+NAMES = tuple(PARTS)
 
 
-def _compose(name: str, prelude: str) -> bytes:
-    text = (files("djchan.layers.redis") / "scripts" / f"{name}.lua").read_text()
+def _read(name: str) -> str:
+    return (files("djchan.layers.redis") / "scripts" / f"{name}.lua").read_text()
+
+
+def _compose(name: str) -> bytes:
     # The shebang with the script's flags must stay the first line.
-    shebang, _, body = text.partition("\n")
-    return f"{shebang}\n{prelude}\n{body}".encode()
+    shebang, _, body = _read(name).partition("\n")
+    shared = [_read(part) for part in ("_prelude", *PARTS[name])]
+    return "\n".join((shebang, *shared, body)).encode()
 
 
-def _load() -> dict[str, bytes]:
-    prelude = (files("djchan.layers.redis") / "scripts" / "_prelude.lua").read_text()
-    return {name: _compose(name, prelude) for name in NAMES}
-
-
-SCRIPTS: dict[str, bytes] = _load()
+SCRIPTS: dict[str, bytes] = {name: _compose(name) for name in NAMES}
 SHA: dict[str, bytes] = {
     name: hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
     for name, text in SCRIPTS.items()

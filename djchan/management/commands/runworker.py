@@ -19,7 +19,7 @@ from djchan.asgi import ChannelLayerWrapper, channel_layers, no_layer
 from djchan.checks import broker_problem, in_memory, sentence
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.log import setup_logger
-from djchan.process import leave
+from djchan.process import begin_anew, leave
 from djchan.signals import worker_process_ready
 from djchan.staticfiles import StaticFilesConsumer
 from djchan.worker import Worker
@@ -102,6 +102,8 @@ class Command(BaseCommand):
         finally:
             ended.set()
             atexit.unregister(stop)
+        if worker.restart:
+            begin_anew()
         if worker.unfinished and not options["reload"]:
             # Their threads would keep the interpreter from ending.
             leave(1)
@@ -119,6 +121,8 @@ class Command(BaseCommand):
                 exclude_channels=options["exclude_channels"],
                 threads=options["threads"],
                 concurrency=options["concurrency"],
+                # A reload watches this very process; it is for development.
+                can_restart=not options["reload"],
             )
         except InvalidChannelLayer as error:
             raise CommandError(str(error)) from error

@@ -10,48 +10,96 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from djchan.layers import operations as ops
-from djchan.layers.redis import commands
-from djchan.layers.redis.scripts import NAMES, SCRIPTS, SHA
+from djchan.layers.redis import commands, replies
+from djchan.layers.redis.scripts import NAMES, PARTS, SCRIPTS, SHA
 
 BASE = "{p}1:"
+FREE = commands.NO_LIMIT
 ADDRESS = ops.Address("PROC", "c1", 4)
 
 EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
-    (ops.Push("a", b"pay", 10, 2), ["p", "a", b"pay", 10, "00002000k0000000000000"]),
+    (ops.Push("a", b"pay", 10, 2), ["p", "a", b"pay", 10, "00002000k0000000000000a\0\0"]),
     (
         ops.Push("a", b"pay", 10, expires=1700000000000, keep=False),
-        ["p", "a", b"pay", 10, "00001000d1700000000000"],
+        ["p", "a", b"pay", 10, "00001000d1700000000000a\0\0"],
     ),
-    (ops.Push("a", b"pay", if_served=True), ["s", "a", b"pay", 0, "00001000k0000000000000"]),
-    (ops.Delay("a", b"pay", 1500), ["d", "a", b"pay", 1500, "00001000k0000000000000"]),
+    (ops.Push("a", b"pay", if_served=True), ["s", "a", b"pay", 0, "00001000k0000000000000a\0\0"]),
+    (
+        ops.Push("a", b"pay", owner=("P", "c1"), last=True),
+        ["l", "a", b"pay", 0, "00001000k0000000000000a\0P!c1\0"],
+    ),
+    (
+        ops.Push("a", b"pay", if_served=True, owner=("P", "c1"), last=True),
+        ["S", "a", b"pay", 0, "00001000k0000000000000a\0P!c1\0"],
+    ),
+    (
+        ops.Record("P", "c1", "a", b"\0pay"),
+        ["r", "P", "c1", b"00001000k0000000000000a\0P!c1\0\0pay", ""],
+    ),
+    (ops.Delay("a", b"pay", 1500), ["d", "a", b"pay", 1500, "00001000k0000000000000a\0\0"]),
     (ops.Body("a?b", b"pay", 4, 60000), ["b", "a?b", b"pay", 4, 60000]),
     (ops.Tell("PROC", b"entry"), ["t", "PROC", b"entry", "", ""]),
     (ops.GroupAdd("g", "PROC", b"entry"), ["a", "g", "PROC", b"entry", ""]),
     (ops.GroupDiscard("g", "PROC", b"entry"), ["x", "g", "PROC", b"entry", ""]),
-    (ops.GroupAddChannel("g", "a"), ["A", "g", "a", "", ""]),
+    (ops.GroupAddChannel("g", "a"), ["A", "g", "a", 0, ""]),
+    (ops.GroupAddChannel("g", "a", 7), ["A", "g", "a", 7, ""]),
     (ops.GroupDiscardChannel("g", "a"), ["X", "g", "a", "", ""]),
-    (ops.GroupSend("g", b"entry", b"pay", 7), ["g", "g", b"entry", b"pay", 7]),
+    (ops.GroupSend("g", b"entry", b"pay"), ["g", "g", b"entry", b"pay", ""]),
 ]
 
 # Operation, the script's name ("" for a plain command), what follows the base (or all of it).
 RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
-    (ops.Register("W", "worker", b"i", ("a", "b")), "register", ["W", "w", b"i", "a", "b"]),
-    (ops.Register("P", "interface", b"i"), "register", ["P", "i", b"i"]),
+    (
+        ops.Register("W", "worker", b"i", ("a", "b")),
+        "register",
+        ["W", "w", b"i", 0, FREE, "a", "b"],
+    ),
+    (ops.Register("P", "interface", b"i"), "register", ["P", "i", b"i", 0, FREE]),
+    (ops.Register("P", "interface", b"i", inbox=9), "register", ["P", "i", b"i", 9, 9]),
+    (ops.History("run"), "history", ["run"]),
     (
         ops.Resume("P", b"i", (("c1", 3), ("c2", 9)), ("g",), "5-1"),
         "resume",
-        ["P", b"i", "5-1", 2, "c1", 3, "c2", 9, 1, "g"],
+        ["P", b"i", "5-1", "", 0, 0, 0, FREE, 2, "c1", 3, "c2", 9, 1, "g", 0],
     ),
-    (ops.Beat("P", "7,9"), "beat", ["P", "7,9"]),
+    (
+        ops.Resume("P", b"i", (), (), "5-1", (ops.Record("P", "c1", "a", b"pay"),), "out", 6, 7, 8),
+        "resume",
+        [
+            *["P", b"i", "5-1", "out", 6, 7, 8, 8, 0, 0],
+            *[1, "c1", b"00001000k0000000000000a\0P!c1\0pay"],
+        ],
+    ),
+    (ops.Beat("P", "7,9"), "beat", ["P", "7,9", 0, "", 0, 0]),
+    (ops.Beat("P", "7,9", 3, "out", 6, 7), "beat", ["P", "7,9", 3, "out", 6, 7]),
     (
         ops.Send("P", 6, (ops.Push("a", b"x"),), ("c1",), link="out"),
         "send",
-        ["P", "out", 6, "", 0, 1, "c1", 0, 1, "p", "a", b"x", 0, "00001000k0000000000000"],
+        ["P", "out", 6, "", 0, 1, "c1", 0, 0, 1, "p", "a", b"x", 0, "00001000k0000000000000a\0\0"],
     ),
-    (ops.Send("", 0, (), fence=("W", 12)), "send", ["", "", 0, "W", 12, 0, 0, 0]),
-    (ops.Send("P", 7, (), cut=("c2",)), "send", ["P", "", 7, "", 0, 0, 1, "c2", 0]),
+    (ops.Send("", 0, (), fence=("W", 12)), "send", ["", "", 0, "W", 12, 0, 0, 0, 0]),
+    (ops.Send("P", 7, (), cut=("c2",)), "send", ["P", "", 7, "", 0, 0, 1, "c2", 0, 0]),
+    (
+        ops.Send("P", 8, (), ("c1",), ("c2",), begin=("c3", "c4")),
+        "send",
+        ["P", "", 8, "", 0, 1, "c1", 1, "c2", 2, "c3", "c4", 0],
+    ),
     (ops.Ring(("b1", "b2")), "ring", ["b1", "b2"]),
-    (ops.Claim("W", "W.1", ("a", "b"), 64), "claim", ["W", "W.1", 64, "a", "b"]),
+    (
+        ops.Claim("W", "W.1", ("a", "b"), 64),
+        "claim",
+        ["W", "W.1", 64, "", 0, 0, 0, "a", "b"],
+    ),
+    (
+        ops.Claim("W", "W.1", ("a",), 64, "1", 5, True, 77),
+        "claim",
+        ["W", "W.1", 64, "1", 5, 1, 77, "a"],
+    ),
+    (
+        ops.Held("W", (3, 4), (("1", 5), ("2", 0))),
+        "held",
+        ["W", 2, 3, 4, "1", 5, "2", 0],
+    ),
     (
         ops.Commit(
             "W",
@@ -60,13 +108,17 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
             (
                 ops.Outcome(11, (ops.Tell("Q", b"t"),), ADDRESS, b"ans"),
                 ops.Outcome(12, later=ops.Later(500, 2, b"again")),
+                ops.Outcome(13, (ops.Push("a", b"pay", 10, limit=100),), progress=4),
             ),
         ),
         "commit",
         [
-            *["W", "1", 3, 2],
+            *["W", "1", 3, 3],
             *[11, "PROC", "c1", 4, b"ans", "", "", "", 1, "t", "Q", b"t", "", ""],
             *[12, "", "", 0, b"", 500, "002", b"again", 0],
+            # A commit meets the limit, not the capacity.
+            *[13, "", "", 0, b"", "", "004", ""],
+            *[1, "p", "a", b"pay", 100, "00001000k0000000000000a\0\0"],
         ],
     ),
     (
@@ -89,7 +141,15 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (ops.Connected("P", "7,9"), "", ["CLIENT", "LIST", "ID", "7", "9"]),
     (ops.Connected("P", ""), "", ["CLIENT", "LIST", "ID", "none"]),
     (ops.Length("a"), "", ["HGET", "{p}1:n", "a"]),
-    (ops.DeadLetters("a", 5), "", ["LRANGE", "{p}1:dead:a", 0, 4]),
+    (ops.DeadChannels(), "deadchannels", []),
+    (ops.DeadLetters("a", 5), "", ["XREVRANGE", "{p}1:dead:a", "+", "-", "COUNT", 5]),
+    (
+        ops.DeadLetters("a", 5, "17-3"),
+        "",
+        ["XREVRANGE", "{p}1:dead:a", "(17-3", "-", "COUNT", 5],
+    ),
+    (ops.Redrive("a", "17-3", b"pay"), "redrive", ["a", "17-3", b"pay"]),
+    (ops.Discard("a", "17-3"), "discard", ["a", "17-3"]),
     (ops.Members("g"), "", ["HKEYS", "{p}1:g:g"]),
     (ops.Counters(), "", ["HGETALL", "{p}1:stats"]),
 ]
@@ -100,8 +160,11 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
     (ops.Beat("P"), None, None),
     (
         ops.Beat("P"),
-        [1700, b"P", 3, b"i", b"7,9", b"W", 8, b"w", b""],
-        ops.Beats(1700, {"P": (3, "interface", "7,9"), "W": (8, "worker", "")}),
+        [1700, b"P", 3, b"i", b"7,9", b"W", 8, b"w", b"", b"V", 9, b"c", b"2"],
+        ops.Beats(
+            1700,
+            {"P": (3, "interface", "7,9"), "W": (8, "worker", ""), "V": (9, "worker", "2")},
+        ),
     ),
     (ops.Send("P", 1, ()), None, None),
     (ops.Send("P", 1, ()), [b"ok", b"full"], ops.Sent(("ok", "full"))),
@@ -116,8 +179,8 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
             1800,
             1,
             41,
-            b"00002000k0000000000000a\x00one",
-            b"02001999k0000000000000http.request\x00\x00t\x00wo",
+            b"00002000k0000000000000a\0\0one",
+            b"02001999k0000000000000http.request\0P!c\0\0t\0wo",
         ],
         ops.Claimed(
             1700,
@@ -129,6 +192,15 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
             ),
         ),
     ),
+    (
+        ops.Claim("W", "b", (), 2, "1", 5, True),
+        [1700, 0, 1, 41, b"", b"00001000k0000000000000a\0P!c\0two", b""],
+        ops.Claimed(1700, 0, True, (ops.Leased(42, 1, 0, "a", b"two"),)),
+    ),
+    (ops.Held("W", (), ()), None, None),
+    (ops.Held("W", (), ()), 3, 3),
+    (ops.History("run"), 1, True),
+    (ops.History("run"), 0, False),
     (ops.Commit("W", "1", 1, ()), [b"done", b"fenced"], ("done", "fenced")),
     (ops.GiveUp("W", 1, "lost", False), b"done", "done"),
     (ops.Release("W", (1,)), 1, 1),
@@ -143,11 +215,22 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
     (ops.Connected("P", "7"), None, None),
     (ops.Length("a"), None, 0),
     (ops.Length("a"), b"12", 12),
+    (ops.DeadChannels(), [b"a", 3, b"b", 1], {"a": 3, "b": 1}),
+    (ops.DeadLetters("a"), [], []),
     (
         ops.DeadLetters("a"),
-        [b"poison\x001700\x00pay\x00load"],
-        [("poison", 1700, b"pay\x00load")],
+        [
+            [b"1700-2", [b"r", b"poison", b"e", b"03002001k0000000000000a\0P!c\0pay\0load"]],
+            [b"1700-0", [b"r", b"expired", b"e", b"00001000k1700000000000a\0\0"]],
+        ],
+        [
+            ops.DeadLetter("1700-2", "poison", 1700, 4, 1, b"pay\0load"),
+            ops.DeadLetter("1700-0", "expired", 1700, 1, 0, b""),
+        ],
     ),
+    (ops.Redrive("a", "1700-0", b""), 1, True),
+    (ops.Redrive("a", "1700-0", b""), 0, False),
+    (ops.Discard("a", "1700-0"), 1, True),
     (ops.Members("g"), [b"iQ", b"ca", b"iP"], (("P", "Q"), ("a",))),
     (ops.Counters(), [b"full:a", b"3", b"gone", b"1"], {"full:a": 3, "gone": 1}),
 ]
@@ -196,9 +279,9 @@ class TestRender:
     def test_an_entry_is_read_whatever_its_payload_holds(
         self, crashes: int, done: int, payload: bytes
     ):
-        entry = b"%02d001%03dk0000000000000websocket.receive\x00%s" % (crashes, done, payload)
+        entry = b"%02d001%03dk0000000000000websocket.receive\0P!c\0%s" % (crashes, done, payload)
 
-        assert commands.parse_entry(entry) == (crashes, done, "websocket.receive", payload)
+        assert replies.parse_entry(entry) == (crashes, done, "websocket.receive", payload)
 
 
 class TestParse:
@@ -207,7 +290,7 @@ class TestParse:
 
     @pytest.mark.parametrize(("operation", "raw", "answer"), PARSED, ids=numbered(PARSED))
     def test_answers(self, operation: ops.Operation, raw: Any, answer: Any):
-        assert commands.parse(operation, raw) == answer
+        assert replies.parse(operation, raw) == answer
 
 
 FOLDER = files("djchan.layers.redis") / "scripts"
@@ -217,7 +300,8 @@ class TestScripts:
     def test_every_file_is_loaded(self):
         found = {path.name.removesuffix(".lua") for path in FOLDER.iterdir()}
 
-        assert found == {*NAMES, "_prelude"}
+        parts = {part for shared in PARTS.values() for part in shared}
+        assert found == {*NAMES, *parts, "_prelude"}
 
     @pytest.mark.parametrize("script", NAMES)
     def test_the_header_names_keys_arguments_and_answer(self, script: str):
@@ -234,6 +318,31 @@ class TestScripts:
         for word in (r"-- KEYS\[1\]  base", r"-- ARGV     \S", r"-- Answer   \S"):
             assert re.search(word, text), f"{script}.lua does not say {word}"
 
+    @pytest.mark.parametrize("path", sorted(FOLDER.iterdir(), key=str), ids=lambda path: path.name)
+    def test_lines_are_short_and_files_small(self, path: Any):
+        lines = path.read_text().splitlines()
+
+        assert len(lines) < 160
+        assert max(map(len, lines)) <= 100
+
+    @pytest.mark.parametrize("script", NAMES)
+    def test_a_script_is_made_of_what_it_uses(self, script: str):
+        """What it does not use is made anew at each run for nothing; what it needs is there."""
+        body = (FOLDER / f"{script}.lua").read_text()
+        texts = {part: (FOLDER / f"{part}.lua").read_text() for part in PARTS[script]}
+        for part, text in texts.items():
+            names = re.findall(r"^local (?:function )?(\w+)", text, re.M)
+            others = body + "".join(texts[each] for each in texts if each != part)
+            assert any(re.search(rf"\b{name}\b", others) for name in names), part
+        defined = set(re.findall(r"^local function (\w+)", SCRIPTS[script].decode(), re.M))
+        everything = {
+            name
+            for path in FOLDER.iterdir()
+            for name in re.findall(r"^local function (\w+)", path.read_text(), re.M)
+        }
+        called = set(re.findall(r"(?<![.:'\w])(\w+)\(", re.sub(r"--.*", "", body)))
+        assert called & everything <= defined
+
     def test_only_a_send_is_refused_when_memory_is_short(self):
         refused = [name for name in NAMES if "allow-oom" not in SCRIPTS[name].decode()[:40]]
 
@@ -247,9 +356,12 @@ class TestScripts:
     @pytest.mark.parametrize("script", NAMES)
     def test_no_key_is_made_but_from_the_base(self, script: str):
         """A key that does not begin with the base would lie in another slot of a Cluster."""
-        for line in SCRIPTS[script].decode().splitlines():
-            for call in re.finditer(r"redis\.call\('(\w+)'(?:, ([^,)]+))?", line):
-                command, key = call.groups()
-                assert command == "TIME" or re.match(
-                    r"base \.\. |key$|side$|inbox$|leases$|letters$|served$", key
-                ), line
+        text = SCRIPTS[script].decode()
+        keys = {"key"}  # Names that stand for a key, each made from the base in one line.
+        for names, values in re.findall(r"local ([\w, ]+) = (base \.\. .*)", text):
+            pairs = zip(names.split(", "), values.split(", "), strict=True)
+            keys |= {name for name, value in pairs if value.startswith("base .. ")}
+        calls = re.findall(r"redis\.call\((?:'(\w+)'|side)(?:, ('STREAM', )?([^,)]+))?", text)
+        assert calls or script == "ring"
+        for command, _, key in calls:
+            assert command == "TIME" or key.startswith("base .. ") or key in keys, (command, key)

@@ -1,9 +1,11 @@
 """Connections to a real Redis and a real Valkey: what goes wrong on them, and what then."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +14,8 @@ import pytest
 
 from djchan.exceptions import BrokerRefused, BrokerUnavailable, BrokerUnsupported
 from djchan.layers.operations import (
+    Address,
+    Beat,
     Body,
     Claim,
     Commit,
@@ -25,6 +29,7 @@ from djchan.layers.operations import (
     Push,
     Reap,
     Register,
+    Resume,
     Ring,
     Send,
     Sent,
@@ -303,18 +308,6 @@ class TestRefusals:
         assert link.perform(push()) == [Sent(("ok",))]
         link.close()
 
-    def test_a_replica_refuses_until_it_is_a_master_again(self, own_broker: Server):
-        link = RedisEngine([own_broker.url]).link("test")
-        link.perform(push())
-        own_broker.command("REPLICAOF", "127.0.0.1", str(free_port()))
-
-        with pytest.raises(BrokerRefused, match="read only replica"):
-            link.perform(push())
-
-        own_broker.command("REPLICAOF", "NO", "ONE")
-        assert link.perform(push()) == [Sent(("ok",))]
-        link.close()
-
     @pytest.mark.parametrize("url", ["redis://{}", "redis://:wrong@{}"])
     def test_a_wrong_password_is_named(self, start_server: Callable[..., Server], url: str):
         server = start_server("redis", "--requirepass", "right")
@@ -336,6 +329,162 @@ class TestRefusals:
 
         with pytest.raises(BrokerUnsupported, match="allkeys-random"):
             await RedisEngine([server.url]).alink("test").perform(Length("a"))
+
+    def test_too_few_replicas_to_write(self, own_broker: Server):
+        link = RedisEngine([own_broker.url]).link("test")
+        link.perform(push())
+        client = link.client_id()
+        own_broker.command("CONFIG", "SET", "min-replicas-to-write", "1")
+
+        with pytest.raises(BrokerRefused, match=r"NOREPLICAS|enough good replicas"):
+            link.perform(push())
+        # A new connection has to note the run, and cannot.
+        with pytest.raises(BrokerRefused, match=r"NOREPLICAS|enough good replicas"):
+            RedisEngine([own_broker.url]).link("new").perform(Length("a"))
+
+        own_broker.command("CONFIG", "SET", "min-replicas-to-write", "0")
+        assert link.perform(push()) == [Sent(("ok",))]
+        assert link.client_id() == client
+        link.close()
+
+
+class Answering(threading.Thread):
+    """A server that answers every command, and whatever it is, with one line."""
+
+    def __init__(self, line: bytes) -> None:
+        super().__init__()
+        self._line = line
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._socket.getsockname()[1]}/0"
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            # Whoever hangs up may have left some of it unread.
+            with connection, contextlib.suppress(ConnectionError):
+                while data := connection.recv(65536):
+                    connection.sendall(self._line * max(1, data.count(b"*")))
+
+    def end(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self.join(5)
+
+
+class TestNotTheMaster:
+    """Its connection is closed, so that the next call asks where the master is."""
+
+    def test_it_became_a_replica(self, own_broker: Server):
+        link = RedisEngine([own_broker.url]).link("test")
+        link.perform(push())
+        own_broker.command("REPLICAOF", "127.0.0.1", str(free_port()))
+
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailable, match=r"not the master.*read only replica"):
+                link.perform(Length("a"), push())
+            assert link.client_id() == ""
+
+        own_broker.command("REPLICAOF", "NO", "ONE")
+        assert link.perform(push()) == [Sent(("ok",))]
+        link.close()
+
+    @pytest.mark.asyncio
+    async def test_it_became_a_replica_on_an_event_loop(self, own_broker: Server):
+        link = RedisEngine([own_broker.url]).alink("test")
+        await link.perform(push())
+        own_broker.command("REPLICAOF", "127.0.0.1", str(free_port()))
+
+        with pytest.raises(BrokerUnavailable, match=r"not the master.*read only replica"):
+            await link.perform(Length("a"), push())
+        assert link.client_id() == ""
+
+        own_broker.command("REPLICAOF", "NO", "ONE")
+        assert await link.perform(push()) == [Sent(("ok",))]
+        await link.aclose()
+
+    def test_a_replica_without_its_master(self, own_broker: Server):
+        link = RedisEngine([own_broker.url]).link("test")
+        link.perform(push())
+        own_broker.command("CONFIG", "SET", "replica-serve-stale-data", "no")
+        own_broker.command("REPLICAOF", "127.0.0.1", str(free_port()))
+
+        with pytest.raises(BrokerUnavailable, match="not the master, or has none"):
+            link.perform(Length("a"))
+        assert link.client_id() == ""
+        with pytest.raises(BrokerUnavailable):
+            link.perform(Length("a"))
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"-LOADING Redis is loading the dataset in memory\r\n",
+            b"-MASTERDOWN Link with MASTER is down\r\n",
+            b"-READONLY You can't write against a read only replica.\r\n",
+            b"-CLUSTERDOWN The cluster is down\r\n",
+        ],
+        ids=["loading", "masterdown", "readonly", "clusterdown"],
+    )
+    def test_already_at_the_connect(self, line: bytes):
+        server = Answering(line)
+        server.start()
+        try:
+            link = RedisEngine([server.url]).link("test")
+            with pytest.raises(BrokerUnavailable):
+                link.perform(Length("a"))
+            assert link.client_id() == ""
+        finally:
+            server.end()
+
+
+class TestHistory:
+    def test_a_connection_notes_the_run(self, broker: Server, link: RedisLink):
+        link.perform(Length("a"))
+
+        (noted,) = link._exchange([("GET", "{links}1:hist")])
+        assert noted and b"run_id:" + noted in broker.command("INFO", "server")
+
+    def test_an_interface_is_stale_after_a_restart(self, start_server: Callable[..., Server]):
+        server = start_server("redis", durable=True)
+        link = RedisEngine([server.url]).link("test")
+        link.perform(
+            Register("P", "interface", b""),
+            Send("P", 1, (), link="out", begin=("c",)),
+            Register("W", "worker", b"", ("a",)),
+            push("a"),
+        )
+        (claimed,) = link.perform(Claim("W", "W.1", ("a",), 1))
+        outcome = Outcome(claimed.deliveries[0].token, (), Address("P", "c", 1), b"answer")
+        link.close()
+        assert link.perform(Beat("P"))[0] is not None  # Another connection, the same run.
+
+        server.kill()
+        server.start()
+        with pytest.raises(BrokerUnavailable):
+            link.perform(Beat("P"))
+
+        assert link.perform(Beat("P"), Send("P", 2, (), link="out")) == [None, None]
+        assert link.perform(Beat("W"))[0] is not None
+        assert link.perform(Commit("W", "1", 1, (outcome,))) == [("stale",)]
+        assert link.perform(Resume("P", b"", (("c", 0),), (), "0-0"))[0] is not None
+        assert link.perform(Beat("P"))[0] is not None
+        assert link.perform(Commit("W", "1", 2, (outcome,))) == [("done",)]
+        link.close()
+
+    @pytest.mark.asyncio
+    async def test_an_event_loop_finds_it_too(self, start_server: Callable[..., Server]):
+        server = start_server("redis", durable=True)
+        link = RedisEngine([server.url]).alink("test")
+        await link.perform(Register("P", "interface", b""))
+        server.kill()
+        server.start()
+        with pytest.raises(BrokerUnavailable):
+            await link.perform(Beat("P"))
+
+        assert await link.perform(Beat("P")) == [None]
+        await link.aclose()
 
 
 class TestPop:

@@ -16,12 +16,17 @@ from djchan.layers.operations import (
     Claim,
     Closing,
     Commit,
+    DeadChannels,
+    DeadLetters,
     Delay,
+    Discard,
     Flush,
     GiveUp,
     GroupAdd,
     GroupAddChannel,
     GroupSend,
+    Held,
+    History,
     Leave,
     Length,
     Outcome,
@@ -29,6 +34,8 @@ from djchan.layers.operations import (
     Pop,
     Push,
     Reap,
+    Record,
+    Redrive,
     Register,
     Release,
     Resume,
@@ -37,7 +44,7 @@ from djchan.layers.operations import (
     Sent,
 )
 from djchan.layers.redis.engine import RedisEngine
-from djchan.layers.redis.links import check_server
+from djchan.layers.redis.greeting import check_server
 from tests.support.servers import Server
 from tests.support.waiting import free_port, listening, missing, wait_for
 
@@ -263,14 +270,17 @@ def test_every_script_stays_in_one_slot_of_a_cluster(
         Beat("P", "1"),
     )
     effects = (
-        Push("a", b"x", 10),
+        Record("P", "c9", "a", b"left"),
+        Push("a", b"x", 10, owner=("P", "c")),
         Delay("a", b"later", 1),
         GroupAdd("g", "P", b"add"),
         GroupAddChannel("g", "a"),
         GroupSend("g", b"entry", b"payload"),
         Body("b?1", b"body", 5, 60000),
     )
-    assert link.perform(Send("P", 1, effects, link="out")) == [Sent(("ok",) * len(effects))]
+    assert link.perform(Send("P", 1, effects, link="out", begin=("c",))) == [
+        Sent(("ok",) * len(effects))
+    ]
     (claimed,) = link.perform(Claim("W", "W.1", ("a",), 2))
     first, second = claimed.deliveries
     address = Address("P", "c", 1)
@@ -279,17 +289,28 @@ def test_every_script_stays_in_one_slot_of_a_cluster(
         Commit("W", "1", 1, (Outcome(first.token, effects, address, b"answer"),)),
         Release("W", (second.token,)),
     ) == ["ok", ("done",), 1]
-    (claimed,) = link.perform(Claim("W", "W.1", ("a",), 1))
+    assert link.perform(Held("W", (), ())) == [0]
+    (claimed,) = link.perform(Claim("W", "W.1", ("a",), 1, "1", 1))
     giveup = GiveUp("W", claimed.deliveries[0].token, "poison", True, Address("P", "c", 2), b"a")
     assert link.perform(giveup) == ["done"]
+    assert link.perform(DeadChannels()) == [{"a": 1}]
+    (letters,) = link.perform(DeadLetters("a"))
+    assert link.perform(Redrive("a", letters[0].id, b"again"), Discard("a", "1-1")) == [True, False]
+    (claimed,) = link.perform(Claim("W", "W.1", ("a",), 1))
+    pushes = (Push("a", b"1", limit=1), Push("a", b"2", limit=1), Push("a", b"3", if_served=True))
+    outcome = Outcome(claimed.deliveries[0].token, pushes, progress=1)
+    assert link.perform(Commit("W", "1", 2, (outcome,))) == [("parked",)]
+    assert link.perform(Reap("W", 0), Register("V", "worker", b"", ("a",)))[0] is True
+    assert len(link.perform(Claim("V", "V.1", ("a",), 9))[0].deliveries) > 1
     assert link.perform(Pop(("b?1",))) == [("b?1", b"body")]
+    assert link.perform(History("another")) == [True]
     link.perform(
-        Resume("P", b"", (("c", 2),), ("g",), "0-0"),
+        Resume("P", b"", (("c", 2),), ("g",), "0-0", (Record("P", "c8", "a", b"left"),)),
         Leave("P", ("g",), "9999999999999-0"),
-        Closing("W", ("W.1",)),
-        Ring(("W.1",)),
+        Closing("V", ("V.1",)),
+        Ring(("V.1",)),
     )
-    assert link.perform(Reap("W", None), Reap("P", 1)) == [True, True]
+    assert link.perform(Reap("V", None), Reap("P", 1)) == [True, True]
     link.perform(Flush())
     assert server.command("DBSIZE") == b":0\r\n"
     link.close()

@@ -12,6 +12,12 @@ def echo_receive(message: Message) -> None:
     message.reply_channel.send({"text": message.content["text"]})
 
 
+def any_receive(message: Message) -> None:
+    """An echo of text and of bytes, for benchmarks.autobahn."""
+    content = message.content
+    message.reply_channel.send({key: content[key] for key in ("text", "bytes") if key in content})
+
+
 def room_connect(message: Message) -> None:
     message.reply_channel.send({"accept": True})
     Group("room").add(message.reply_channel)

@@ -1,25 +1,59 @@
 #!lua flags=allow-oom
 -- Lease waiting entries to a worker; note it as idle when there are none.
 -- KEYS[1]  base
--- ARGV     worker, bell, count, channels in the order to look at
--- Answer   {now ms, next due ms or 0, known 0|1, token of the first, entry, entry, ...}
-local worker, bell, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local now = now_ms()
-if redis.call('HEXISTS', base .. 'beats', worker) == 0 then
+-- ARGV     worker, bell, count, link ("" none), number, again 0|1, highest token it knows,
+--          channels in the order to look at
+-- Answer   {now ms, next due ms or 0, known 0|1, token of the first, entry, entry, ...};
+--          with again, "" stands for what is not leased any more
+local worker, bell, wanted = ARGV[1], ARGV[2], math.min(tonumber(ARGV[3]), 2000)
+local link, number, again, above = ARGV[4], ARGV[5], ARGV[6] == '1', tonumber(ARGV[7])
+local leases = base .. 'l:' .. worker
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local kind = redis.call('HGET', base .. 'kinds', worker)
+if not kind then
   return {now, 0, 0, 0}
 end
-redis.call('DEL', base .. 'bell:' .. bell)
-if redis.call('SREM', base .. 'idle', bell) == 1 then
-  for i = 4, #ARGV do redis.call('SREM', base .. 'idle:' .. ARGV[i], bell) end
+if redis.call('HDEL', base .. 'idle', bell) == 1 then
+  -- It is awake: what was rung for it is heard.
+  redis.call('DEL', base .. 'bell:' .. bell)
+  for i = 8, #ARGV do redis.call('SREM', base .. 'idle:' .. ARGV[i], bell) end
 end
-if redis.call('SISMEMBER', base .. 'closing', worker) == 1 then
+if kind == 'c' then
   return {now, 0, 1, 0}
 end
-promote(now)
-local reply, lease = {now, 0, 1, 0}, {}
-for i = 4, #ARGV do
+local reply, lease = {now, promote(now), 1, 0}, {}
+if again then
+  local last = redis.call('HGET', base .. 'num:' .. worker, 'c.' .. link) or '0 0 0'
+  local said, first, got = string.match(last, '(%d+) (%d+) (%d+)')
+  if tonumber(number) <= tonumber(said) then
+    if number == said then
+      reply[4] = tonumber(first)
+      for k = 0, tonumber(got) - 1 do
+        reply[5 + k] = redis.call('HGET', leases, string.format('%d', first + k)) or ''
+      end
+    end
+    -- It is not noted as idle: if all of that went back, it has to ask once more.
+    knock(bell)
+    if suspected then ring_suspects() end
+    return reply
+  end
+end
+local odd = redis.call('EXISTS', base .. 'odd') == 1
+local suspect = false
+if odd then
+  local token = redis.call('GET', base .. 'sl:' .. worker)
+  local has_one = token and redis.call('HEXISTS', leases, token) == 1
+  for i = 8, #ARGV do
+    if has_one or suspect or wanted == 0 then break end
+    suspect = take_suspect(ARGV[i])
+  end
+  if suspect then reply[5], wanted, suspected = suspect, wanted - 1, true end
+end
+for i = 8, #ARGV do
   if wanted == 0 then break end
   local channel = ARGV[i]
+  if odd then unpark(channel, wanted) end
   local entries = redis.call('LPOP', base .. 'q:' .. channel, wanted)
   if entries then
     local frames = 0
@@ -28,40 +62,40 @@ for i = 4, #ARGV do
       frames = frames + tonumber(string.sub(entry, 3, 5))
     end
     wanted = wanted - #entries
-    if redis.call('HINCRBY', base .. 'n', channel, -frames) <= 0 then
-      redis.call('HDEL', base .. 'n', channel)
-    end
+    taken(channel, frames)
   end
 end
 local got = #reply - 4
 if got > 0 then
-  local token = redis.call('INCRBY', base .. 'token', got) - got
-  if token == 0 then
-    -- A new history: its tokens must not be those of an old one, which zombies may hold.
-    local time = redis.call('TIME')
-    token = time[1] * 1000000 + time[2]
-    redis.call('SET', base .. 'token', string.format('%d', token + got))
-  end
+  -- Above all that were given, also in a part of the history that was lost.
+  local token = math.max(
+    tonumber(redis.call('GET', base .. 'token') or '0'), above, time[1] * 1000000 + time[2])
+  redis.call('SET', base .. 'token', token + got)
   reply[4] = token + 1
   for k = 1, got do
     lease[2 * k - 1] = token + k
     lease[2 * k] = reply[4 + k]
   end
-  redis.call('HSET', base .. 'l:' .. worker, unpack(lease))
+  redis.call('HSET', leases, unpack(lease))
+  if link ~= '' then
+    redis.call('HSET', base .. 'num:' .. worker, 'c.' .. link,
+      string.format('%s %d %d', number, token + 1, got))
+  end
+  if suspect then redis.call('SET', base .. 'sl:' .. worker, token + 1) end
   redis.call('HINCRBY', base .. 'stats', 'claimed', got)
   if wanted == 0 then
     -- More than we took may wait: wake the next idle worker, which does the same.
-    for i = 4, #ARGV do
-      if redis.call('EXISTS', base .. 'q:' .. ARGV[i]) == 1 then
+    for i = 8, #ARGV do
+      if redis.call('EXISTS', base .. 'q:' .. ARGV[i], base .. 'park:' .. ARGV[i]) > 0 then
         rung[ARGV[i]] = nil
         ring(ARGV[i])
       end
     end
   end
-else
-  redis.call('SADD', base .. 'idle', bell)
-  for i = 4, #ARGV do redis.call('SADD', base .. 'idle:' .. ARGV[i], bell) end
 end
-local next_due = redis.call('ZRANGE', base .. 'due', 0, 0, 'WITHSCORES')
-if next_due[2] then reply[2] = tonumber(next_due[2]) end
+if suspected then ring_suspects() end
+if got == 0 then
+  redis.call('HSET', base .. 'idle', bell, worker)
+  for i = 8, #ARGV do redis.call('SADD', base .. 'idle:' .. ARGV[i], bell) end
+end
 return reply

@@ -4,20 +4,22 @@
 -- ARGV     worker, its bells
 -- Answer   nil
 local worker = ARGV[1]
-redis.call('SADD', base .. 'closing', worker)
+if redis.call('HEXISTS', base .. 'kinds', worker) == 1 then
+  redis.call('HSET', base .. 'kinds', worker, 'c')
+end
 for _, channel in ipairs(redis.call('SMEMBERS', base .. 'ch:' .. worker)) do
   redis.call('SREM', base .. 'serves:' .. channel, worker)
   for i = 2, #ARGV do
     if redis.call('SREM', base .. 'idle:' .. channel, ARGV[i]) == 0
-      and redis.call('EXISTS', base .. 'q:' .. channel) == 1 then
+      and redis.call('EXISTS', base .. 'q:' .. channel, base .. 'park:' .. channel) > 0 then
       -- A bell of ours may have been rung for this channel: pass it on.
       ring(channel)
     end
   end
 end
 for i = 2, #ARGV do
-  redis.call('SREM', base .. 'idle', ARGV[i])
-  redis.call('RPUSH', base .. 'bell:' .. ARGV[i], '0')
-  redis.call('PEXPIRE', base .. 'bell:' .. ARGV[i], 30000)
+  redis.call('HDEL', base .. 'idle', ARGV[i])
+  knock(ARGV[i])
 end
+ring_suspects()
 return false

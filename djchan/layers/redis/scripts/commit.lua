@@ -3,59 +3,107 @@
 -- KEYS[1]  base
 -- ARGV     worker, link, number, N, then N times:
 --          token, process ("" no address), connection, seq, answer,
---          later delay ms ("" ends here), later done (3 digits), later payload,
---          E, E x effect (5 values, see the prelude)
--- Answer   N x "done" | "fenced" | "superseded", or N x "already"
+--          later delay ms ("" none), done (3 digits; "" ends here, with a delay it is put
+--          back, without it goes on), later payload,
+--          E, E x effect (5 values, see _effects.lua)
+-- Answer   N x "done" | "parked" | "fenced" | "superseded" | "stale", or N x "already"
 admission = false
 local worker, link, number, n = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local results = {}
-if redis.call('HEXISTS', base .. 'beats', worker) == 0 then
-  for k = 1, n do results[k] = 'fenced' end
-  return results
-end
 local last = redis.call('HGET', base .. 'num:' .. worker, link)
-if last and number <= tonumber(last) then
-  for k = 1, n do results[k] = 'already' end
+if last then
+  local said = tonumber(last) or tonumber(string.match(last, '^%d+'))
+  if number <= said then
+    -- Only where something was stale the words were kept.
+    if number == said then
+      for word in string.gmatch(last, '%a+') do results[#results + 1] = word end
+    end
+    for k = #results + 1, n do results[k] = 'already' end
+    return results
+  end
+elseif redis.call('HEXISTS', base .. 'beats', worker) == 0 then
+  for k = 1, n do results[k] = 'fenced' end
+  redis.call('HINCRBY', base .. 'stats', 'fenced', n)
   return results
 end
-redis.call('HSET', base .. 'num:' .. worker, link, ARGV[3])
 local leases = base .. 'l:' .. worker
-local i = 5
-for k = 1, n do
-  local token, process, connection, seq = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
-  local effects = tonumber(ARGV[i + 8])
-  local later = ARGV[i + 5] ~= ''
-  local entry = later and redis.call('HGET', leases, token)
+local stale = false
+local asked, home -- A process, and whether it is "here", "stale" or "gone".
+if redis.call('EXISTS', base .. 'odd', base .. 'stale') > 0 then
+  odd = redis.call('EXISTS', base .. 'odd') == 1
+  stale = redis.call('EXISTS', base .. 'stale') == 1
+end
+
+-- The outcome at ARGV[i], with so many effects; its result.
+local function settle(i, effects)
+  local token, process, connection = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local done = ARGV[i + 6]
+  local goes_on = done ~= '' and ARGV[i + 5] == ''
+  if process ~= asked then
+    asked, home = process, 'here'
+    if process == '' then
+      home = nil
+    elseif redis.call('EXISTS', base .. 'in:' .. process) == 0 then
+      home = 'gone'
+    elseif stale and redis.call('SISMEMBER', base .. 'stale', process) == 1 then
+      home = 'stale'
+    end
+  end
+  local entry = (done ~= '' or home == 'stale') and redis.call('HGET', leases, token)
+  if entry and home == 'stale' then
+    return 'stale'
+  elseif goes_on and not entry or not goes_on and redis.call('HDEL', leases, token) == 0 then
+    return 'fenced'
+  elseif home then
+    local floor = redis.call('HGET', base .. 'fl:' .. process, connection)
+    if not floor or tonumber(ARGV[i + 3]) <= tonumber(floor) then
+      if goes_on then redis.call('HDEL', leases, token) end
+      if home == 'gone' then follow(process, connection) end
+      return 'superseded'
+    end
+    if home == 'gone' then count('gone') end
+  end
   local result = 'done'
-  if redis.call('HDEL', leases, token) == 0 then
-    result = 'fenced'
-  elseif process ~= '' then
-    if redis.call('EXISTS', base .. 'in:' .. process) == 0 then
-      process = ''
-      count('gone')
+  for e = 0, effects - 1 do
+    if apply(i + 9 + e * 5) == 'parked' then result = 'parked' end
+  end
+  if done ~= '' then
+    -- A response that has begun is not run again, whatever its consumer asked for.
+    if string.sub(entry, 6, 8) == '999' then done = '999' end
+    local crashes = string.sub(entry, 1, 2)
+    if goes_on then
+      if crashes > '01' then crashes = '01' end
+      entry = crashes .. string.sub(entry, 3, 5) .. done .. string.sub(entry, 9)
+      redis.call('HSET', leases, token, entry)
     else
-      local floor = redis.call('HGET', base .. 'fl:' .. process, connection)
-      if floor and seq <= tonumber(floor) then result = 'superseded' end
+      local serial = string.format('%016d', redis.call('INCR', base .. 'serial'))
+      local to = string.find(entry, '\0', string.find(entry, '\0', 23, true) + 1, true)
+      entry = string.sub(entry, 1, 5) .. done .. string.sub(entry, 9, to) .. ARGV[i + 7]
+      redis.call('ZADD', base .. 'due', now_ms() + tonumber(ARGV[i + 5]), serial .. entry)
+    end
+  elseif home == 'gone' then
+    follow(process, connection)
+  elseif home == 'here' then
+    redis.call('HSET', base .. 'fl:' .. process, connection, ARGV[i + 3])
+    if ARGV[i + 4] ~= '' then
+      redis.call('XADD', base .. 'in:' .. process, 'NOMKSTREAM', '*', 'm', ARGV[i + 4])
     end
   end
-  if result == 'done' then
-    for e = 0, effects - 1 do apply(i + 9 + e * 5) end
-    if later then
-      -- A response that has begun is not run again, whatever its consumer asked for.
-      local done = string.sub(entry, 6, 8)
-      if done ~= '999' then done = ARGV[i + 6] end
-      redis.call('ZADD', base .. 'due', now_ms() + tonumber(ARGV[i + 5]),
-        string.sub(entry, 1, 5) .. done .. string.sub(entry, 9, 22) .. channel_of(entry) .. '\0' .. ARGV[i + 7])
-    elseif process ~= '' then
-      redis.call('HSET', base .. 'fl:' .. process, connection, ARGV[i + 3])
-      if ARGV[i + 4] ~= '' then
-        redis.call('XADD', base .. 'in:' .. process, 'NOMKSTREAM', '*', 'm', ARGV[i + 4])
-      end
-    end
-  else
-    count(result)
-  end
+  return result
+end
+
+local i, words = 5, ''
+for k = 1, n do
+  local effects = tonumber(ARGV[i + 8])
+  local result = settle(i, effects)
   results[k] = result
+  if result ~= 'done' and result ~= 'parked' then count(result) end
+  if result == 'stale' then words = nil end
   i = i + 9 + effects * 5
 end
+words = words or table.concat(results, ' ')
+redis.call('HSET', base .. 'num:' .. worker, link, ARGV[3] .. ' ' .. words)
+settle_inboxes()
+-- A suspect of this worker may have ended.
+if odd then ring_suspects() end
 return results

@@ -5,14 +5,22 @@
 -- Answer   entry or nil
 local bell = ARGV[1]
 promote(now_ms())
+if suspected then ring_suspects() end
+local odd = redis.call('EXISTS', base .. 'odd') == 1
 for i = 2, #ARGV do
-  local entry = redis.call('LPOP', base .. 'q:' .. ARGV[i])
+  local channel = ARGV[i]
+  local entry = odd and take_suspect(channel)
+  if not entry then
+    if odd then unpark(channel, 1) end
+    entry = redis.call('LPOP', base .. 'q:' .. channel)
+    if entry then taken(channel, tonumber(string.sub(entry, 3, 5))) end
+  end
   if entry then
-    local frames = tonumber(string.sub(entry, 3, 5))
-    if frames > 0 and redis.call('HINCRBY', base .. 'n', ARGV[i], -frames) <= 0 then
-      redis.call('HDEL', base .. 'n', ARGV[i])
-    end
     for k = 2, #ARGV do redis.call('SREM', base .. 'idle:' .. ARGV[k], bell) end
+    local process, connection = string.match(entry, '^%Z*%z([^!%z]+)!(%Z*)%z')
+    if process and redis.call('EXISTS', base .. 'in:' .. process) == 0 then
+      follow(process, connection)
+    end
     return entry
   end
 end

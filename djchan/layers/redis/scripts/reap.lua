@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Bury a process: its work goes back to the heads of its channels, its inbox goes.
+-- Bury a process: its work goes back to the heads of its channels, its inbox goes, the last
+-- deliveries of its connections are queued.
 -- KEYS[1]  base
 -- ARGV     process, beat it must still have ("": its own goodbye, no crash is charged),
 --          ids of the dead that are remembered
@@ -9,14 +10,53 @@ local stored = redis.call('HGET', base .. 'beats', process)
 if not stored or (beat ~= '' and stored ~= beat) then
   return 0
 end
+
+-- Connections of the process that have a numbered delivery waiting or leased.
+local function owners_out()
+  local found, mark = {}, process .. '!'
+  local function look(entry)
+    local at = string.find(entry, '\0', 23, true) + 1
+    if string.sub(entry, at, at + #mark - 1) == mark then
+      found[string.sub(entry, at + #mark, string.find(entry, '\0', at, true) - 1)] = true
+    end
+  end
+  local function is_numbered(channel)
+    return string.sub(channel, 1, 10) == 'websocket.' or string.sub(channel, 1, 5) == 'http.'
+  end
+  local channels = redis.call('HKEYS', base .. 'n')
+  for _, field in ipairs(redis.call('HKEYS', base .. 'odd')) do
+    channels[#channels + 1] = string.sub(field, 3)
+  end
+  for _, channel in ipairs(channels) do
+    if is_numbered(channel) then
+      for _, kind in ipairs({'q:', 'sus:', 'park:'}) do
+        local key = base .. kind .. channel
+        for from = 0, redis.call('LLEN', key) - 1, 64 do
+          for _, entry in ipairs(redis.call('LRANGE', key, from, from + 63)) do look(entry) end
+        end
+      end
+    end
+  end
+  for from = 0, redis.call('ZCARD', base .. 'due') - 1, 64 do
+    for _, member in ipairs(redis.call('ZRANGE', base .. 'due', from, from + 63)) do
+      if is_numbered(string.sub(member, 39, 48)) then look(string.sub(member, 17)) end
+    end
+  end
+  local kinds = redis.call('HGETALL', base .. 'kinds')
+  for i = 1, #kinds, 2 do
+    for _, entry in ipairs(redis.call('HVALS', base .. 'l:' .. kinds[i])) do look(entry) end
+  end
+  return found
+end
+
 redis.call('ZADD', base .. 'tomb', now_ms(), process)
 redis.call('ZREMRANGEBYRANK', base .. 'tomb', 0, -1 - tonumber(ARGV[3]))
-local bells = {}
-for _, bell in ipairs(redis.call('SMEMBERS', base .. 'idle')) do
-  if string.sub(bell, 1, #process) == process then
-    bells[#bells + 1] = bell
-    redis.call('SREM', base .. 'idle', bell)
-    redis.call('DEL', base .. 'bell:' .. bell)
+local idle, bells = redis.call('HGETALL', base .. 'idle'), {}
+for i = 1, #idle, 2 do
+  if idle[i + 1] == process then
+    bells[#bells + 1] = idle[i]
+    redis.call('HDEL', base .. 'idle', idle[i])
+    redis.call('DEL', base .. 'bell:' .. idle[i])
   end
 end
 local served = redis.call('SMEMBERS', base .. 'ch:' .. process)
@@ -24,34 +64,36 @@ for _, channel in ipairs(served) do
   redis.call('SREM', base .. 'serves:' .. channel, process)
   for _, bell in ipairs(bells) do redis.call('SREM', base .. 'idle:' .. channel, bell) end
 end
-local leases = redis.call('HGETALL', base .. 'l:' .. process)
-local tokens, entries = {}, {}
-for i = 1, #leases, 2 do
-  tokens[#tokens + 1] = tonumber(leases[i])
-  entries[tonumber(leases[i])] = leases[i + 1]
-end
-table.sort(tokens)
-for i = #tokens, 1, -1 do
-  local entry = entries[tokens[i]]
-  if beat ~= '' then
-    local crashes = math.min(99, tonumber(string.sub(entry, 1, 2)) + 1)
-    entry = string.format('%02d', crashes) .. string.sub(entry, 3)
-  end
-  put('LPUSH', channel_of(entry), entry)
-end
+local tokens = redis.call('HKEYS', base .. 'l:' .. process)
+for i = 1, #tokens do tokens[i] = tonumber(tokens[i]) end
+give_back(process, tokens, beat ~= '')
 for _, channel in ipairs(served) do
   -- A bell may have been rung for the dead: ring for somebody else.
-  if redis.call('EXISTS', base .. 'q:' .. channel) == 1 then ring(channel) end
+  if redis.call('EXISTS', base .. 'q:' .. channel, base .. 'park:' .. channel) > 0 then
+    ring(channel)
+  end
+end
+if suspected or #served > 0 then ring_suspects() end
+local records = redis.call('HGETALL', base .. 'rec:' .. process)
+local floors = redis.call('HKEYS', base .. 'fl:' .. process)
+local out = (records[1] or floors[1]) and owners_out()
+for _, connection in ipairs(floors) do
+  if not out[connection] then redis.call('HDEL', base .. 'fl:' .. process, connection) end
+end
+for i = 1, #records, 2 do
+  redis.call('HSET', base .. 'orph:' .. process, records[i], records[i + 1])
+  if not out[records[i]] then follow(process, records[i]) end
 end
 for _, group in ipairs(redis.call('SMEMBERS', base .. 'pg:' .. process)) do
   redis.call('HDEL', base .. 'g:' .. group, 'i' .. process)
 end
-for _, kind in ipairs({'l:', 'ch:', 'pg:', 'in:', 'fl:', 'cut:', 'num:'}) do
+for _, kind in ipairs({'l:', 'sl:', 'ch:', 'pg:', 'in:', 'cut:', 'num:', 'rec:', 'gap:'}) do
   redis.call('UNLINK', base .. kind .. process)
 end
 for _, hash in ipairs({'beats', 'kinds', 'clients', 'info'}) do
   redis.call('HDEL', base .. hash, process)
 end
-redis.call('SREM', base .. 'closing', process)
+redis.call('HDEL', base .. 'io', 'l' .. process, 'r' .. process, 'b' .. process)
+redis.call('SREM', base .. 'stale', process)
 if beat ~= '' then count('reaped') end
 return 1

@@ -3,8 +3,5 @@
 -- KEYS[1]  base
 -- ARGV     bells
 -- Answer   nil
-for _, bell in ipairs(ARGV) do
-  redis.call('RPUSH', base .. 'bell:' .. bell, '1')
-  redis.call('PEXPIRE', base .. 'bell:' .. bell, 30000)
-end
+for _, bell in ipairs(ARGV) do knock(bell) end
 return false

@@ -2,46 +2,59 @@
 -- Apply effects one by one, each meeting its channel's capacity.
 -- KEYS[1]  base
 -- ARGV     process ("" anonymous), link, number, fence worker ("" none), fence token,
---          F, F x connection to forget, C, C x connection cut off, N, N x effect (5 values, see the prelude)
--- Answer   N x result; nil: the process is not known. A repeated number is answered again.
+--          F, F x connection to forget, C, C x connection cut off,
+--          B, B x connection that begins, N, N x effect (5 values,
+--          see _effects.lua)
+-- Answer   N x result; nil: the process is not known, or stale, or the number before this
+--          one is not. A repeated number is answered again.
 local process, link, number = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local forget = tonumber(ARGV[6])
 local cut = tonumber(ARGV[7 + forget])
-local first = 8 + forget + cut
+local begin = tonumber(ARGV[8 + forget + cut])
+local first = 9 + forget + cut + begin
 local n = tonumber(ARGV[first])
+local results = {}
 if process ~= '' then
-  if redis.call('HEXISTS', base .. 'beats', process) == 0 then
+  local last = redis.call('HGET', base .. 'num:' .. process, link)
+  -- Who has a number is known.
+  if not last and redis.call('HEXISTS', base .. 'beats', process) == 0
+    or redis.call('SISMEMBER', base .. 'stale', process) == 1 then
     return false
   end
-  local last = redis.call('HGET', base .. 'num:' .. process, link)
-  if last then
-    local space = string.find(last, ' ', 1, true)
-    if number <= tonumber(string.sub(last, 1, space - 1)) then
-      local results = {}
-      for word in string.gmatch(string.sub(last, space + 1), '%S+') do
-        results[#results + 1] = word
-      end
-      return results
+  last = last or '0 '
+  local space = string.find(last, ' ', 1, true)
+  local said = tonumber(string.sub(last, 1, space))
+  if said < number - 1 then
+    return false
+  end
+  if said >= number then
+    for word in string.gmatch(string.sub(last, space), '%S+') do
+      results[#results + 1] = word
     end
+    return results
   end
 end
-local results = {}
+for k = 1, begin do
+  redis.call('HSETNX', base .. 'fl:' .. process, ARGV[8 + forget + cut + k], 0)
+end
 if ARGV[4] ~= '' and redis.call('HEXISTS', base .. 'l:' .. ARGV[4], ARGV[5]) == 0 then
+  count('fenced')
   for k = 1, n do results[k] = 'fenced' end
-  return results
-end
-for k = 1, cut do
-  redis.call('SADD', base .. 'cut:' .. process, ARGV[7 + forget + k])
-end
--- After that: one that was cut off and is forgotten in the same tick leaves nothing here.
-for k = 1, forget do
-  redis.call('HDEL', base .. 'fl:' .. process, ARGV[6 + k])
-  redis.call('SREM', base .. 'cut:' .. process, ARGV[6 + k])
-end
-for k = 1, n do
-  results[k] = apply(first + 1 + (k - 1) * 5)
+else
+  for k = 1, n do results[k] = apply(first + 1 + (k - 1) * 5) end
+  settle_inboxes()
 end
 if process ~= '' then
+  for k = 1, cut do
+    redis.call('SADD', base .. 'cut:' .. process, ARGV[7 + forget + k])
+  end
+  -- After all that: what came and is forgotten in the same tick leaves nothing here.
+  for k = 7, 6 + forget, 1000 do
+    local to = math.min(k + 999, 6 + forget)
+    redis.call('HDEL', base .. 'fl:' .. process, unpack(ARGV, k, to))
+    redis.call('SREM', base .. 'cut:' .. process, unpack(ARGV, k, to))
+    redis.call('HDEL', base .. 'rec:' .. process, unpack(ARGV, k, to))
+  end
   redis.call('HSET', base .. 'num:' .. process, link, ARGV[3] .. ' ' .. table.concat(results, ' '))
 end
 return results

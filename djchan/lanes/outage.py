@@ -1,0 +1,68 @@
+"""Whether the layer answers, as all threads of a worker see it.
+
+From ``lanes.exchange``, for each answer and for each that did not come; on to the log, to
+whoever waits to try again, and to ``lanes.reconcile``.
+"""
+
+import logging
+import threading
+import time
+
+from djchan.exceptions import BrokerError
+
+logger = logging.getLogger(__name__)
+
+
+class Outage:
+    """One line when it stops answering, one when it is back; and whoever waits to try again
+    is woken by the first who got an answer. ``doubts`` counts what may have left us with
+    leases that we do not know of.
+    """
+
+    def __init__(self) -> None:
+        self.is_down = False
+        self.doubts = 0
+        self._since = 0.0
+        self._left = False
+        self._lock = threading.Lock()
+        self._back = threading.Event()
+
+    def began(self, error: BrokerError) -> None:
+        """There was no answer."""
+        with self._lock:
+            self.doubts += 1
+            if self.is_down:
+                return
+            self.is_down = True
+            self._since = time.monotonic()
+            if not self._left:
+                self._back.clear()
+        logger.error("%s Trying again until it does; nothing is lost.", error)
+
+    def doubt(self) -> None:
+        """Something was claimed, perhaps, that nobody runs."""
+        with self._lock:
+            self.doubts += 1
+
+    def ended(self) -> None:
+        """There was an answer."""
+        if not self.is_down:
+            return
+        with self._lock:
+            since, self._since = self._since, 0.0
+            self.is_down = False
+            self._back.set()
+        if not since:
+            return  # Another thread was faster.
+        seconds = time.monotonic() - since
+        logger.warning("The channel layer answers again, after %.1f s.", seconds)
+
+    def wait(self, seconds: float) -> None:
+        """Wait before trying again; shorter when somebody else got an answer."""
+        self._back.wait(seconds)
+
+    def leave(self) -> None:
+        """Let nobody wait any more."""
+        with self._lock:
+            self._left = True
+            self._back.set()

@@ -1,0 +1,60 @@
+"""Tell the layer what we know to be leased to us; the rest goes back to its channels.
+
+From ``djchan.worker``'s own thread, which looks in now and then; on to the engine. It is
+said after every error on one of the worker's connections, and every ``reconcile`` seconds
+for what went wrong without one (a history that was lost, a fault of our own)::
+
+    an answer got lost ──► doubt ──► Held ──► what nobody here runs runs elsewhere
+         ▲                   │
+         └── no answer ──────┘
+"""
+
+import logging
+from collections import Counter
+
+from djchan.lanes.outage import Outage
+from djchan.lanes.registration import Registrations
+from djchan.layers.engine import Link
+
+logger = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """``interval``: seconds between two times that there is no reason for."""
+
+    def __init__(
+        self,
+        registrations: Registrations,
+        link: Link,
+        *,
+        outage: Outage,
+        interval: float,
+        counters: Counter[str],
+    ) -> None:
+        self._registrations = registrations
+        self._link = link
+        self._outage = outage
+        self._interval = interval
+        self._counters = counters
+        self._seen = outage.doubts
+        self._next = 0.0  # Not before the first look.
+
+    def look(self, now: float) -> None:
+        """Say it, if it is time to (monotonic, seconds). Raises BrokerError."""
+        doubts = self._outage.doubts
+        if not self._next:
+            self._next = now + self._interval
+        if doubts == self._seen and now < self._next:
+            return
+        registration = self._registrations.current
+        held = registration.leases.held(registration.id)
+        (given_back,) = self._link.perform(held)
+        self._seen = doubts
+        self._next = now + self._interval
+        if given_back:
+            self._counters["reconciled"] += given_back
+            logger.warning(
+                "%d deliveries were leased to this worker without its knowledge (an answer of "
+                "the channel layer was lost, or its state was): they went back to their channels.",
+                given_back,
+            )

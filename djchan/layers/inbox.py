@@ -1,0 +1,112 @@
+"""Whose an entry of a process's inbox is. No I/O happens here.
+
+From ``layers.local``, which reads the inbox by cursor; on to the connections, as handlers::
+
+    ANSWER, REPLY, PART ──► the connection that the entry names
+    GROUP, GAP ───────────► the group's members among ours, each
+    ADD, DISCARD ─────────► the membership
+
+What the layer limits (messages of groups, and replies) is counted in bytes as it is taken, so
+that the next beat can say how much of it is gone.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from djchan.exceptions import DjchanError
+from djchan.layers import codec
+from djchan.layers.membership import Membership
+from djchan.layers.operations import Push, Record
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Handler(Protocol):
+    """One connection, as its process's inbox sees it; called on the event loop."""
+
+    answered_seq: int  # The highest seq that was answered; 0: none.
+
+    def on_answer(self, seq: int, replies: list[dict[str, Any]], status: str) -> None:
+        """Delivery ``seq`` has ended; ``status`` is one of codec's."""
+
+    def on_replies(self, replies: list[dict[str, Any]]) -> None:
+        """Messages from elsewhere: other consumers, groups. Shared: not to be changed."""
+
+    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any]) -> None:
+        """Part ``index`` of the response to ``seq``, by the run with this ``token``."""
+
+    def on_gap(self, group: str) -> None:
+        """Messages of ``group`` were dropped because this process fell behind."""
+
+    def on_dead(self) -> None:
+        """The layer gave this process up: the connection cannot go on."""
+
+    def unanswered(self) -> Push | None:
+        """The delivery in flight, to be sent again after the layer lost its state."""
+
+    def record(self) -> Record | None:
+        """What the layer keeps for the day this process dies, unless it is settled."""
+
+
+class Inbox:
+    """``on_leaving``: called when the process may have a group to leave."""
+
+    def __init__(self, on_leaving: Callable[[], None]) -> None:
+        self.handlers: dict[str, Handler] = {}
+        self.membership = Membership()
+        self.read = 0  # Bytes of group messages and replies.
+        self._on_leaving = on_leaving
+
+    def take(self, data: bytes) -> None:
+        """Apply one entry."""
+        entry = codec.decode(data)
+        kind = entry[0]
+        handlers = self.handlers
+        if kind == codec.ANSWER:
+            handler = handlers.get(entry[1])
+            if handler is not None:
+                handler.on_answer(entry[2], entry[3], entry[4])
+        elif kind == codec.REPLY:
+            self.read += len(data)
+            handler = handlers.get(entry[1])
+            if handler is not None:
+                handler.on_replies(entry[2])
+            else:
+                logger.debug("A reply to the closed connection %s was dropped.", entry[1])
+        elif kind == codec.GROUP:
+            self.read += len(data)
+            replies = [entry[2]]
+            for connection in self.membership.members(entry[1]):
+                call(handlers[connection].on_replies, replies)
+        elif kind == codec.ADD:
+            if entry[2] in handlers:
+                self.membership.add(entry[1], entry[2])
+            else:
+                self.membership.refuse(entry[1])
+                self._on_leaving()
+        elif kind == codec.DISCARD:
+            self.membership.discard(entry[1], entry[2])
+            self._on_leaving()
+        elif kind == codec.PART:
+            handler = handlers.get(entry[1])
+            if handler is not None:
+                handler.on_part(*entry[2:6])
+        elif kind == codec.GAP:
+            for connection in self.membership.members(entry[1]):
+                call(handlers[connection].on_gap, entry[1])
+        else:
+            logger.warning("An inbox entry of unknown kind %r was dropped.", kind)
+
+
+def call(function: Callable[..., T], *arguments: Any) -> T | None:
+    """Call a handler; what it raises is its own trouble, not its process's."""
+    try:
+        return function(*arguments)
+    except DjchanError as error:
+        logger.error("%s", error)
+    except Exception:
+        logger.exception("A connection failed to take what came for it.")
+    return None

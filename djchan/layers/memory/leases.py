@@ -1,0 +1,137 @@
+"""Who holds which delivery: claimed, held, given back, given up by death. No I/O happens here.
+
+From ``layers.memory.engine``; ``layers.memory.settling`` ends what is leased here. ::
+
+    queues ──claim (one suspect per worker, and only one)──► leased ──take──► settled
+       ▲                                                       │
+       └── release (as it was), reclaim after a crash ◄────────┘
+
+A claim with a number is remembered by its link, so that a lost answer can be asked for
+again, and told from what the worker has forgotten.
+"""
+
+from collections import Counter
+
+from djchan.layers.memory.bells import Bells
+from djchan.layers.memory.queues import Delivery, Queues
+from djchan.layers.memory.registry import Process, Registry
+from djchan.layers.operations import Claim, Claimed, Held, Leased, Release
+
+
+class Leases:
+    def __init__(
+        self, queues: Queues, registry: Registry, bells: Bells, *, counters: Counter[str]
+    ) -> None:
+        self._queues = queues
+        self._registry = registry
+        self._bells = bells
+        self._counters = counters
+        # Not reset by Flush: a token of before must not fit a lease of after.
+        self._token = 0
+
+    def claim(self, operation: Claim, now: int) -> Claimed:
+        worker = self._registry.processes.get(operation.worker)
+        leased: tuple[Leased, ...] = ()
+        if worker is not None and not worker.closing:
+            self._queues.promote(now)
+            self._bells.forget(operation.bell)
+            number, tokens = worker.claims.get(operation.link, (0, range(0)))
+            if operation.again and operation.number <= number:
+                if operation.number == number:
+                    leased = _leased(worker, tokens)
+                if not leased:
+                    # It was given back meanwhile. Nothing was looked at, so look again.
+                    self._bells.ring(operation.bell)
+            else:
+                leased = self._lease(worker, operation, now)
+        return Claimed(now, self._queues.next_due(), worker is not None, leased)
+
+    def get(self, worker: str, token: int) -> Delivery | None:
+        process = self._registry.processes.get(worker)
+        return process.leases.get(token) if process is not None else None
+
+    def end(self, worker: Process, token: int) -> Delivery:
+        """Take a delivery that is leased to ``worker`` off it: it has ended, or goes elsewhere."""
+        delivery = worker.leases.pop(token)
+        if token == worker.suspect:
+            worker.suspect = 0
+            self._queues.ring_for_odd()
+        return delivery
+
+    def release(self, operation: Release, now: int) -> int:
+        worker = self._registry.processes.get(operation.worker)
+        return self._give_back(worker, operation.tokens) if worker is not None else 0
+
+    def hold(self, operation: Held, now: int) -> int | None:
+        worker = self._registry.processes.get(operation.worker)
+        if worker is None:
+            return None
+        kept = set(operation.tokens)
+        answered = dict(operation.claims)
+        for link, (number, tokens) in worker.claims.items():
+            late = number - answered.get(link, 0)
+            if late > 1:
+                # It claims faster than it tells: what claims before the last one got is not noted.
+                return 0
+            if late == 1:
+                kept.update(tokens)
+        return self._give_back(worker, [token for token in worker.leases if token not in kept])
+
+    def reclaim(self, worker: Process, *, crashed: bool) -> None:
+        """Put back all that was leased to a worker that is buried."""
+        for delivery in reversed(worker.leases.values()):
+            if crashed:
+                delivery.attempt += 1
+            self._queues.put_back(delivery)
+
+    def _lease(self, worker: Process, operation: Claim, now: int) -> tuple[Leased, ...]:
+        taken: list[Delivery] = []
+        suspect: Delivery | None = None
+        if worker.suspect not in worker.leases:
+            suspect = self._queues.take_suspect(operation.channels)
+            if suspect is not None:
+                taken.append(suspect)
+        for channel in operation.channels:
+            if len(taken) == operation.count:
+                break
+            self._queues.move_up(channel, operation.count - len(taken))
+            while len(taken) < operation.count:
+                delivery = self._queues.take(channel)
+                if delivery is None:
+                    break
+                taken.append(delivery)
+        if not taken:
+            if operation.bell:
+                self._bells.note(operation.bell, operation.channels)
+                worker.bells.add(operation.bell)
+            return ()
+        first = max(self._token, operation.above, now * 1000) + 1
+        self._token = first + len(taken) - 1
+        tokens = range(first, first + len(taken))
+        worker.leases.update(zip(tokens, taken, strict=True))
+        if suspect is not None:
+            worker.suspect = first
+        if operation.link:
+            worker.claims[operation.link] = (operation.number, tokens)
+        # Others may take the next suspect, or what is parked and nobody was rung for.
+        self._queues.ring_for_odd()
+        self._counters["claimed"] += len(taken)
+        return _leased(worker, tokens)
+
+    def _give_back(self, worker: Process, tokens: list[int] | tuple[int, ...]) -> int:
+        # Tokens grow with each claim, so the last claimed goes to the head first.
+        given = sorted(worker.leases.keys() & set(tokens), reverse=True)
+        for token in given:
+            self._queues.put_back(self.end(worker, token))
+        return len(given)
+
+
+def _leased(worker: Process, tokens: range) -> tuple[Leased, ...]:
+    """Those of ``tokens`` that the worker still has."""
+    return tuple(
+        [
+            Leased(token, each.attempt, each.begun, each.channel, each.payload)
+            for token in tokens
+            if (each := worker.leases.get(token)) is not None
+        ]
+    )

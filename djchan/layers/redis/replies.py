@@ -1,0 +1,131 @@
+"""How to read what Redis answered. No I/O happens here.
+
+From ``links``, with the reply to a command that ``commands`` rendered.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from djchan.layers.operations import (
+    Beat,
+    Beats,
+    Claim,
+    Claimed,
+    Closing,
+    Commit,
+    Connected,
+    Counters,
+    DeadChannels,
+    DeadLetter,
+    DeadLetters,
+    Discard,
+    GiveUp,
+    History,
+    Leased,
+    Leave,
+    Length,
+    Members,
+    Operation,
+    Part,
+    Reap,
+    Redrive,
+    Send,
+    Sent,
+    Wait,
+)
+
+HEADER = 22  # Bytes of an entry before its channel.
+
+
+def parse_entry(entry: bytes) -> tuple[int, int, str, bytes]:
+    """``(crashes, done, channel, payload)`` of a queue's entry."""
+    end = entry.index(b"\0", HEADER)
+    start = entry.index(b"\0", end + 1) + 1
+    return int(entry[:2]), int(entry[5:8]), entry[HEADER:end].decode(), entry[start:]
+
+
+def _parse_claim(raw: Any) -> Claimed:
+    token = raw[3]
+    deliveries = []
+    for index, entry in enumerate(raw[4:]):
+        if not entry:
+            continue  # Asked again: this one is not leased any more.
+        crashes, done, channel, payload = parse_entry(entry)
+        deliveries.append(Leased(token + index, crashes + 1, done, channel, payload))
+    return Claimed(raw[0], raw[1], bool(raw[2]), tuple(deliveries))
+
+
+def _words(raw: Any) -> tuple[str, ...]:
+    return tuple(word.decode() for word in raw)
+
+
+def _parse_beat(raw: Any) -> Beats | None:
+    if raw is None:
+        return None
+    processes = {
+        raw[i].decode(): (
+            int(raw[i + 1]),
+            "interface" if raw[i + 2] == b"i" else "worker",
+            raw[i + 3].decode(),
+        )
+        for i in range(1, len(raw), 4)
+    }
+    return Beats(raw[0], processes)
+
+
+def _parse_connected(raw: Any) -> bool | None:
+    """``raw`` is text from some clients' parsers; None where Redis refused to tell."""
+    if raw is None:
+        return None
+    return "id=" in (raw if isinstance(raw, str) else raw.decode())
+
+
+def _parse_letters(raw: Any) -> list[DeadLetter]:
+    letters = []
+    for name, (_, reason, _, entry) in raw:
+        letter = name.decode()
+        crashes, done, _, payload = parse_entry(entry)
+        at = int(letter.partition("-")[0])
+        letters.append(DeadLetter(letter, reason.decode(), at, crashes + 1, done, payload))
+    return letters
+
+
+def _parse_members(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    fields = sorted(field.decode() for field in raw)
+    return (
+        tuple(field[1:] for field in fields if field[0] == "i"),
+        tuple(field[1:] for field in fields if field[0] == "c"),
+    )
+
+
+def _parse_counters(raw: Any) -> dict[str, int]:
+    return {raw[i].decode(): int(raw[i + 1]) for i in range(0, len(raw), 2)}
+
+
+_PARSE: dict[type[Any], Callable[[Any], Any]] = {
+    Claim: _parse_claim,
+    Commit: _words,
+    Send: lambda raw: None if raw is None else Sent(_words(raw)),  # type: ignore[arg-type]
+    Beat: _parse_beat,
+    GiveUp: lambda raw: raw.decode(),
+    Part: lambda raw: raw.decode(),
+    Reap: bool,
+    History: bool,
+    Redrive: bool,
+    Discard: bool,
+    DeadChannels: _parse_counters,
+    Wait: lambda raw: None,
+    Leave: lambda raw: None,
+    Closing: lambda raw: None,
+    Connected: _parse_connected,
+    Length: lambda raw: int(raw or 0),
+    DeadLetters: _parse_letters,
+    Members: _parse_members,
+    Counters: _parse_counters,
+}
+
+
+def parse(operation: Operation, raw: Any) -> Any:
+    """The answer to ``operation`` that the reply ``raw`` (RESP2) means."""
+    reader = _PARSE.get(type(operation))
+    return raw if reader is None else reader(raw)

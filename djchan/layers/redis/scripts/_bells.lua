@@ -1,0 +1,15 @@
+-- Who is woken for what: an idle worker blocks on its bell.
+local rung = {}
+
+local function knock(bell)
+  redis.call('RPUSH', base .. 'bell:' .. bell, '1')
+  redis.call('PEXPIRE', base .. 'bell:' .. bell, 30000)
+end
+
+-- Wake one idle worker of a channel, once in a script.
+local function ring(channel)
+  if rung[channel] then return end
+  rung[channel] = true
+  local bell = redis.call('SPOP', base .. 'idle:' .. channel)
+  if bell then knock(bell) end
+end

@@ -1,0 +1,112 @@
+"""``work_off``: a worker that lives until nothing waits, in the caller's thread.
+
+From a test; on to ``djchan.delivery`` and ``djchan.dispatch``, as a worker's lane does it,
+one message at a time::
+
+    Register ──► Claim ──► run ──► Commit ──► Claim … nothing left ──► goodbye
+
+In one thread everything happens in one order, so that a seed (``test.chaos``) gives the same
+faults each time, and consumers share the test's database transaction.
+"""
+
+import time
+from collections import Counter
+from typing import Any
+
+from djchan import DEFAULT_CHANNEL_LAYER, names
+from djchan.asgi import channel_layers
+from djchan.delivery import RETRIES, Refusal, Rules, Work, open_delivery
+from djchan.dispatch import MESSAGE_RETRIES, dispatch
+from djchan.lanes.crew import keep
+from djchan.lanes.options import WorkerOptions
+from djchan.layers.engine import Link
+from djchan.layers.operations import Claim, Claimed, Commit, Operation, Reap, Register, Wait
+from djchan.message import Message
+
+COUNT = 64  # Deliveries of one claim.
+
+
+def work_off(channel_layer: Any = DEFAULT_CHANNEL_LAYER, *, timeout: float = 10.0) -> Counter[str]:
+    """Run what waits on the layer's channels, and what that sends, until nothing is left.
+
+    ``channel_layer``: an alias, or a ``ChannelLayerWrapper``. Answer: how many messages came
+    to which end ("done", "failed", "later", …; of deliveries, "poison", "expired", "lost",
+    and "fenced" for runs whose effects were dropped).
+
+    Raises TimeoutError when there is still something after ``timeout`` seconds.
+    """
+    wrapper = channel_layers[channel_layer] if isinstance(channel_layer, str) else channel_layer
+    layer = getattr(wrapper, "channel_layer", wrapper)
+    link = layer.engine.link("work-off")
+    worker = _Worker(wrapper, layer, link)
+    try:
+        worker.run(time.monotonic() + timeout, timeout)
+    finally:
+        link.perform(Reap(worker.id, None))
+        link.close()
+    return worker.counters
+
+
+class _Worker:
+    def __init__(self, wrapper: Any, layer: Any, link: Link) -> None:
+        self.id = names.new_process_id()
+        self.counters: Counter[str] = Counter()
+        options = WorkerOptions.parse(getattr(wrapper, "worker_options", {}))
+        self._rules = Rules(options.attempts, layer.at_most_once, int(options.retry_delay * 1000))
+        self._channels = tuple(sorted(wrapper.router.channels))
+        self._link = link
+        self._wrapper = wrapper
+        self._bell = f"{self.id}.work-off"
+        self._commits = 0
+
+    def run(self, deadline: float, timeout: float) -> None:
+        self._perform(Register(self.id, "worker", b"", self._channels))
+        while True:
+            claimed = self._perform(Claim(self.id, self._bell, self._channels, COUNT))
+            if not claimed.deliveries and not claimed.next_due:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"There was still something to run after {timeout:g} s (timeout): "
+                    f"{dict(self.counters)} so far. Does a consumer send to its own channel?"
+                )
+            self._work(claimed)
+            if not claimed.deliveries:
+                wait = min((claimed.next_due - claimed.now) / 1000, deadline - time.monotonic())
+                self._perform(Wait(self._bell, max(wait, 0.005)))
+
+    def _work(self, claimed: Claimed) -> None:
+        for leased in claimed.deliveries:
+            opened = open_delivery(leased, claimed.now, self._rules)
+            if isinstance(opened, Refusal):
+                self.counters[opened.reason] += 1
+                self._perform(opened.give_up(self.id))
+                continue
+            self._deliver(opened)
+            self._commits += 1
+            (result,) = self._perform(
+                Commit(self.id, "work-off", self._commits, (opened.outcome(),))
+            )
+            if result == "fenced":
+                self.counters["fenced"] += 1
+
+    def _deliver(self, work: Work) -> None:
+        for index, content in enumerate(work.contents):
+            message = Message(
+                content, work.channel, self._wrapper, id=work.id_of(content), attempt=work.attempt
+            )
+            if content.get(RETRIES) == MESSAGE_RETRIES:
+                message.__doomed__ = True
+            ran = dispatch(
+                message,
+                router=self._wrapper.router,
+                sender=type(self),
+                fence=(self.id, work.token),
+                response=work.response,
+            )
+            if not keep(work, index, ran, self.counters):
+                return
+
+    def _perform(self, operation: Operation) -> Any:
+        (answer,) = self._link.perform(operation)
+        return answer

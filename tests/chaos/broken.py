@@ -1,0 +1,186 @@
+"""Guarantees, broken on purpose, so that the checker can be seen to notice.
+
+From the chaos site's settings, in each of its processes, by CHAOS_BREAK; djchan knows
+nothing of it. All is done between djchan and its links to Redis, in the words of
+``djchan.layers.operations``::
+
+    perform(operations) ──► changed ──► Redis ──► answers ──► changed ──► djchan
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from djchan.exceptions import BrokerRefused
+from djchan.layers.operations import Claim, Commit, Effect, Outcome, Reap, Send, Tell
+from djchan.layers.redis.links import RedisAsyncLink, RedisInboxReader, RedisLink
+
+WINDOW = 0.02  # Seconds between two halves of what should be one step.
+
+_POP = """#!lua flags=allow-oom
+local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', 256)
+for _, entry in ipairs(entries) do redis.call('XDEL', KEYS[1], entry[1]) end
+return entries
+"""
+
+
+class Rule:
+    """What is done to the operations of one exchange, and to its answers."""
+
+    def ahead(self, operations: list[Any]) -> list[Any]:
+        """Operations of an exchange of their own, before this one."""
+        return []
+
+    def change(self, operation: Any) -> Any:
+        """What goes out instead; None: nothing, and ``skipped`` is its answer."""
+        return operation
+
+    skipped: Any = None
+
+    def after(self, operation: Any, answer: Any) -> tuple[Any, list[Any]]:
+        """The answer that djchan gets, and operations to be done then."""
+        return answer, []
+
+
+class NonAtomic(Rule):
+    """commit: the effects first, by a Send; then the end of the delivery."""
+
+    def ahead(self, operations: list[Any]) -> list[Any]:
+        effects = [
+            effect
+            for operation in operations
+            if isinstance(operation, Commit)
+            for outcome in operation.outcomes
+            for effect in outcome.effects
+        ]
+        return [Send("", 0, tuple(effects))] if effects else []
+
+    def change(self, operation: Any) -> Any:
+        if isinstance(operation, Commit):
+            bare = tuple(outcome._replace(effects=()) for outcome in operation.outcomes)
+            return operation._replace(outcomes=bare)
+        return operation
+
+
+class Applied(Rule):
+    """fencing, floor: what was refused with ``word`` is applied all the same."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+
+    def after(self, operation: Any, answer: Any) -> tuple[Any, list[Any]]:
+        if not isinstance(operation, Commit):
+            return answer, []
+        effects: list[Effect] = []
+        for outcome, result in zip(operation.outcomes, answer, strict=True):
+            if result == self.word:
+                effects += _effects(outcome)
+        results = tuple("done" if result == self.word else result for result in answer)
+        return results, [Send("", 0, tuple(effects))] if effects else []
+
+
+class NoReaper(Rule):
+    """reaper: nobody is declared dead."""
+
+    skipped = False
+
+    def change(self, operation: Any) -> Any:
+        return None if isinstance(operation, Reap) and operation.beat is not None else operation
+
+
+class NoReconcile(Rule):
+    """reconcile: nobody asks again for a claim whose answer was lost, or says what it holds."""
+
+    skipped = 0
+
+    def change(self, operation: Any) -> Any:
+        if type(operation).__name__ == "Held":
+            return None
+        if isinstance(operation, Claim) and getattr(operation, "again", False):
+            return operation._replace(again=False)
+        return operation
+
+
+def _effects(outcome: Outcome) -> list[Effect]:
+    effects = list(outcome.effects)
+    if outcome.address is not None and outcome.answer:
+        effects.append(Tell(outcome.address.process, outcome.answer))
+    return effects
+
+
+def _patch(rule: Rule) -> None:
+    perform, aperform = RedisLink.perform, RedisAsyncLink.perform
+
+    def settle(operations: Any, sent: list[Any], answers: list[Any]) -> tuple[list[Any], list[Any]]:
+        """The answers for djchan, and what is still to be done."""
+        arrived = iter(answers)
+        told, then = [], []
+        for operation, went in zip(operations, sent, strict=True):
+            answer, more = (
+                (rule.skipped, []) if went is None else rule.after(operation, next(arrived))
+            )
+            told.append(answer)
+            then += more
+        return told, then
+
+    def broken(self: RedisLink, *operations: Any) -> list[Any]:
+        if first := rule.ahead(list(operations)):
+            perform(self, *first)
+            time.sleep(WINDOW)
+        sent = [rule.change(operation) for operation in operations]
+        going = [operation for operation in sent if operation is not None]
+        answers = perform(self, *going) if going else []
+        told, then = settle(operations, sent, answers)
+        if then:
+            perform(self, *then)
+        return told
+
+    async def abroken(self: RedisAsyncLink, *operations: Any) -> list[Any]:
+        if first := rule.ahead(list(operations)):
+            await aperform(self, *first)
+            await asyncio.sleep(WINDOW)
+        sent = [rule.change(operation) for operation in operations]
+        going = [operation for operation in sent if operation is not None]
+        answers = await aperform(self, *going) if going else []
+        told, then = settle(operations, sent, answers)
+        if then:
+            await aperform(self, *then)
+        return told
+
+    RedisLink.perform = broken  # type: ignore[method-assign]
+    RedisAsyncLink.perform = abroken  # type: ignore[method-assign]
+
+
+def _pop_inbox() -> None:
+    """inbox: what is read is gone from Redis, whether or not it has arrived."""
+
+    async def popping(self: Any, cursor: str, *, trim: bool) -> list[tuple[str, bytes]]:
+        key = f"{self._base}in:{self._process}"
+        deadline = time.monotonic() + 5.0
+        while True:
+            (entries,) = await self._link.exchange([("EVAL", _POP, 1, key, cursor)])
+            if isinstance(entries, Exception):
+                raise BrokerRefused(str(entries))
+            if entries or time.monotonic() > deadline:
+                return [(entry_id.decode(), fields[1]) for entry_id, fields in entries]
+            await asyncio.sleep(0.01)
+
+    RedisInboxReader.read = popping  # type: ignore[method-assign]
+
+
+RULES: dict[str, Callable[[], None]] = {
+    "commit": lambda: _patch(NonAtomic()),
+    "fencing": lambda: _patch(Applied("fenced")),
+    "reaper": lambda: _patch(NoReaper()),
+    "inbox": _pop_inbox,
+    "floor": lambda: _patch(Applied("superseded")),
+    "reconcile": lambda: _patch(NoReconcile()),
+}
+
+
+def apply(name: str) -> None:
+    """Break the guarantee ``name`` in this process."""
+    RULES[name]()
+    print(f"chaos: the guarantee {name!r} is broken on purpose", file=sys.stderr, flush=True)

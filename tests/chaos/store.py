@@ -1,0 +1,269 @@
+"""The Redis under faults, and the collector of what consumers left in it.
+
+From ``faults``, which kills, fills, empties and ages it; all servers are private, on
+loopback ports. The effects of consumers lie on two channels that no worker serves; the
+``Collector`` takes them off, over a connection of its own that never goes through the
+proxy, and it is told to pause before the store fails, so that it loses nothing itself::
+
+    consumers ──commit──► ledger, tally (lists) ──Collector──► effects, in order
+
+An entry that comes back after the store went back in time is recognized by its id.
+"""
+
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from djchan.layers import codec
+from djchan.layers.redis import commands
+from tests.support.servers import Server
+from tests.support.waiting import free_port, wait_for
+
+PREFIX = "chaos"
+BASE = commands.base_of(PREFIX)
+EFFECTS = ("ledger", "tally")
+SERVICE = "chaosmaster"
+
+_TAKE = """#!lua flags=allow-oom
+local entries = redis.call('LPOP', KEYS[1], 1000)
+if entries and redis.call('HINCRBY', KEYS[2], ARGV[1], -#entries) <= 0 then
+  redis.call('HDEL', KEYS[2], ARGV[1])
+end
+return entries
+"""
+
+
+class Store:
+    """One durable Redis, restarted from its AOF or from an older copy of it."""
+
+    def __init__(self) -> None:
+        # What it has answered was written, which is enough for a SIGKILL; a rewrite of the
+        # AOF must not begin while it is copied.
+        options = ("--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
+        self.server = Server("redis", *options, durable=True)
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    def start(self) -> None:
+        self.server.start()
+
+    def kill(self) -> None:
+        self.server.kill()
+
+    def flush(self) -> None:
+        self.server.flush()
+
+    def refuse_writes(self, on: bool) -> None:
+        answer = self.server.command("CONFIG", "SET", "maxmemory", "1" if on else "0")
+        assert answer == b"+OK\r\n", answer
+
+    def copy(self) -> Path:
+        """A copy of the AOF, made while it runs."""
+        target = self.server.folder / f"copy-{time.monotonic_ns()}"
+        shutil.copytree(self._aof, target)
+        return target
+
+    def restore(self, copy: Path) -> None:
+        """Put ``copy`` in the place of the AOF; it must not run."""
+        assert not self.server.running()
+        shutil.rmtree(self._aof)
+        copy.rename(self._aof)
+
+    def remove(self) -> None:
+        self.server.remove()
+
+    @property
+    def _aof(self) -> Path:
+        return self.server.folder / "appendonlydir"
+
+
+class SentinelStore(Store):
+    """A master, a replica, and sentinels that promote it when the master is gone."""
+
+    def __init__(self, sentinels: int) -> None:
+        super().__init__()
+        self.replica = Server("redis", "--appendfsync", "everysec", durable=True)
+        self.sentinels = [free_port() for _ in range(sentinels)]
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def nodes(self) -> tuple[Server, Server]:
+        return self.server, self.replica
+
+    @property
+    def port(self) -> int:
+        """Of the master, as the sentinels have it now."""
+        with _client(self.sentinels[0]) as client:
+            answer = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
+        return int(answer[1])
+
+    def start(self) -> None:
+        self.server.start()
+        self.replica.start()
+        assert self.replica.command("REPLICAOF", "127.0.0.1", str(self.server.port)) == b"+OK\r\n"
+        quorum = len(self.sentinels) // 2 + 1
+        for port in self.sentinels:
+            config = self.server.folder / f"sentinel-{port}.conf"
+            config.write_text(
+                f"port {port}\nbind 127.0.0.1\ndir {self.server.folder}\n"
+                f"sentinel monitor {SERVICE} 127.0.0.1 {self.server.port} {quorum}\n"
+                f"sentinel down-after-milliseconds {SERVICE} 800\n"
+                f"sentinel failover-timeout {SERVICE} 4000\n"
+            )
+            argv = [self.server.binary, str(config), "--sentinel"]
+            with (self.server.folder / f"sentinel-{port}.log").open("wb") as log:
+                self._processes.append(
+                    subprocess.Popen(
+                        argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                        start_new_session=True,
+                    )
+                )  # fmt: skip
+        wait_for(self._is_whole, timeout=20, what="the sentinels know each other and the replica")
+
+    def fail_over(self) -> None:
+        """SIGKILL the master; return when another one answers, and the old one follows it."""
+        before = self.port
+        master = next(node for node in self.nodes if node.port == before)
+        master.kill()
+        wait_for(lambda: self.port != before, timeout=20, what="a new master")
+        wait_for(lambda: _role(self.port) == "master", timeout=20, what="the new master serves")
+
+    def revive(self) -> None:
+        """Start the old master again; it becomes the replica."""
+        for node in self.nodes:
+            node.start()
+        wait_for(self._is_whole, timeout=30, what="the old master is the new one's replica")
+
+    def remove(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait(10)
+        self.replica.remove()
+        super().remove()
+
+    def _is_whole(self) -> bool:
+        others = len(self.sentinels) - 1
+        for port in self.sentinels:
+            try:
+                with _client(port) as client:
+                    facts = client.execute_command("SENTINEL", "MASTERS")
+                    replicas = client.execute_command("SENTINEL", "REPLICAS", SERVICE)
+            except redis.RedisError:
+                return False
+            known = facts[0] if isinstance(facts[0], dict) else _pairs(facts[0])
+            if int(known["num-other-sentinels"]) < others or not replicas:
+                return False
+        roles = [_role(node.port) for node in self.nodes]
+        return sorted(roles) == ["master", "slave"] and _linked(self.nodes)
+
+
+def _client(port: int) -> "redis.Redis":
+    return redis.Redis(
+        port=port, retry=Retry(NoBackoff(), 0), socket_timeout=5, decode_responses=True
+    )
+
+
+def _pairs(flat: list[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _role(port: int) -> str:
+    try:
+        with _client(port) as client:
+            return str(client.info("replication")["role"])
+    except redis.RedisError:
+        return "down"
+
+
+def _linked(nodes: tuple[Server, ...]) -> bool:
+    for node in nodes:
+        with _client(node.port) as client:
+            facts: Any = client.info("replication")
+            if facts["role"] == "slave" and facts["master_link_status"] != "up":
+                return False
+    return True
+
+
+class Collector:
+    """Takes effects off ``store`` from ``start()`` to ``stop()``, each with its time."""
+
+    def __init__(self, port: Callable[[], int]) -> None:
+        self.effects: list[dict[str, Any]] = []
+        self.errors: list[str] = []
+        self._port = port
+        self._at_work = threading.Lock()
+        self._stopping = threading.Event()
+        self._client: redis.Redis | None = None
+        self._thread = threading.Thread(target=self._run, name="chaos-collector", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+        self._close()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Takes nothing meanwhile, and has nothing on its way; begins anew after that."""
+        with self._at_work:
+            yield
+            self._close()
+
+    def drain(self) -> float:
+        """Take all there is, in a pause; nothing that came before the answer is left."""
+        while True:
+            began = time.monotonic()
+            if not self._take_all():
+                return began
+
+    def _close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _run(self) -> None:
+        while not self._stopping.wait(0.03):
+            with self._at_work:
+                try:
+                    self._take_all()
+                except redis.RedisError as error:
+                    # Nobody was to fail now: what it has lost would be found missing.
+                    self.errors.append(repr(error))
+                    self._close()
+
+    def _take_all(self) -> int:
+        taken = 0
+        for channel in EFFECTS:
+            if self._client is None:
+                self._client = redis.Redis(
+                    port=self._port(), retry=Retry(NoBackoff(), 0), socket_timeout=10
+                )
+            key = f"{BASE}q:{channel}"
+            entries: Any = self._client.eval(_TAKE, 2, key, f"{BASE}n", channel) or []
+            at = time.monotonic()
+            taken += len(entries)
+            self.effects += [_effect(channel, entry, at) for entry in entries]
+        return taken
+
+
+def _effect(channel: str, entry: bytes, at: float) -> dict[str, Any]:
+    """What lies on a channel, opened: its header and names are followed by an envelope."""
+    payload = entry[entry.index(b"\0", 22) + 1 :]
+    if payload[:1] == b"\0":
+        payload = payload[1:]  # An empty owner.
+    envelope = codec.decode_envelope(payload)
+    return {**codec.decode(envelope.frames[0]), "entry": envelope.id, "via": channel, "at": at}
