@@ -104,7 +104,7 @@ class WebSocketConnection(MailboxConnection):
                 kind = event["type"]
                 if kind == "websocket.receive":
                     self._received(event)
-                    if not self._local.available and self._mailbox.nearly_full:
+                    if self._local.down_since is not None and self._mailbox.nearly_full:
                         await self._hold()
                 elif kind == "websocket.disconnect":
                     self._gone(event.get("code"))
@@ -386,13 +386,18 @@ class WebSocketConnection(MailboxConnection):
             self._closing(websocket.TRY_AGAIN_LATER)
 
     def _timed_out(self) -> None:
+        away = self._local.down_since is not None
         self._host.journal.say(
             "connect.timeout",
-            "A WebSocket was refused: no consumer accepted it within %.1f s (connect_timeout)",
+            "A WebSocket was refused: %s within %.1f s (connect_timeout)",
+            "the channel layer's Redis did not answer" if away else "no consumer accepted it",
             self._host.options.connect_timeout,
             level=logging.INFO,
         )
-        self._perform(self._machine.timeout())
+        if away:
+            self.end(websocket.TRY_AGAIN_LATER)  # Come back: nobody has said no.
+        else:
+            self._perform(self._machine.timeout())
 
     def _too_old(self) -> None:
         self._host.journal.count("websocket.too_old")

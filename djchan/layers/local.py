@@ -9,7 +9,7 @@ the engine in the words of ``layers.outgoing``, and back from the process's inbo
                  start()                 Beat says None, Send says None
     NEW ───────────────────► RUNNING ◄──────────────────────────► RESUMING
                                │  ▲  broker silent, or refuses:       │ this id was buried
-                               │  └── tries on, available is False    ▼
+                               │  └── tries on; see ``available``     ▼
                  stop()        ▼                                 on_dead() for all,
     STOPPED ◄──────────────────┘                                 a new id, RUNNING
 
@@ -41,6 +41,7 @@ from djchan.layers.outgoing import Done, Outgoing, Said
 logger = logging.getLogger(__name__)
 
 GOODBYE = 2.0  # Seconds that saying goodbye may take.
+PATIENCE = 1.0  # Seconds without an answer after which new connections are refused.
 
 
 class Layer(Protocol):
@@ -58,7 +59,6 @@ class LocalProcess:
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
         self.id = ""
-        self.available = True
         self.down_since: float | None = None  # time.monotonic()
         self._outgoing = Outgoing()
         self._inbox = Inbox(self._wake_up)
@@ -81,6 +81,11 @@ class LocalProcess:
     @property
     def membership(self) -> Membership:
         return self._inbox.membership
+
+    @property
+    def available(self) -> bool:
+        """Whether the layer answers, or did a moment ago, so that it is worth to wait for it."""
+        return self.down_since is None or time.monotonic() - self.down_since < PATIENCE
 
     # ------------------------------------------------------------- lifecycle
 
@@ -235,14 +240,15 @@ class LocalProcess:
     def _is_quiet(self) -> bool:
         """Whether the layer has been told everything."""
         out = self._outgoing
-        return self.available and not self._resuming and out.saying is None and not out.has_news
+        answers = self.down_since is None
+        return answers and not self._resuming and out.saying is None and not out.has_news
 
     async def _say(self) -> bool:
         """Say what there is to say, once. False: the layer wants a Resume first."""
         assert self._link is not None
         # Who was down looks whether it may write again, even with nothing to say: new
-        # connections are refused until it does.
-        saying = self._outgoing.next(self.id, probe=not self.available)
+        # connections are refused after a while, until it does.
+        saying = self._outgoing.next(self.id, probe=self.down_since is not None)
         self._leaving += self.membership.take_leaving()
         operations: list[Send | Leave] = []
         if saying is not None:
@@ -296,17 +302,15 @@ class LocalProcess:
     # --------------------------------------------------------------- trouble
 
     def _is_down(self, error: BrokerError) -> None:
-        if self.available:
-            self.available = False
+        if self.down_since is None:
             self.down_since = time.monotonic()
             logger.error("%s Trying again until it does; sockets are kept.", error)
         self._wake.set()
 
     def _is_up(self) -> None:
-        if not self.available:
-            assert self.down_since is not None
+        if self.down_since is not None:
             logger.warning("Redis is back after %.1f s.", time.monotonic() - self.down_since)
-            self.available, self.down_since = True, None
+            self.down_since = None
 
     def _gone(self, asked_at: float) -> None:
         """A beat that began at ``asked_at`` was told that the layer does not know us."""

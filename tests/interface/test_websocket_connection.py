@@ -600,14 +600,14 @@ async def test_a_server_that_never_says_disconnect_is_not_waited_for():
 @pytest.mark.asyncio
 async def test_without_redis_frames_stay_in_the_network_and_then_go_on():
     async with opened(mailbox_frames=4) as (server, local, interface):
-        local.available = False
+        local.down_since = 1.0
         for text in "abcdefgh":
             server.event("websocket.receive", text=text)
         await settle()
         assert interface.counts["websocket.held"] == 1
         assert server.events.qsize() > 0, "not read any more"
         assert "websocket.close" not in server.types()
-        local.available = True
+        local.down_since = None
         handler = local.handlers["c1"]
         said = []
         while len(said) < 8:
@@ -616,6 +616,15 @@ async def test_without_redis_frames_stay_in_the_network_and_then_go_on():
             handler.on_answer(seq, [], "")
             await settle()
         assert said == list("abcdefgh")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("away", "code"), [(None, None), (1.0, 1013)])
+async def test_a_handshake_that_redis_kept_waiting_may_come_back(away, code):
+    layer = FakeLayer()
+    layer.process.down_since = away
+    async with connecting(layer=layer, connect_timeout=0.05) as (server, _, _):
+        assert (await server.wait("websocket.close")).get("code") == code
 
 
 @pytest.mark.asyncio

@@ -312,7 +312,7 @@ class TestStart:
 
         assert len(site.weather.of(Register)) == 1
         assert len(site.local.id) == 22
-        assert site.local.available
+        assert site.local.down_since is None
         await site.local.stop()
 
     async def test_without_a_broker_it_raises_and_can_be_tried_again(self):
@@ -482,16 +482,30 @@ class TestOut:
         caplog.set_level(logging.WARNING, "djchan")
         site.weather.storm = lambda operations: BrokerUnavailable("Redis at x did not answer.")
         site.submit()
-        await until(lambda: not site.local.available)
+        await until(lambda: site.local.down_since is not None)
         assert site.local.down_since is not None
 
         await asyncio.sleep(0.2)
         site.weather.storm = lambda operations: None
-        await until(lambda: site.local.available)
+        await until(lambda: site.local.down_since is None)
 
         assert site.local.down_since is None
         assert caplog.text.count("Redis at x did not answer. Trying again") == 1
         assert "Redis is back after" in caplog.text
+
+    async def test_it_is_available_until_it_has_been_down_for_a_while(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ):
+        """One lost answer is no reason to refuse anybody: what comes now waits for the next."""
+        site.weather.storm = lambda operations: BrokerUnavailable("Redis at x did not answer.")
+        site.submit()
+        await until(lambda: site.local.down_since is not None)
+        assert site.local.available
+
+        monkeypatch.setattr("djchan.layers.local.PATIENCE", 0.05)
+        await until(lambda: not site.local.available)
+        site.weather.storm = lambda operations: None
+        await until(lambda: site.local.available)
 
     async def test_who_was_down_is_up_again_though_nobody_has_anything_to_say(self, site: Site):
         """New sockets are refused while it is down: they would never say anything."""
@@ -499,12 +513,12 @@ class TestOut:
         site.weather.reading = lambda: BrokerUnavailable("gone")
         # Wakes the read that waits now.
         site.reply("nobody")
-        await until(lambda: not site.local.available)
+        await until(lambda: site.local.down_since is not None)
 
         site.weather.reading = lambda: None
         site.weather.storm = lambda operations: None
 
-        await until(lambda: site.local.available)
+        await until(lambda: site.local.down_since is None)
 
     async def test_a_layer_that_refuses_is_not_asked_without_pause(self, site: Site):
         asked = []
@@ -943,12 +957,12 @@ class TestStateLoss:
         site.weather.storm = refuse
         handler.waiting = site.submit(b"one")
         await until(lambda: len(asked) >= 4)
-        assert not site.local.available
+        assert site.local.down_since is not None
         assert handler.told == [] and site.results == []
         site.weather.storm = lambda operations: None
 
         await until(lambda: site.results == ["ok"])
-        assert site.local.available
+        assert site.local.down_since is None
         pauses = [after - before for before, after in itertools.pairwise(asked)]
         assert pauses[2] >= 0.09
         assert site.perform(Length("a")) == [1]
@@ -1011,7 +1025,7 @@ class TestStateLoss:
         await until(lambda: len(site.weather.of(Resume)) >= 3, "it is said again")
         await until(lambda: site.perform(Length("a")) == [1])
 
-        assert site.local.available
+        assert site.local.down_since is None
 
     async def test_one_that_is_answered_is_not_sent_again(self, site: Site):
         handler = Connection()
@@ -1045,7 +1059,7 @@ class TestBuried:
         assert buried
 
         await until(lambda: all(("dead",) in handler.told for handler in handlers))
-        await until(lambda: site.local.id != old and site.local.available)
+        await until(lambda: site.local.id != old and site.local.down_since is None)
         assert all(handler.told == [("dead",)] for handler in handlers)
         assert site.local.membership.groups() == ()
         assert "its 3 connections are closed" in caplog.text
@@ -1103,7 +1117,7 @@ class TestOverRedis:
 
         own_broker.kill()
         local.submit(Push("b", b"y"), results.append)
-        await until(lambda: not local.available, "it notices")
+        await until(lambda: local.down_since is not None, "it notices")
         own_broker.start()
 
         await until(lambda: results == ["ok", "ok"], "what waited is sent")
@@ -1134,7 +1148,7 @@ class TestOverRedis:
         own_broker.flush()
         own_broker.command("CONFIG", "SET", "maxmemory", "1")
         local.submit(Push("b", b"y"), results.append)
-        await until(lambda: not local.available, "it notices")
+        await until(lambda: local.down_since is not None, "it notices")
         await asyncio.sleep(0.5)
         assert handler.told == [] and results == ["ok"], "nobody is told to go"
         own_broker.command("CONFIG", "SET", "maxmemory", "0")
@@ -1144,7 +1158,7 @@ class TestOverRedis:
         await until(lambda: link.perform(Length("a"), Length("b")) == [1, 1], "and what was lost")
         await layer.asend(names.reply_channel("websocket.send", local.id, connection), HI)
         await until(lambda: handler.told == [("replies", [HI])], "replies come again")
-        assert local.available
+        assert local.down_since is None
         assert caplog.text.count("Trying again until it does") == 1
         link.close()
         await local.stop()
