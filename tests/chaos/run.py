@@ -34,6 +34,7 @@ from tests.chaos.faults import Faults
 from tests.chaos.fleet import Fleet, interrupted
 from tests.chaos.schedule import SHORT, Profile, schedule
 from tests.chaos.store import BASE
+from tests.chaos.timeline import Bounds
 
 # Of the short campaign: its interface dies long before the store loses anything, so that
 # nothing excuses a disconnect that does not come.
@@ -224,7 +225,13 @@ def _since(evidence: Evidence, began: float) -> Evidence:
 
 
 def play(
-    profile: Profile, seed: int, *, broken: str = "", raw: Path | None = None, say: Any = None
+    profile: Profile,
+    seed: int,
+    *,
+    broken: str = "",
+    bounds: Bounds | None = None,
+    raw: Path | None = None,
+    say: Any = None,
 ) -> dict[str, Any]:
     """A campaign in a folder of its own; its verdict. ``raw``: a file for all evidence.
 
@@ -239,7 +246,7 @@ def play(
         if raw is not None:
             with gzip.open(raw, "wt") as file:
                 json.dump(evidence, file)
-        verdict = {"seed": seed, "broken": broken, **check(evidence)}
+        verdict = {"seed": seed, "broken": broken, **check(evidence, bounds)}
         verdict["seconds"] = round(time.monotonic() - began, 1)
         keep = not verdict["ok"]
         verdict["logs"] = str(folder) if keep else ""

@@ -392,6 +392,13 @@ def test_forged_headers_change_no_address_and_underscores_are_dropped(server: Pr
         assert not any("_" in name for name in headers) and "6.6.6.7" not in headers.values()
 
 
+def test_daphne_takes_the_root_path_from_anybody(server: Process) -> None:
+    with Raw(server.port, GET + b"Daphne-Root-Path: /elsewhere\r\n\r\n") as client:
+        status, content = client.body()
+    root = on(server, daphne="/elsewhere", uvicorn="")
+    assert (status, json.loads(content)["root_path"]) == (200, root)
+
+
 # ----------------------------------------------------------------------- smuggling
 
 SMUGGLED = b"GET /mirror/smuggled/ HTTP/1.1\r\nHost: h\r\n\r\n"

@@ -19,6 +19,7 @@ def shown(message: Message) -> str:
             "headers": [[n.decode("latin-1"), v.decode("latin-1")] for n, v in content["headers"]],
             "client": content["client"] and content["client"][0],
             "scheme": content["scheme"],
+            "root_path": content["root_path"],
             "body": len(content.get("body", b"")),
         }
     )
