@@ -13,7 +13,6 @@ from tests.chaos.schedule import SHORT
 from tests.chaos.timeline import Bounds
 from tests.support.servers import find
 
-
 # Beside other tests, on a machine that others use, seconds say little: nothing may be lost for
 # ever here. The bounds that are promised are those of the long campaign, and of processes/.
 PATIENT = Bounds(usual=8, kill=8, silence=10, term=6, interface=10, store=10)
