@@ -262,7 +262,7 @@ def test_of_a_socket_only_what_is_not_done_is_sent_again_and_answers_nobody(lett
     frames = [{"text": name, "order": order} for order, name in enumerate("abc", 4)]
     push = Push("websocket.receive", socket(*frames), frames=3, owner=("P", "c1"))
     grave.link.perform(Register("P", "interface", b""))
-    grave.link.perform(Send("P", 1, (push,), link="out"))
+    grave.link.perform(Send("P", 1, (push,), link="out", begin=("c1",)))
     grave.bury_next("websocket.receive", progress=1)
     (letter,) = letters.of("websocket.receive")
     contents = read(letter)
