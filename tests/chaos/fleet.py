@@ -171,8 +171,8 @@ class Fleet:
         path = self.runs / f"{slot.process.pid}.jsonl"
         if not path.exists():
             return False
-        # It may run others beside it, so not only the last line.
-        for line in path.read_text().splitlines()[-8:]:
+        # It may run others beside it, so not only the last line, which may be half written.
+        for line in path.read_text().rpartition("\n")[0].splitlines()[-8:]:
             run = json.loads(line)
             ran = time.monotonic() - run["at"]
             if run["on"] == "jobs" and 0.01 < ran < run["ms"] / 1000 - 0.1:
