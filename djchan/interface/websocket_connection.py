@@ -72,6 +72,7 @@ class WebSocketConnection(MailboxConnection):
         "_outlet",
         "_reading",
         "_text",
+        "_unheard",
     )
 
     def __init__(
@@ -89,6 +90,7 @@ class WebSocketConnection(MailboxConnection):
         reply_channel = names.reply_channel("websocket.send", self._process, self.name)
         self._common = msgspec.Raw(codec.encode(self._machine.common(reply_channel)))
         self._deaf = False  # Frames of the client are not read any more.
+        self._unheard = False  # Its connect expired before any consumer ran.
         self._deadline: asyncio.TimerHandle | None = None  # Of the handshake, or the close.
         self._age: asyncio.TimerHandle | None = None
         self._held: asyncio.Future[None] | None = None
@@ -215,7 +217,7 @@ class WebSocketConnection(MailboxConnection):
             self._outlet.gone()
         self._stop_reading()
         self._local.leave_groups(self.name)
-        if self._owner is None or self._dead:
+        if self._owner is None or self._dead or self._unheard:
             self._finish()  # No consumer has heard of it; or its process is buried.
             return
         self._mailbox.put_last(websocket.DISCONNECT, codec.encode(content, self._limit))
@@ -236,7 +238,11 @@ class WebSocketConnection(MailboxConnection):
         if status:
             self._host.journal.count(f"answer.{status}")
             self._perform(self._machine.status(delivery.channel, status))
-        if delivery.channel == websocket.DISCONNECT:
+            # Its connect never ran: nobody is to be told that it is gone.
+            self._unheard = delivery.channel == websocket.CONNECT and status == codec.EXPIRED
+        if delivery.channel == websocket.DISCONNECT or (
+            self._unheard and self._machine.state is State.CLOSED
+        ):
             self._finish()
             return
         if self._held is not None and not self._mailbox.nearly_full:

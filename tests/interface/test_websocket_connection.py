@@ -353,6 +353,26 @@ async def test_a_connect_that_was_given_up_is_denied(status):
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("left_first", [True, False])
+@pytest.mark.parametrize("status", [codec.EXPIRED, codec.POISON])
+async def test_only_a_connect_that_never_ran_has_no_disconnect(status, left_first):
+    async with connecting() as (server, local, interface):
+        handler = local.handlers["c1"]
+        if left_first:
+            server.event("websocket.disconnect", code=1006)
+            await settle()
+        handler.on_answer(1, [], status)
+        if not left_first:
+            await server.wait("websocket.close")
+            server.event("websocket.disconnect", code=1006)
+        await settle()
+        expired = status == codec.EXPIRED
+        assert ("websocket.disconnect" in local.channels()) is not expired
+        assert (local.forgotten == ["c1"]) is expired
+        assert (handler not in interface.connections) is expired
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("status", [codec.UNROUTED, codec.FAILED])
 async def test_a_connect_that_came_to_nothing_waits_for_the_timeout(status):
     async with connecting() as (server, local, _):
