@@ -294,15 +294,21 @@ def no_layer(alias: str) -> InvalidChannelLayerError:
     )
 
 
+def configured_layer(alias: str) -> ChannelLayerWrapper:
+    """The wrapper of a layer by its alias. Raises InvalidChannelLayer when there is none."""
+    if alias not in channel_layers:
+        raise no_layer(alias)
+    wrapper: ChannelLayerWrapper = channel_layers[alias]
+    return wrapper
+
+
 def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> ChannelLayerWrapper:
     """The wrapper of a layer, after ``django.setup()``: what an ``asgi.py`` needs.
 
     Raises InvalidChannelLayerError.
     """
     django.setup(set_prefix=False)
-    if alias not in channel_layers:
-        raise no_layer(alias)
-    wrapper: ChannelLayerWrapper = channel_layers[alias]
+    wrapper = configured_layer(alias)
     if isinstance(wrapper, ChannelLayerWrapper):
         when_running(lambda: wrapper.interface.warm_up())
     return wrapper

@@ -1,6 +1,7 @@
 """An event loop's end of a layer: in good weather in memory, in bad weather by a script."""
 
 import asyncio
+import dataclasses
 import itertools
 import logging
 import secrets
@@ -1101,20 +1102,40 @@ class TestBuried:
         assert handler.told == [("replies", [HI])]
 
 
+@dataclasses.dataclass(frozen=True)
+class OverRedis:
+    """An interface's end of a layer with one connection, whose first message was sent."""
+
+    layer: RedisChannelLayer
+    local: LocalProcess
+    handler: Connection
+    reply_channel: str
+    results: list[str]
+
+
+@pytest_asyncio.fixture
+async def over_redis(own_broker: Server) -> AsyncIterator[OverRedis]:
+    layer = RedisChannelLayer([own_broker.url])
+    local = LocalProcess(layer)
+    await local.start()
+    handler = Connection()
+    connection = local.new_connection(handler)
+    results: list[str] = []
+    handler.waiting = Push("a", b"x")
+    local.submit(handler.waiting, results.append)
+    await until(lambda: results == ["ok"])
+    name = names.reply_channel("websocket.send", local.id, connection)
+    yield OverRedis(layer, local, handler, name, results)
+    await local.stop()
+    await layer.aclose()
+
+
 class TestOverRedis:
     async def test_a_redis_that_dies_and_comes_back_empty(
-        self, own_broker: Server, caplog: pytest.LogCaptureFixture
+        self, own_broker: Server, over_redis: OverRedis, caplog: pytest.LogCaptureFixture
     ):
-        layer = RedisChannelLayer([own_broker.url])
-        local = LocalProcess(layer)
-        await local.start()
-        handler = Connection()
-        connection = local.new_connection(handler)
-        results: list[str] = []
-        handler.waiting = Push("a", b"x")
-        local.submit(handler.waiting, results.append)
-        await until(lambda: results == ["ok"])
-
+        layer, local = over_redis.layer, over_redis.local
+        handler, results = over_redis.handler, over_redis.results
         own_broker.kill()
         local.submit(Push("b", b"y"), results.append)
         await until(lambda: local.down_since is not None, "it notices")
@@ -1123,28 +1144,18 @@ class TestOverRedis:
         await until(lambda: results == ["ok", "ok"], "what waited is sent")
         link = layer.engine.link("worker")
         await until(lambda: link.perform(Length("a"), Length("b")) == [1, 1], "and what was lost")
-        name = names.reply_channel("websocket.send", local.id, connection)
+        name = over_redis.reply_channel
         await layer.asend(name, HI)
         await until(lambda: handler.told, "replies come again")
         assert handler.told == [("replies", [HI])]
         assert caplog.text.count("Trying again until it does") == 1
         link.close()
-        await local.stop()
-        await layer.aclose()
 
     async def test_a_redis_without_memory_that_has_lost_its_state(
-        self, own_broker: Server, caplog: pytest.LogCaptureFixture
+        self, own_broker: Server, over_redis: OverRedis, caplog: pytest.LogCaptureFixture
     ):
-        layer = RedisChannelLayer([own_broker.url])
-        local = LocalProcess(layer)
-        await local.start()
-        handler = Connection()
-        connection = local.new_connection(handler)
-        results: list[str] = []
-        handler.waiting = Push("a", b"x")
-        local.submit(handler.waiting, results.append)
-        await until(lambda: results == ["ok"])
-
+        layer, local = over_redis.layer, over_redis.local
+        handler, results = over_redis.handler, over_redis.results
         own_broker.flush()
         own_broker.command("CONFIG", "SET", "maxmemory", "1")
         local.submit(Push("b", b"y"), results.append)
@@ -1156,10 +1167,8 @@ class TestOverRedis:
         await until(lambda: results == ["ok", "ok"], "what waited is sent")
         link = layer.engine.link("worker")
         await until(lambda: link.perform(Length("a"), Length("b")) == [1, 1], "and what was lost")
-        await layer.asend(names.reply_channel("websocket.send", local.id, connection), HI)
+        await layer.asend(over_redis.reply_channel, HI)
         await until(lambda: handler.told == [("replies", [HI])], "replies come again")
         assert local.down_since is None
         assert caplog.text.count("Trying again until it does") == 1
         link.close()
-        await local.stop()
-        await layer.aclose()

@@ -158,15 +158,16 @@ def test_echo(tab):
 @BOTH
 def test_a_path_that_no_route_names_says_nothing(tab):
     page = connected(tab("/echo/"))
+    # A promise, not wait_for_function: that polls by eval, which the pages' policy forbids.
     page.evaluate(
-        """() => {
+        """() => new Promise((settled) => {
             window.heard = [];
             window.stranger = new WebSocket(`ws://${location.host}/elsewhere/`);
-            stranger.onopen = () => stranger.send("hello world");
+            stranger.onopen = () => { stranger.send("hello world"); settled(); };
+            stranger.onclose = () => settled();
             stranger.onmessage = (event) => heard.push(event.data);
-        }"""
+        })"""
     )
-    page.wait_for_function("stranger.readyState !== WebSocket.CONNECTING")
     # Three rounds through the workers: an answer would have come with them.
     for number in range(3):
         page.evaluate("stranger.readyState === WebSocket.OPEN && stranger.send('hello again')")
@@ -229,8 +230,10 @@ def test_an_image_becomes_thumbnails(tab, running):
     expect(page.locator("#state")).to_have_text("done", timeout=30_000)
     images = page.get_by_role("list", name="Thumbnails").get_by_role("img")
     expect(images).to_have_count(len(SIZES))
-    page.wait_for_function(
-        "[...document.querySelectorAll('#thumbnails img')].every((image) => image.complete)"
+    # Each decoded: resolves when the image is there, and raises if it cannot be shown.
+    page.evaluate(
+        "() => Promise.all("
+        "[...document.querySelectorAll('#thumbnails img')].map((image) => image.decode()))"
     )
     widths = page.eval_on_selector_all("#thumbnails img", "all => all.map(i => i.naturalWidth)")
     assert widths == list(SIZES)
@@ -245,7 +248,7 @@ def test_an_image_becomes_thumbnails(tab, running):
     expect(page.locator("#state")).to_have_text("done")
     expect(images).to_have_count(len(SIZES))
     connected(page)
-    page.wait_for_function("document.querySelector('#job').dataset.state === 'done'")
+    expect(page.locator("#job")).to_have_attribute("data-state", "done")
     wait_for_frames(page, frames, before + 1)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from djchan import DEFAULT_CHANNEL_LAYER, legible
-from djchan.asgi import ChannelLayerWrapper, channel_layers, no_layer
+from djchan.asgi import ChannelLayerWrapper, configured_layer
 from djchan.checks import broker_problem, sentence
 from djchan.exceptions import BrokerError, InvalidChannelLayer, UndecodableEnvelope
 from djchan.layers.operations import STARTED
@@ -69,9 +69,7 @@ class Command(BaseCommand):
     def _layer(self, alias: str) -> ChannelLayerWrapper:
         """Raises CommandError when its letters cannot be seen from here."""
         try:
-            if alias not in channel_layers:
-                raise no_layer(alias)
-            wrapper: ChannelLayerWrapper = channel_layers[alias]
+            wrapper = configured_layer(alias)
         except InvalidChannelLayer as error:
             raise CommandError(str(error)) from error
         if wrapper.local_only():

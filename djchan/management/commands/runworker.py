@@ -15,7 +15,7 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
 from djchan import DEFAULT_CHANNEL_LAYER
-from djchan.asgi import ChannelLayerWrapper, channel_layers, no_layer
+from djchan.asgi import ChannelLayerWrapper, configured_layer
 from djchan.checks import broker_problem, in_memory, sentence
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.log import setup_logger
@@ -130,9 +130,7 @@ class Command(BaseCommand):
     def get_layer(self, alias: str) -> ChannelLayerWrapper:
         """The layer to serve. Raises CommandError when no worker can serve it from here."""
         try:
-            if alias not in channel_layers:
-                raise no_layer(alias)
-            wrapper: ChannelLayerWrapper = channel_layers[alias]
+            wrapper = configured_layer(alias)
         except InvalidChannelLayer as error:
             raise CommandError(str(error)) from error
         if wrapper.local_only():
