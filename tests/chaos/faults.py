@@ -31,6 +31,8 @@ LEAST = {"claim": 200, "inbox": 120}  # Bytes of an answer in which something co
 FREE = 20.0  # Seconds to wait for a process that no other fault is at.
 PATIENCE = 2.5  # Seconds to wait for a worker to begin a long job.
 REPLICATION = 1.0  # Seconds that a replica may be behind its master.
+UNNOTICED = 2.0  # And that a master may have been away before another one was made.
+DEMOTION = 5.0  # And that it may still be taken for the master, min-replicas-max-lag among it.
 
 
 class Faults:
@@ -196,9 +198,28 @@ class Faults:
         with await self._paused():
             record["at"] = time.monotonic()
             record["since"] = record["at"] - REPLICATION
+            record["until"] = float("inf")
             await asyncio.to_thread(store.fail_over)
             record["until"] = time.monotonic()
         await asyncio.to_thread(store.revive)
+
+    def note_unplanned(self) -> None:
+        """Record the failovers that sentinels made on their own, on a machine that was slow."""
+        if not isinstance(self.fleet.store, SentinelStore):
+            return
+        planned = [record for record in self.records if record["kind"] == "store.failover"]
+        for at in self.fleet.store.promotions():
+            if any(record["at"] <= at <= record["until"] for record in planned):
+                continue
+            self.records.append(
+                {
+                    "kind": "store.failover",
+                    "at": at - UNNOTICED,
+                    "until": at + DEMOTION,
+                    "since": at - UNNOTICED - REPLICATION,
+                    "planned": None,
+                }
+            )
 
     async def join(self, *, leave: bool = False) -> None:
         """Make the plain channel ``tally`` a member of the group that consumers write to."""

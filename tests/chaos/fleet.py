@@ -51,7 +51,9 @@ class Fleet:
             path.mkdir(parents=True)
         self.processes = Processes(self.logs)
         self._starting = threading.Lock()
-        self.store: Store = SentinelStore(profile.sentinels) if profile.sentinels else Store()
+        self.store = (
+            SentinelStore(profile.sentinels, self.logs) if profile.sentinels else Store(self.logs)
+        )
         self.collector = Collector(lambda: self.store.port)
         self.proxy = Proxy(0, seed=seed)
         self.workers = [Slot(f"worker {i}") for i in range(profile.workers)]

@@ -100,6 +100,7 @@ async def _play(fleet: Fleet, profile: Profile, seed: int, say: Any) -> Evidence
             task.cancel()
         await asyncio.gather(*watching, *talking, return_exceptions=True)
         await layer.aclose()
+    faults.note_unplanned()
     with fleet.collector.paused():
         left = _left(fleet.store.port)
     evidence = {

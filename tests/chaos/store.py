@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,20 @@ return entries
 """
 
 
+class NoMaster(redis.ConnectionError):
+    """Nobody was asked for anything: a failover is under way."""
+
+
 class Store:
     """One durable Redis, restarted from its AOF or from an older copy of it."""
 
-    def __init__(self) -> None:
-        # What it has answered was written, which is enough for a SIGKILL; a rewrite of the
-        # AOF must not begin while it is copied.
-        options = ("--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
-        self.server = Server("redis", *options, durable=True)
+    # What it has answered was written, which is enough for a SIGKILL; a rewrite of the AOF
+    # must not begin while it is copied.
+    OPTIONS = ("--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
+
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs  # Where its own logs are left at the end.
+        self.server = Server("redis", *self.OPTIONS, durable=True)
 
     @property
     def port(self) -> int:
@@ -81,6 +88,7 @@ class Store:
         copy.rename(self._aof)
 
     def remove(self) -> None:
+        shutil.copy(self.server.log, self.logs / f"redis-{self.server.port}.log")
         self.server.remove()
 
     @property
@@ -89,29 +97,38 @@ class Store:
 
 
 class SentinelStore(Store):
-    """A master, a replica, and sentinels that promote it when the master is gone."""
+    """A master, two replicas, and sentinels that promote one of them when the master is gone.
 
-    def __init__(self, sentinels: int) -> None:
-        super().__init__()
-        self.replica = Server("redis", "--appendfsync", "everysec", durable=True)
+    As Redis's documentation advises: a master that no replica follows takes no writes, so
+    that an old one that is up again, and has not heard of it, cannot be mistaken for the new.
+    """
+
+    OPTIONS = (
+        *("--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"),
+        *("--min-replicas-to-write", "1", "--min-replicas-max-lag", "3"),
+    )
+
+    def __init__(self, sentinels: int, logs: Path) -> None:
+        super().__init__(logs)
+        replicas = (Server("redis", *self.OPTIONS, durable=True) for _ in range(2))
+        self.nodes = (self.server, *replicas)
         self.sentinels = [free_port() for _ in range(sentinels)]
         self._processes: list[subprocess.Popen[bytes]] = []
 
     @property
-    def nodes(self) -> tuple[Server, Server]:
-        return self.server, self.replica
-
-    @property
     def port(self) -> int:
-        """Of the master, as the sentinels have it now."""
-        with _client(self.sentinels[0]) as client:
-            answer = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
-        return int(answer[1])
+        """Of the master, which is the one that is followed."""
+        for node in self.nodes:
+            facts = _replication(node.port)
+            if facts.get("role") == "master" and int(facts["connected_slaves"]) > 0:
+                return node.port
+        raise NoMaster("there is no master that takes writes now")
 
     def start(self) -> None:
-        self.server.start()
-        self.replica.start()
-        assert self.replica.command("REPLICAOF", "127.0.0.1", str(self.server.port)) == b"+OK\r\n"
+        for node in self.nodes:
+            node.start()
+        for node in self.nodes[1:]:
+            assert node.command("REPLICAOF", "127.0.0.1", str(self.server.port)) == b"+OK\r\n"
         quorum = len(self.sentinels) // 2 + 1
         for port in self.sentinels:
             config = self.server.folder / f"sentinel-{port}.conf"
@@ -129,31 +146,52 @@ class SentinelStore(Store):
                         start_new_session=True,
                     )
                 )  # fmt: skip
-        wait_for(self._is_whole, timeout=20, what="the sentinels know each other and the replica")
+        wait_for(self._is_whole, timeout=20, what="the sentinels know each other and the replicas")
 
     def fail_over(self) -> None:
-        """SIGKILL the master; return when another one answers, and the old one follows it."""
+        """SIGKILL the master; return when another one takes writes."""
         before = self.port
-        master = next(node for node in self.nodes if node.port == before)
-        master.kill()
-        wait_for(lambda: self.port != before, timeout=20, what="a new master")
-        wait_for(lambda: _role(self.port) == "master", timeout=20, what="the new master serves")
+        next(node for node in self.nodes if node.port == before).kill()
+        wait_for(self._has_master, timeout=20, what="a new master that is followed")
 
     def revive(self) -> None:
-        """Start the old master again; it becomes the replica."""
+        """Start the old master again; it becomes a replica."""
         for node in self.nodes:
             node.start()
-        wait_for(self._is_whole, timeout=30, what="the old master is the new one's replica")
+        wait_for(self._is_whole, timeout=40, what="the others follow the master")
+
+    def promotions(self) -> list[float]:
+        """When sentinels made a replica the master, on the clock of ``time.monotonic``."""
+        offset = time.monotonic() - time.time()
+        return sorted(
+            datetime.strptime(" ".join(line.split()[1:5]), "%d %b %Y %H:%M:%S.%f").timestamp()
+            + offset
+            for log in self._sentinel_logs()
+            for line in log.read_text().splitlines()
+            if "+promoted-slave" in line  # Only the sentinel that did it says so.
+        )
 
     def remove(self) -> None:
         for process in self._processes:
             process.kill()
             process.wait(10)
-        self.replica.remove()
+        for log in self._sentinel_logs():
+            shutil.copy(log, self.logs)
+        for node in self.nodes[1:]:
+            shutil.copy(node.log, self.logs / f"redis-{node.port}.log")
+            node.remove()
         super().remove()
 
+    def _sentinel_logs(self) -> list[Path]:
+        return list(self.server.folder.glob("sentinel-*.log"))
+
+    def _has_master(self) -> bool:
+        try:
+            return self.port > 0
+        except NoMaster:
+            return False
+
     def _is_whole(self) -> bool:
-        others = len(self.sentinels) - 1
         for port in self.sentinels:
             try:
                 with _client(port) as client:
@@ -162,10 +200,15 @@ class SentinelStore(Store):
             except redis.RedisError:
                 return False
             known = facts[0] if isinstance(facts[0], dict) else _pairs(facts[0])
-            if int(known["num-other-sentinels"]) < others or not replicas:
+            others = len(self.sentinels) - 1
+            if int(known["num-other-sentinels"]) < others or len(replicas) < 2:
                 return False
-        roles = [_role(node.port) for node in self.nodes]
-        return sorted(roles) == ["master", "slave"] and _linked(self.nodes)
+        nodes = [_replication(node.port) for node in self.nodes]
+        return sorted(facts.get("role", "down") for facts in nodes) == [
+            "master",
+            "slave",
+            "slave",
+        ] and all(facts.get("master_link_status", "up") == "up" for facts in nodes)
 
 
 def _client(port: int) -> "redis.Redis":
@@ -178,21 +221,14 @@ def _pairs(flat: list[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _role(port: int) -> str:
+def _replication(port: int) -> dict[str, Any]:
+    """What a node says of its part; nothing when it is down."""
     try:
         with _client(port) as client:
-            return str(client.info("replication")["role"])
+            facts: dict[str, Any] = client.info("replication")
+            return facts
     except redis.RedisError:
-        return "down"
-
-
-def _linked(nodes: tuple[Server, ...]) -> bool:
-    for node in nodes:
-        with _client(node.port) as client:
-            facts: Any = client.info("replication")
-            if facts["role"] == "slave" and facts["master_link_status"] != "up":
-                return False
-    return True
+        return {}
 
 
 class Collector:
@@ -241,9 +277,15 @@ class Collector:
                 try:
                     self._take_all()
                 except redis.RedisError as error:
-                    # Nobody was to fail now: what it has lost would be found missing.
-                    self.errors.append(repr(error))
                     self._close()
+                    if not self._takes_no_writes(error):
+                        # Nobody was to fail now: what it has lost would be found missing.
+                        self.errors.append(f"{error!r} {error}")
+
+    @staticmethod
+    def _takes_no_writes(error: redis.RedisError) -> bool:
+        """Whether it was refused, and so nothing is lost: another one is the master soon."""
+        return isinstance(error, NoMaster | redis.ReadOnlyError) or "NOREPLICAS" in str(error)
 
     def _take_all(self) -> int:
         taken = 0

@@ -8,7 +8,8 @@ From ``links``, at each connect and for each error::
                                                            └──► BrokerUnavailable: closed
 
 A server that is a replica now, or has no data yet, is not the one that is looked for: its
-connection is closed, so that the next one asks Sentinel, or DNS, again.
+connection is closed, so that the next one asks Sentinel, or DNS, again. Neither may be, behind
+Sentinel, a master whose replicas are gone (NOREPLICAS): they may follow another one already.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ _OLD = "djchan needs Redis 7.0 or Valkey 7.2, or newer"
 
 # A replica, or one that has lost its master or its cluster. (LOADING is redis-py's
 # ConnectionError already.)
-ELSEWHERE = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
+_ELSEWHERE = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)
 
 
 class Greeted(NamedTuple):
@@ -69,6 +70,11 @@ def refused(error: Exception) -> Exception:
     return BrokerRefused(f"Redis refused: {error}")
 
 
+def is_elsewhere(error: Exception, *, sentinel: bool) -> bool:
+    """Whether another server is to be looked for. ``sentinel``: whether there is one to ask."""
+    return isinstance(error, _ELSEWHERE) or (sentinel and "NOREPLICAS" in str(error))
+
+
 def unavailable(error: BaseException, where: str) -> BrokerUnavailable:
     return BrokerUnavailable(
         f"Redis at {where} did not answer ({type(error).__name__}: {error}). Check that it runs "
@@ -78,8 +84,8 @@ def unavailable(error: BaseException, where: str) -> BrokerUnavailable:
 
 def elsewhere(error: BaseException, where: str) -> BrokerUnavailable:
     return BrokerUnavailable(
-        f"Redis at {where} is not the master, or has none ({error}). The next call asks again "
-        "where the master is."
+        f"Redis at {where} is not the master, or has none, or no replicas ({error}). The next call "
+        "asks again where the master is."
     )
 
 

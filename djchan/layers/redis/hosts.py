@@ -14,19 +14,19 @@ from typing import Any
 
 import redis
 import redis.asyncio
-import redis.asyncio.sentinel
-import redis.sentinel
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from djchan.exceptions import InvalidChannelLayer
+from djchan.layers.redis.sentinels import AsyncSentinel, Sentinel
 
 Host = str | tuple[str, int]
 
 # Longer than any blocking command (5 s), so that only a dead connection times out.
 SOCKET_TIMEOUT = 12.0
 CONNECT_TIMEOUT = 3.0
+SENTINEL_TIMEOUT = 1.0  # All of them are asked, those that are gone too.
 SHORTEST_TIMEOUT = 5.0
 
 _NO_RETRY: Any = Retry(NoBackoff(), 0)
@@ -50,12 +50,13 @@ class Hosts:
     ) -> None:
         self.kwargs = _connection_kwargs(connection_kwargs)
         self.sentinel_kwargs = {
-            "socket_timeout": CONNECT_TIMEOUT,
-            "socket_connect_timeout": CONNECT_TIMEOUT,
+            "socket_timeout": SENTINEL_TIMEOUT,
+            "socket_connect_timeout": SENTINEL_TIMEOUT,
             **(sentinel_kwargs or {}),
         }
         self.services = services
-        self.hosts = _hosts(hosts, sentinel=services is not None)
+        self.is_sentinel = services is not None
+        self.hosts = _hosts(hosts, sentinel=self.is_sentinel)
         if services is not None and len(services) != 1:
             raise InvalidChannelLayer(
                 f"services in the layer's CONFIG names one master, not {list(services)!r}: a layer "
@@ -83,12 +84,12 @@ class Hosts:
 
     def settle(self) -> None:
         """Who was connected needs the sentinels no more: close what was kept for them."""
-        if self.services is not None:
+        if self.is_sentinel:
             for sentinel in self._pool.sentinel_manager.sentinels:
                 sentinel.connection_pool.disconnect(inuse_connections=False)
 
     async def asettle(self) -> None:
-        if self.services is not None:
+        if self.is_sentinel:
             pool = self._apools[asyncio.get_running_loop()]
             for sentinel in pool.sentinel_manager.sentinels:
                 await sentinel.connection_pool.disconnect(inuse_connections=False)
@@ -102,7 +103,8 @@ class Hosts:
         ours = {"retry": no_retry, "protocol": 2, "decode_responses": False}
         kwargs = {**self.kwargs, **ours}
         if self.services is not None:
-            sentinel = library.sentinel.Sentinel(
+            kind = Sentinel if library is redis else AsyncSentinel
+            sentinel = kind(
                 self.hosts, sentinel_kwargs={**self.sentinel_kwargs, "retry": no_retry}, **kwargs
             )
             return sentinel.master_for(self.services[0], **kwargs).connection_pool

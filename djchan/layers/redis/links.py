@@ -91,14 +91,12 @@ class RedisLink:
             for _ in batch:
                 try:
                     answers.append(connection.read_response())
-                except greeting.ELSEWHERE:
-                    raise
                 except redis.exceptions.ResponseError as error:
+                    if greeting.is_elsewhere(error, sentinel=self._hosts.is_sentinel):
+                        self.close()
+                        raise greeting.elsewhere(error, self._hosts.describe()) from error
                     answers.append(error)
             return answers
-        except greeting.ELSEWHERE as error:
-            self.close()
-            raise greeting.elsewhere(error, self._hosts.describe()) from error
         except _LOST as error:
             self.close()
             raise greeting.unavailable(error, self._hosts.describe()) from error
@@ -221,14 +219,12 @@ class RedisAsyncLink:
                 for _ in batch:
                     try:
                         answers.append(await connection.read_response())
-                    except greeting.ELSEWHERE:
-                        raise
                     except redis.exceptions.ResponseError as error:
+                        if greeting.is_elsewhere(error, sentinel=self._hosts.is_sentinel):
+                            await self._close()
+                            raise greeting.elsewhere(error, self._hosts.describe()) from error
                         answers.append(error)
             return answers
-        except greeting.ELSEWHERE as error:
-            await self._close()
-            raise greeting.elsewhere(error, self._hosts.describe()) from error
         except _LOST as error:
             await self._close()
             raise greeting.unavailable(error, self._hosts.describe()) from error

@@ -11,7 +11,7 @@ import redis.sentinel
 
 from djchan.exceptions import InvalidChannelLayer
 from djchan.layers.redis.engine import RedisEngine
-from djchan.layers.redis.hosts import CONNECT_TIMEOUT, SOCKET_TIMEOUT, Hosts
+from djchan.layers.redis.hosts import SENTINEL_TIMEOUT, SOCKET_TIMEOUT, Hosts
 
 GOOD: list[tuple[Any, Any, dict[str, Any]]] = [
     (None, redis.Connection, {"host": "localhost", "port": 6379}),
@@ -160,8 +160,8 @@ class TestSentinel:
         ]
         assert [(each["host"], each["port"]) for each in kwargs] == [("one", 26379), ("two", 26380)]
         # A sentinel that is gone must not hold up the one that answers.
-        assert {each["socket_timeout"] for each in kwargs} == {CONNECT_TIMEOUT}
-        assert {each["socket_connect_timeout"] for each in kwargs} == {CONNECT_TIMEOUT}
+        assert {each["socket_timeout"] for each in kwargs} == {SENTINEL_TIMEOUT}
+        assert {each["socket_connect_timeout"] for each in kwargs} == {SENTINEL_TIMEOUT}
 
     def test_sentinel_kwargs_go_to_the_sentinels_only(self):
         connection = Hosts(

@@ -170,14 +170,15 @@ class TestTLS:
 class Sentinel:
     """One sentinel that watches one master, and makes its replica the master when it goes."""
 
-    def __init__(self, master: Server, folder: Path) -> None:
-        self.port = free_port()
-        config = folder / "sentinel.conf"
+    def __init__(self, master: Server, folder: Path, *, epoch: int = 0, port: int = 0) -> None:
+        self.port = port or free_port()
+        config = folder / f"sentinel-{self.port}.conf"
         config.write_text(
-            f"port {self.port}\nlogfile {folder}/log\nbind 127.0.0.1\ndir {folder}\n"
+            f"port {self.port}\nlogfile {config}.log\nbind 127.0.0.1\ndir {folder}\n"
             f"sentinel monitor main 127.0.0.1 {master.port} 1\n"
             "sentinel down-after-milliseconds main 500\n"
             "sentinel failover-timeout main 2000\n"
+            f"sentinel config-epoch main {epoch}\n"
         )
         self.process = subprocess.Popen(
             [master.binary, str(config), "--sentinel"],
@@ -249,6 +250,74 @@ class TestSentinel:
         assert b"role:master" in replica.command("INFO", "replication")
         assert link.perform(Length("a")) == [3]
         link.close()
+
+    def test_a_sentinel_that_has_not_heard_of_a_failover_is_not_believed(
+        self, start_server: Callable[..., Server], tmp_path: Path
+    ):
+        """The old master is up again, and the sentinel that is asked first still names it."""
+        before, now = start_server("redis"), start_server("redis")
+        sentinels = [
+            Sentinel(server, tmp_path, epoch=epoch) for server, epoch in ((before, 4), (now, 5))
+        ]
+        engine = RedisEngine([("127.0.0.1", each.port) for each in sentinels], services=["main"])
+
+        async def send() -> None:
+            alink = engine.alink("test")
+            await alink.perform(push())
+            await alink.aclose()
+
+        try:
+            link = engine.link("test")
+            link.perform(push())
+            asyncio.run(send())
+            link.close()
+        finally:
+            for sentinel in sentinels:
+                sentinel.end()
+        for server, length in ((before, 0), (now, 2)):
+            link = RedisEngine([server.url]).link("test")
+            assert link.perform(Length("a")) == [length]
+            link.close()
+
+    def test_a_master_without_replicas_is_left(
+        self, start_server: Callable[..., Server], tmp_path: Path
+    ):
+        """They may follow another one by now, of which the sentinels know."""
+        before, now = start_server("redis"), start_server("redis")
+        ports = [free_port(), free_port()]
+        hosts = [("127.0.0.1", port) for port in ports]
+        link = RedisEngine(hosts, services=["main"]).link("test")
+        sentinels = [Sentinel(before, tmp_path, epoch=4, port=ports[0])]
+        try:
+            assert link.perform(push()) == [Sent(("ok",))]
+            before.command("CONFIG", "SET", "min-replicas-to-write", "1")
+            with pytest.raises(BrokerUnavailable, match=r"or no replicas \(NOREPLICAS"):
+                link.perform(push())
+            with pytest.raises(BrokerUnavailable, match="NOREPLICAS"):
+                link.perform(push())
+            sentinels.append(Sentinel(now, tmp_path, epoch=5, port=ports[1]))
+            assert link.perform(push(), Length("a")) == [Sent(("ok",)), 1]
+        finally:
+            link.close()
+            for sentinel in sentinels:
+                sentinel.end()
+
+    @pytest.mark.asyncio
+    async def test_it_is_left_on_an_event_loop_too(self, own_broker: Server, tmp_path: Path):
+        sentinel = Sentinel(own_broker, tmp_path)
+        engine = RedisEngine([("127.0.0.1", sentinel.port)], services=["main"])
+        alink = engine.alink("test")
+        try:
+            await alink.perform(push())
+            own_broker.command("CONFIG", "SET", "min-replicas-to-write", "1")
+            with pytest.raises(BrokerUnavailable, match="NOREPLICAS"):
+                await alink.perform(push())
+            assert alink.client_id() == ""
+            own_broker.command("CONFIG", "SET", "min-replicas-to-write", "0")
+            assert await alink.perform(push()) == [Sent(("ok",))]
+        finally:
+            await alink.aclose()
+            sentinel.end()
 
 
 @pytest.mark.parametrize("kind", ["redis", "valkey"])
