@@ -26,7 +26,16 @@ import msgspec
 from djchan.exceptions import UndecodableEnvelope
 from djchan.layers import codec, effects
 from djchan.layers.effects import Words
-from djchan.layers.operations import STARTED, Address, Delay, GiveUp, Later, Leased, Outcome
+from djchan.layers.operations import (
+    STARTED,
+    Address,
+    Delay,
+    Effect,
+    GiveUp,
+    Later,
+    Leased,
+    Outcome,
+)
 
 HTTP = "http.request"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -57,10 +66,11 @@ class Refusal(NamedTuple):
     status: str
     bury: bool
     address: Address | None
+    since: int = 0  # Frames of it that were committed before.
 
     def give_up(self, worker: str) -> GiveUp:
         answer = b"" if self.address is None else effects.answer(self.address, [], self.status)
-        return GiveUp(worker, self.token, self.reason, self.bury, self.address, answer)
+        return GiveUp(worker, self.token, self.reason, self.bury, self.address, answer, self.since)
 
 
 class Work:
@@ -142,9 +152,9 @@ class Work:
         if not self.unsaid:
             return None
         words, self._words = self._words, []
-        self._said = self._ran
-        packed, _ = effects.pack(words)
-        return Outcome(self.token, packed, self.address, progress=self.first + self._ran)
+        since, self._said = self._since, self._ran
+        packed, answer = self._pack(words, self._since)
+        return Outcome(self.token, packed, self.address, answer, progress=self._since, since=since)
 
     def put_off(self, index: int) -> bool:
         """Message ``index`` is to be run later; whether those behind it may run now.
@@ -175,7 +185,10 @@ class Work:
     def give_up(self, worker: str, reason: str = "error", *, status: str = codec.FAILED) -> GiveUp:
         """The end of a delivery that could not be settled: kept as a dead letter."""
         refusal = Refusal(
-            self.token, self.channel, self._envelope.id, reason, status, True, self.address
+            *(self.token, self.channel, self._envelope.id, reason, status),
+            bury=True,
+            address=self.address,
+            since=self._since,
         )
         return refusal.give_up(worker)
 
@@ -183,18 +196,30 @@ class Work:
         """The end of this delivery, to be committed."""
         if self.address is None:
             return Outcome(self.token, effects.pack(self._words)[0])
+        since = self._since
         if self._later is not None:
-            # It is not answered yet, so nothing can ride with the answer.
-            return Outcome(self.token, effects.pack(self._words)[0], self.address, b"", self._later)
+            packed, answer = self._pack(self._words, self._later.done)
+            return Outcome(self.token, packed, self.address, answer, self._later, since=since)
         status = codec.DONE
         if self._failed:
             status = codec.FAILED
         elif not self._routed:
             status = codec.UNROUTED
         packed, replies = effects.pack(self._words, self.address)
-        return Outcome(
-            self.token, packed, self.address, effects.answer(self.address, replies, status)
-        )
+        answer = effects.answer(self.address, replies, status)
+        return Outcome(self.token, packed, self.address, answer, since=since)
+
+    @property
+    def _since(self) -> int:
+        """Messages of it that were committed, or are on their way to be."""
+        return self.first + self._said
+
+    def _pack(self, words: list[Words], frames: int) -> tuple[tuple[Effect, ...], bytes]:
+        """``words`` as effects and the entry that says that so many ``frames`` are answered."""
+        if self.address is None or not frames:
+            return effects.pack(words)[0], b""
+        packed, replies = effects.pack(words, self.address)
+        return packed, effects.progress(self.address, frames, replies)
 
 
 def open_delivery(leased: Leased, now: int, rules: Rules) -> Work | Refusal:
@@ -233,7 +258,8 @@ def _refusal(
     channel = leased.channel
 
     def refuse(reason: str, status: str, *, bury: bool) -> Refusal:
-        return Refusal(leased.token, channel, envelope.id, reason, status, bury, address)
+        since = 0 if leased.done == STARTED else leased.done
+        return Refusal(leased.token, channel, envelope.id, reason, status, bury, address, since)
 
     if leased.attempt == 1:
         # At the first run only: what has run once, or was put off, has not waited for us.

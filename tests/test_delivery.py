@@ -115,7 +115,7 @@ def test_messages_that_are_no_dicts_cannot_be_read(common):
 def test_an_expired_custom_message_becomes_a_dead_letter():
     refused = refusal(channel="thumbnails", seq=0, expires=NOW - 1)
     assert (refused.reason, refused.bury, refused.address) == ("expired", True, None)
-    assert refused.give_up("w") == ("w", 77, "expired", True, None, b"")
+    assert refused.give_up("w") == ("w", 77, "expired", True, None, b"", 0)
 
 
 def test_an_expired_at_most_once_message_is_dropped():
@@ -233,8 +233,8 @@ def test_a_frame_that_is_put_off_holds_up_those_behind_it():
     assert opened.put_off(1) is False
     outcome = opened.outcome()
     assert outcome.address == ADDRESS
-    assert outcome.answer == b""
-    assert [type(effect) for effect in outcome.effects] == [Push, Tell]
+    assert codec.decode(outcome.answer) == [codec.PROGRESS, "1-abc", 4, 1, [{"text": "hi"}]]
+    assert [type(effect) for effect in outcome.effects] == [Push]
     assert outcome.later is not None
     assert outcome.later[:2] == (200, 1)
     again = open_delivery(
@@ -282,9 +282,9 @@ def test_frames_that_are_done_can_be_told_before_the_rest():
     assert opened.unsaid
     told = opened.progress()
     assert told is not None
-    assert told[:2] == (77, (PUSH, Tell("PROCESS", told.effects[1].entry)))
-    assert (told.address, told.answer, told.later, told.progress) == (ADDRESS, b"", None, 1)
-    assert codec.decode(told.effects[1].entry) == [codec.REPLY, "1-abc", [{"text": "hi"}]]
+    assert told[:3] == (77, (PUSH,), ADDRESS)
+    assert (told.later, told.progress, told.since) == (None, 1, 0)
+    assert codec.decode(told.answer) == [codec.PROGRESS, "1-abc", 4, 1, [{"text": "hi"}]]
 
 
 def test_nothing_is_told_twice():
@@ -296,10 +296,12 @@ def test_nothing_is_told_twice():
     opened.keep([OURS])
     told = opened.progress()
     assert told is not None
-    assert ([type(effect) for effect in told.effects], told.progress) == ([Tell], 2)
+    assert (told.effects, told.progress, told.since) == ((), 2, 1)
+    assert codec.decode(told.answer) == [codec.PROGRESS, "1-abc", 4, 2, [{"text": "hi"}]]
     opened.keep([THEIRS], failed=True)
     outcome = opened.outcome()
     assert [type(effect) for effect in outcome.effects] == [Tell]
+    assert outcome.since == 2
     assert answer(outcome)[3:] == [[], codec.FAILED]
 
 

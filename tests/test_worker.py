@@ -528,7 +528,7 @@ def test_a_frame_that_wants_to_run_later_holds_up_those_behind_it(site, on_loop)
     site.worker(route("websocket.receive", aconsumer if on_loop else consumer), retry_delay=0.01)
     site(Send("", 0, (delivery(1, {"text": "a"}, {"text": "b"}, {"text": "c"}),)))
     first, last = inbox.wait(2)
-    assert first == [codec.REPLY, "1-abc", [{"text": "You said: a"}]]
+    assert first == [codec.PROGRESS, "1-abc", 1, 1, [{"text": "You said: a"}]]
     replies = [{"text": "You said: b"}, {"text": "You said: c"}]
     assert last == [codec.ANSWER, "1-abc", 1, replies, codec.DONE]
     assert tries == [0, 1]

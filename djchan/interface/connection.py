@@ -98,6 +98,7 @@ class Connection:
         "_owner",
         "_process",
         "_push",
+        "answered_frames",
         "answered_seq",
         "name",
     )
@@ -111,7 +112,7 @@ class Connection:
         self._push: Push | None = None  # The delivery that is not yet answered.
         self._common = _EMPTY
         self._dead = False
-        self.answered_seq = 0
+        self.answered_seq = self.answered_frames = 0
         self.name = local.new_connection(self)
         host.connections.add(self)
 
@@ -135,11 +136,29 @@ class Connection:
         """This process ends: tell the client now, and enqueue the end."""
         raise NotImplementedError
 
+    def on_replies(self, replies: Replies) -> None:
+        """Messages for its client."""
+        raise NotImplementedError
+
+    def _is_in_flight(self, seq: int) -> bool:
+        """Whether the delivery ``seq`` was handed on and not answered."""
+        raise NotImplementedError
+
     # ------------------------------------------------------- for the local process
 
     def unanswered(self) -> Push | None:
         """The delivery to send again, after the layer lost its state."""
         return self._push
+
+    def on_progress(self, seq: int, frames: int, replies: Replies) -> None:
+        """So many frames of the delivery in flight are answered: it is not sent again from them."""
+        push = self._push
+        if push is None or frames <= self.answered_frames or not self._is_in_flight(seq):
+            return
+        self.answered_seq, self.answered_frames = seq - 1, frames
+        self._push = push._replace(done=frames)
+        if replies:
+            self.on_replies(replies)
 
     def record(self) -> Record | None:
         """What the layer sends for it if this process dies."""

@@ -278,7 +278,7 @@ class HttpConnection(Connection):
 
     def on_answer(self, seq: int, replies: Replies, status: str) -> None:
         """The end of the consumer's run, with what it said to this request."""
-        if seq != _SEQ or not self._awaited:
+        if not self._is_in_flight(seq):
             return
         self._awaited = False
         self._push = None
@@ -298,8 +298,11 @@ class HttpConnection(Connection):
 
     def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any]) -> None:
         """A piece of a response while its consumer still runs."""
-        if seq == _SEQ and self._awaited:
+        if self._is_in_flight(seq):
             self._perform(self._exchange.part(token, index, reply))
+
+    def _is_in_flight(self, seq: int) -> bool:
+        return seq == _SEQ and self._awaited
 
     def on_gap(self, group: str) -> None:
         """A request in a group that missed messages: it has its timeout."""

@@ -72,6 +72,9 @@ class MailboxConnection(Connection):
         """The last ``frames`` frames were lost."""
         raise NotImplementedError
 
+    def _is_in_flight(self, seq: int) -> bool:
+        return self._mailbox.in_flight is not None and self._mailbox.in_flight.seq == seq
+
     @property
     def idle(self) -> bool:
         return self._mailbox.in_flight is None and not len(self._mailbox)
@@ -189,6 +192,8 @@ class MailboxConnection(Connection):
         delivery = self._mailbox.in_flight
         if delivery is None or self._dead:
             return
+        if self.answered_frames and result != "gone":
+            return  # This was said before, and lost: a copy from there on was sent besides.
         self._push = None
         if result == "full":
             self._full(delivery.channel)

@@ -231,7 +231,7 @@ class WebSocketConnection(MailboxConnection):
         delivery = self._mailbox.in_flight
         if delivery is None or not self._mailbox.answer(seq):
             return
-        self.answered_seq = seq
+        self.answered_seq, self.answered_frames = seq, 0
         self._push = None
         if replies:
             self.on_replies(replies)

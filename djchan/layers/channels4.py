@@ -225,6 +225,7 @@ class _Mailbox:
     """
 
     answered_seq = 0
+    answered_frames = 0
 
     def __init__(self, capacity: int) -> None:
         self.name = ""
@@ -275,6 +276,9 @@ class _Mailbox:
             )
 
     def on_answer(self, seq: int, replies: list[dict[str, Any]], status: str) -> None:
+        self.on_replies(replies)
+
+    def on_progress(self, seq: int, frames: int, replies: list[dict[str, Any]]) -> None:
         self.on_replies(replies)
 
     def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any]) -> None:

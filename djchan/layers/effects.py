@@ -5,7 +5,7 @@ From ``djchan.channel`` (through the outbox) and ``layers.base``; on to an opera
 
 A *word* is an effect, or a Reply that is not yet an inbox entry: neighboring replies to one
 connection travel together, and those at the end of a run to the connection it answers ride
-with the answer.
+with the answer, or with the word of how many of its frames are answered.
 """
 
 import secrets
@@ -131,6 +131,17 @@ def answer(address: Address, replies: Sequence[bytes], status: str = codec.DONE)
         address.seq,
         [msgspec.Raw(reply) for reply in replies],
         status,
+    )
+
+
+def progress(address: Address, frames: int, replies: Sequence[bytes]) -> bytes:
+    """The inbox entry that says that so many frames of ``address`` are answered."""
+    return codec.encode_entry(
+        codec.PROGRESS,
+        address.connection,
+        address.seq,
+        frames,
+        [msgspec.Raw(reply) for reply in replies],
     )
 
 

@@ -2,9 +2,9 @@
 
 From ``layers.local``, which reads the inbox by cursor; on to the connections, as handlers::
 
-    ANSWER, REPLY, PART ──► the connection that the entry names
-    GROUP, GAP ───────────► the group's members among ours, each
-    ADD, DISCARD ─────────► the membership
+    ANSWER, PROGRESS, REPLY, PART ──► the connection that the entry names
+    GROUP, GAP ─────────────────────► the group's members among ours, each
+    ADD, DISCARD ───────────────────► the membership
 
 What the layer limits (messages of groups, and replies) is counted in bytes as it is taken, so
 that the next beat can say how much of it is gone.
@@ -28,9 +28,13 @@ class Handler(Protocol):
     """One connection, as its process's inbox sees it; called on the event loop."""
 
     answered_seq: int  # The highest seq that was answered; 0: none.
+    answered_frames: int  # Of the delivery behind that one.
 
     def on_answer(self, seq: int, replies: list[dict[str, Any]], status: str) -> None:
         """Delivery ``seq`` has ended; ``status`` is one of codec's."""
+
+    def on_progress(self, seq: int, frames: int, replies: list[dict[str, Any]]) -> None:
+        """So many frames of delivery ``seq`` are answered, with these replies since the last."""
 
     def on_replies(self, replies: list[dict[str, Any]]) -> None:
         """Messages from elsewhere: other consumers, groups. Shared: not to be changed."""
@@ -69,6 +73,10 @@ class Inbox:
             handler = handlers.get(entry[1])
             if handler is not None:
                 handler.on_answer(entry[2], entry[3], entry[4])
+        elif kind == codec.PROGRESS:
+            handler = handlers.get(entry[1])
+            if handler is not None:
+                handler.on_progress(entry[2], entry[3], entry[4])
         elif kind == codec.REPLY:
             self.read += len(data)
             handler = handlers.get(entry[1])

@@ -330,7 +330,7 @@ class LocalProcess:
                 _info(),
                 # Not who never said anything: nobody would say that it is over.
                 tuple(
-                    (name, handler.answered_seq)
+                    (name, handler.answered_seq, handler.answered_frames)
                     for name, handler in handlers.items()
                     if name in begun
                 ),

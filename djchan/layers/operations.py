@@ -46,7 +46,8 @@ class Push(NamedTuple):
     ``owner``: the (process, connection) of a numbered delivery. ``last``: it is the owner's
     last one, so its Record is dropped when this is queued. ``limit``: in a Commit, messages
     the channel may hold before this one is parked (0: no limit); when ten times as many are
-    parked it becomes a dead letter ("overflow").
+    parked it becomes a dead letter ("overflow"). ``done``: frames of it that need not run, as
+    they were answered before the layer lost its state.
     """
 
     channel: str
@@ -59,6 +60,7 @@ class Push(NamedTuple):
     owner: tuple[str, str] | None = None
     last: bool = False
     limit: int = 0
+    done: int = 0
 
 
 class Record(NamedTuple):
@@ -201,8 +203,9 @@ class History(NamedTuple):
 class Resume(NamedTuple):
     """Make a living interface known again after the layer lost state, or may have.
 
-    ``floors``: what it has had answered, per connection (0 for none yet): the layer's are
-    raised to these, and those of other connections go. ``groups``: where it has members; it
+    ``floors``: what it has had answered, per connection: (connection, seq, frames), all up to
+    seq (0: none yet), and so many frames of the one behind it. The layer's are raised to these,
+    and those of other connections go. ``groups``: where it has members; it
     leaves others as by Leave. ``records``: as of Record, all there are. ``number``: of the
     last Send on ``link`` that was answered: the layer's is raised to it. ``read``: bytes, as of
     Beat; ``inbox``: as of Register. It is not stale any more. Answer: the layer's clock, or
@@ -211,7 +214,7 @@ class Resume(NamedTuple):
 
     process: str
     info: bytes
-    floors: tuple[tuple[str, int], ...]
+    floors: tuple[tuple[str, int, int], ...]
     groups: tuple[str, ...]
     cursor: str
     records: tuple[Record, ...] = ()
@@ -374,9 +377,12 @@ class Outcome(NamedTuple):
     With an ``address``, effects are applied iff its connection is known (``Send.begin``) and
     ``seq`` is above its floor, which this raises; of a dead process, once. ``answer`` goes to
     the connection's process, after the effects. Without an address they are always applied.
-    ``later`` leaves floor and answer alone.
     ``progress``: not the end yet: the first ``progress`` frames are done, these are their
-    effects, and the lease goes on (its crashes so far count as one).
+    effects, and the lease goes on (its crashes so far count as one). With an address that
+    many frames of ``seq`` are in the floor from then on, and so are those of ``later``.
+    ``since``: frames that were committed before. When the floor has more, this is another copy
+    of the delivery: superseded. When the layer's lease has fewer, the layer went back in
+    time behind a progress: fenced, and what is leased goes back to its channel.
     """
 
     token: int
@@ -385,6 +391,7 @@ class Outcome(NamedTuple):
     answer: bytes = b""
     later: Later | None = None
     progress: int = 0
+    since: int = 0
 
 
 class Commit(NamedTuple):
@@ -397,8 +404,8 @@ class Commit(NamedTuple):
 
 
 # done: applied. parked: applied, but the channel of a Push was over its limit.
-# fenced: the lease is somebody else's; nothing applied.
-# superseded: seq not above the floor, or the connection is over; the lease ended, nothing applied.
+# fenced: the lease is somebody else's, or lost a progress; nothing applied.
+# superseded: not above the floor, or the connection is over; the lease ended, nothing applied.
 # stale: the address's process is; nothing applied, leased still: to be committed again.
 # already: this number was applied before (and nothing of it was stale; else as it was).
 CommitResult = Literal["done", "parked", "fenced", "superseded", "stale", "already"]
@@ -407,8 +414,8 @@ CommitResult = Literal["done", "parked", "fenced", "superseded", "stale", "alrea
 class GiveUp(NamedTuple):
     """End a leased delivery that is not to be run: the only exit besides Commit.
 
-    With ``bury`` it is kept as a dead letter of its channel under ``reason``.
-    Answer: "done", "fenced" or "superseded".
+    With ``bury`` it is kept as a dead letter of its channel under ``reason``. ``since``: as
+    of an Outcome. Answer: "done", "fenced" or "superseded".
     """
 
     worker: str
@@ -417,6 +424,7 @@ class GiveUp(NamedTuple):
     bury: bool
     address: Address | None = None
     answer: bytes = b""
+    since: int = 0
 
 
 class Release(NamedTuple):

@@ -60,11 +60,16 @@ class Faults:
             "proxy.lose": self._proxy_lose,
         }
 
-    async def play(self, faults: list[Fault], began: float) -> None:
-        """Each at its time after ``began``; returns when all are over."""
-        async with asyncio.TaskGroup() as group:
-            for fault in faults:
-                group.create_task(self._at(fault, began))
+    async def play(self, faults: list[Fault], began: float) -> list[str]:
+        """Each at its time after ``began``; when all are over, which could not be made."""
+        made = await asyncio.gather(
+            *(self._at(fault, began) for fault in faults), return_exceptions=True
+        )
+        return [
+            f"{fault.kind} at {fault.at:.1f} could not be made: {error!r}"
+            for fault, error in zip(faults, made, strict=True)
+            if error is not None
+        ]
 
     async def _at(self, fault: Fault, began: float) -> None:
         await asyncio.sleep(began + fault.at - time.monotonic())

@@ -76,10 +76,7 @@ async def _play(fleet: Fleet, profile: Profile, seed: int, say: Any) -> Evidence
     talking = [asyncio.ensure_future(run) for run in _clients(load, profile, layer)]
     plan = schedule(seed, profile)
     try:
-        try:
-            await faults.play(plan, began)
-        except* Exception as group:
-            errors += [f"a fault could not be made: {error!r}" for error in group.exceptions]
+        errors += await faults.play(plan, began)
         await asyncio.sleep(began + profile.seconds - time.monotonic())
         load.on = False
         say("the load is over; waiting for answers")

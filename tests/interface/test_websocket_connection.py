@@ -130,6 +130,49 @@ async def test_what_to_send_again_after_a_loss_of_state():
 
 
 @pytest.mark.asyncio
+async def test_frames_that_are_answered_are_not_sent_again():
+    async with opened() as (server, local, _):
+        handler = local.handlers["c1"]
+        for text in "abc":
+            server.event("websocket.receive", text=text)
+        await settle()
+        handler.on_answer(2, [], "")
+        push = handler.unanswered()
+        assert (push.frames, push.done) == (2, 0)
+        handler.on_progress(3, 1, [{"text": "A"}])
+        handler.on_progress(3, 1, [{"text": "A again"}])
+        handler.on_progress(2, 9, [{"text": "long ago"}])
+        assert (await server.wait("websocket.send"))["text"] == "A"
+        assert handler.unanswered() == push._replace(done=1)
+        assert (handler.answered_seq, handler.answered_frames) == (2, 1)
+        handler.on_answer(3, [{"text": "B"}], "")
+        handler.on_progress(3, 2, [{"text": "after the end"}])
+        assert (handler.answered_seq, handler.answered_frames) == (3, 0)
+        assert handler.unanswered() is None
+        await settle()
+        assert [event["text"] for event in server.sent if "text" in event] == ["A", "B"]
+
+
+@pytest.mark.parametrize("result", ["full", "unserved"])
+@pytest.mark.asyncio
+async def test_what_was_answered_in_part_does_not_wait_again(result):
+    """Its Send was lost with the layer's state, and said again where there is no room now."""
+    async with opened() as (server, local, _):
+        handler = local.handlers["c1"]
+        local.held = True
+        for text in "ab":
+            server.event("websocket.receive", text=text)
+        await settle()
+        _, done = local.submitted[-1]
+        handler.on_progress(handler._mailbox.seq, 1, [])
+        submitted = len(local.submitted)
+        done(result)
+        await settle()
+        assert len(local.submitted) == submitted, "a copy from there on was sent besides"
+        assert handler.unanswered().done == 1
+
+
+@pytest.mark.asyncio
 async def test_a_handshake_that_nobody_answers_is_denied():
     async with connecting(connect_timeout=0.01) as (server, local, interface):
         await server.wait("websocket.close")

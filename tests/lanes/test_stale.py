@@ -22,7 +22,7 @@ def history(site, inbox):
 
     def begin(noticed: bool) -> None:
         if noticed:
-            site(Resume("iface", b"", (("1-abc", 0), ("2-def", 0)), (), "0-0"))
+            site(Resume("iface", b"", (("1-abc", 0, 0), ("2-def", 0, 0)), (), "0-0"))
         else:
             site.forget_history()
 
@@ -89,7 +89,7 @@ def test_frames_that_are_done_wait_too_and_stay_in_order(site, inbox, on, histor
     history(True)
     wait_for(lambda: len(inbox.entries()) >= 2, timeout=PATIENCE, what="two entries")
     first, last = inbox.entries()
-    assert first == [codec.REPLY, "1-abc", [{"text": "0"}]]
+    assert first == [codec.PROGRESS, "1-abc", 1, 1, [{"text": "0"}]]
     assert last == [codec.ANSWER, "1-abc", 1, [{"text": "1"}, {"text": "2"}], codec.DONE]
 
 

@@ -18,6 +18,7 @@ class Connection:
     name: str
     seq: int = 0  # Of its last delivery.
     answered: int = 0
+    frames: int = 0  # Of the delivery behind those, that are answered.
     closed: bool = False
     last: bool = False  # Its disconnect is on its way.
     said: int = 0  # How often its delivery was sent.
@@ -36,7 +37,7 @@ class Connection:
         payload = f"{self.process} {self.name} {self.seq} {self.said}".encode()
         owner = (self.process, self.name)
         channel = DISCONNECT if self.last else RECEIVE
-        return Push(channel, payload, owner=owner, last=self.last)
+        return Push(channel, payload, owner=owner, last=self.last, done=self.frames)
 
     def next(self) -> Push:
         self.seq += 1
@@ -69,19 +70,27 @@ class Interface:
     def apply(self, entry: bytes) -> None:
         """An entry of its inbox. Whatever was lost: a socket gets nothing twice."""
         kind, *words = entry.decode().split()
-        connection = self.connections.get(words[0]) if kind in ("answer", "reply", "add") else None
+        of_socket = kind in ("answer", "progress", "reply", "add")
+        connection = self.connections.get(words[0]) if of_socket else None
         if connection is None:
             return
         if kind == "answer":
             seq = int(words[1])
             assert seq <= connection.seq
             if seq > connection.answered:
-                connection.answered = seq
+                connection.answered, connection.frames = seq, 0
                 if connection.last:
                     del self.connections[connection.name]
                     self.forget.append(connection.name)
+        elif kind == "progress":
+            seq, frames = int(words[1]), int(words[2])
+            assert seq == connection.seq and frames > connection.frames
+            connection.frames = frames
         elif kind == "reply":
-            assert int(words[1]) > connection.answered, f"{entry!r} after its answer"
+            # Of the frames from ``since`` on.
+            seq, since = int(words[1]), int(words[2])
+            assert seq > connection.answered, f"{entry!r} after its answer"
+            assert since >= connection.frames, f"{entry!r} after that of its frames"
         elif not connection.closed:
             self.local.add(connection.name)
 
@@ -94,7 +103,7 @@ class Interface:
         return Resume(
             self.name,
             b"",
-            tuple((each.name, each.answered) for each in there),
+            tuple((each.name, each.answered, each.frames) for each in there),
             ("g",) if self.local else (),
             self.cursors[store],
             tuple(each.record() for each in there if not each.last),
@@ -107,6 +116,7 @@ class Interface:
 class Worker:
     name: str
     known: dict[int, bytes] = field(default_factory=dict)  # Token -> payload.
+    done: dict[int, int] = field(default_factory=dict)  # Token -> frames that are committed.
     claim: int = 0  # Number of its last claim.
     lost: bool = False  # The answer to that one did not come.
     commit: int = 0

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from djchan.layers.operations import (
+    STARTED,
     Address,
     Effect,
+    GiveUp,
     GroupAdd,
     GroupSend,
     Outcome,
@@ -19,7 +21,7 @@ from djchan.layers.operations import (
     Record,
     Tell,
 )
-from tests.layers.views import Owner, View
+from tests.layers.views import Item, Owner, View
 
 MOST_PARKED = 10
 
@@ -29,13 +31,16 @@ class Lease(NamedTuple):
     payload: bytes
 
 
+Floor = tuple[int, int]  # All up to a seq, and so many frames of the next.
+
+
 @dataclass
 class Ledger:
     live: dict[bytes, Owner] = field(default_factory=dict)  # Payload -> whose it is.
     leased: dict[int, Lease] = field(default_factory=dict)
     letters: dict[str, list[bytes]] = field(default_factory=dict)  # Channel -> oldest first.
     # Process and connection -> its floor; who is not here is not known.
-    floors: dict[tuple[str, str], int] = field(default_factory=dict)
+    floors: dict[tuple[str, str], Floor] = field(default_factory=dict)
     inboxes: dict[str, list[bytes]] = field(default_factory=dict)
     members: set[str] = field(default_factory=set)
     records: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -145,10 +150,14 @@ class Ledger:
             return "fenced"
         if address is not None and address.process in self.stale:
             return "stale"
-        if address is not None and self.is_answered(address):
-            self.end(outcome.token)
-            return "superseded"
+        refused = self.refuses(outcome, view.leased[worker][outcome.token])
+        if refused:
+            return refused
         parked = self.apply(outcome.effects, view)
+        frames = outcome.progress if outcome.later is None else outcome.later.done
+        if address is not None and frames:
+            self.floors[address[:2]] = address.seq - 1, frames
+            self.tell(address.process, outcome.answer)
         if outcome.later is not None:
             del self.leased[outcome.token]
             self.live[outcome.later.payload] = self.live.pop(lease.payload)
@@ -157,13 +166,31 @@ class Ledger:
             self.end(outcome.token)
         return "parked" if parked else "done"
 
+    def refuses(self, end: Outcome | GiveUp, item: Item) -> str:
+        """Why a lease ends, or goes back, without what was to be its end; "" if it is that."""
+        address = end.address
+        if address is not None and self.is_answered(address):
+            self.end(end.token)
+            return "superseded"
+        if address is not None:
+            seq, frames = self.floors[address[:2]]
+            if address.seq == seq + 1 and end.since < frames:
+                del self.leased[end.token]
+                if address.process in self.inboxes:
+                    del self.live[item.payload]  # Else it is the only copy, perhaps.
+                return "superseded"
+        if end.since and item.done not in (end.since, STARTED):
+            del self.leased[end.token]
+            return "fenced"
+        return ""
+
     def is_answered(self, address: Address) -> bool:
         floor = self.floors.get(address[:2])
-        return floor is None or address.seq <= floor
+        return floor is None or address.seq <= floor[0]
 
     def answer(self, address: Address | None, entry: bytes) -> None:
         if address is not None and address.process in self.inboxes:
-            self.floors[address[:2]] = address.seq
+            self.floors[address[:2]] = address.seq, 0
             self.tell(address.process, entry)
 
     def end(self, token: int) -> None:

@@ -472,19 +472,19 @@ class TestCommit:
         assert talk(Members("g")) == ((), ())
         assert talk(Counters())["gone"] >= 1
 
-    def test_later_keeps_progress_and_leaves_the_floor_alone(self, talk: Talk) -> None:
+    def test_later_keeps_progress_and_is_no_end(self, talk: Talk) -> None:
         talk.worker("w1")
         talk.interface("i1")
         address = Address("i1", "c1", 1)
         token = talk.lease("w1", "x", b"12345")
-        outcome = Outcome(token, (Push("y", b""),), address, b"", Later(0, 2, b"345"))
+        outcome = Outcome(token, (Push("y", b""),), address, b"so far", Later(0, 2, b"345"))
         assert talk.commit("w1", outcome) == ["done"]
-        assert talk.entries("i1") == []
+        assert talk.entries("i1") == [b"so far"]
         assert talk.commit("w1", outcome) == ["fenced"]
         (again,) = talk.claim("w1", "x")
         assert again[1:] == (1, 2, "x", b"345")
-        assert talk.commit("w1", Outcome(again.token, (), address, b"done")) == ["done"]
-        assert (talk.length("y"), talk.entries("i1")) == (1, [b"done"])
+        assert talk.commit("w1", Outcome(again.token, (), address, b"done", since=2)) == ["done"]
+        assert (talk.length("y"), talk.entries("i1")) == (1, [b"so far", b"done"])
 
     def test_later_keeps_the_attempts(self, talk: Talk) -> None:
         talk.worker("w1")
@@ -1168,7 +1168,7 @@ class TestLostState:
         ((cursor, _),) = talk.inbox("i1")
         talk(Flush())
         talk.worker("w1")
-        assert isinstance(talk(Resume("i1", b"", (("c1", 3),), ("g",), cursor)), int)
+        assert isinstance(talk(Resume("i1", b"", (("c1", 3, 0),), ("g",), cursor)), int)
         assert talk(Beat("i1")).processes["i1"] == (1, "interface", "")
         assert talk.answer("w1", "x", Address("i1", "c1", 3)) == "superseded"
         assert talk.answer("w1", "x", Address("i1", "c1", 4)) == "done"
@@ -1192,7 +1192,7 @@ class TestLostState:
         talk.send(GroupAdd("g", "i1", b"+"))
         (_, (generation, _)) = talk.inbox("i1")
         for _ in range(2):
-            talk(Resume("i1", b"", (("c1", 2), ("c2", 2)), ("g", "h"), "1-0"))
+            talk(Resume("i1", b"", (("c1", 2, 0), ("c2", 2, 0)), ("g", "h"), "1-0"))
         assert talk.answer("w1", "x", Address("i1", "c1", 5)) == "superseded"
         assert talk.answer("w1", "x", Address("i1", "c2", 2)) == "superseded"
         talk(Leave("i1", ("g", "h"), "1-0"))
@@ -1204,7 +1204,7 @@ class TestLostState:
         assert talk(Members("g")) == ((), ())
 
     def test_a_resumed_interface_is_reaped_whole(self, talk: Talk) -> None:
-        talk(Resume("i1", b"", (("c1", 2),), ("g", "h"), "1-0"))
+        talk(Resume("i1", b"", (("c1", 2, 0),), ("g", "h"), "1-0"))
         talk.bury("i1")
         assert talk(Members("g")) == ((), ())
         assert talk(Members("h")) == ((), ())

@@ -9,6 +9,7 @@ an older state. Then:
   reply after the answer it belongs to, whatever was lost;
 - floors are the last answers, and only rise as long as nothing was lost; who began has one
   until it is forgotten, and nothing is applied for who has none;
+- no frame of a delivery is committed again that was committed with a progress and heard of;
 - of two copies of a delivery (a store went back in time: its Resume sends again what may be
   there) one is applied, and none of a connection that is over;
 - a process with an open member is in the group, and one without none is not, once it has
@@ -193,7 +194,7 @@ class Layer(RuleBasedStateMachine):
         ledger = self.ledger
         ledger.numbers[interface.name, "out"] = interface.number
         for name in begin:
-            ledger.floors.setdefault((interface.name, name), 0)
+            ledger.floors.setdefault((interface.name, name), (0, 0))
         ledger.apply(effects)
         for name in forget:
             ledger.floors.pop((interface.name, name), None)
@@ -321,7 +322,8 @@ class Layer(RuleBasedStateMachine):
         ledger.stale.discard(name)
         for connection in interface.connections.values():
             key = name, connection.name
-            ledger.floors[key] = max(ledger.floors.get(key, 0), connection.answered)
+            said = connection.answered, connection.frames
+            ledger.floors[key] = max(ledger.floors.get(key, (0, 0)), said)
         there = set(interface.connections)
         for key in [k for k in ledger.floors if k[0] == name and k[1] not in there]:
             del ledger.floors[key]
@@ -370,7 +372,8 @@ class Layer(RuleBasedStateMachine):
             self.channels[each.token] = each.channel
         worker.lost = lost
         if not lost:
-            worker.known.update((each.token, each.payload) for each in claimed.deliveries)
+            for each in claimed.deliveries:
+                worker.known[each.token], worker.done[each.token] = each.payload, each.done
         self.repeat = None
 
     @precondition(lambda self: self.busy())
@@ -386,7 +389,7 @@ class Layer(RuleBasedStateMachine):
     ) -> None:
         worker = data.draw(st.sampled_from(self.busy()), "worker")
         token = data.draw(st.sampled_from(sorted(worker.known)), "token")
-        payload = worker.known[token]
+        payload, since = worker.known[token], worker.done[token]
         address = address_of(payload)
         if ending in ("poison", "unrouted"):
             self.give_up(worker, token, ending)
@@ -394,18 +397,24 @@ class Layer(RuleBasedStateMachine):
         effects: list[Effect] = [Tell(self.interfaces[home].name, self.fresh("told"))]
         if address is not None:
             _, connection, seq = address
-            effects.append(Tell(address.process, b"reply %s %d" % (connection.encode(), seq)))
+            said = b"reply %s %d %d" % (connection.encode(), seq, since)
+            effects.append(Tell(address.process, said))
             if group:
                 entry = b"add %s" % connection.encode()
                 effects.append(GroupAdd("g", address.process, entry))
             effects += [Push(JOBS, self.fresh("job"), limit=LIMIT) for _ in range(pushes)]
         effects.append(GroupSend("g", self.fresh("group"), b""))
-        answer = b"" if address is None else b"answer %s %d" % (address[1].encode(), address[2])
-        outcome = Outcome(token, tuple(effects), address, answer)
+        outcome = _simply(token, payload, since)._replace(effects=tuple(effects))
+        frames = since + 1 + pushes
+        if ending in ("progress", "later"):
+            answer = b""
+            if address is not None:
+                answer = b"progress %s %d %d" % (address[1].encode(), address[2], frames)
+            outcome = outcome._replace(answer=answer)
         if ending == "progress":
-            outcome = outcome._replace(progress=next(self.serial) % 900, answer=b"")
+            outcome = outcome._replace(progress=frames)
         elif ending == "later":
-            outcome = outcome._replace(later=Later(0, 1, payload + b"'"), answer=b"")
+            outcome = outcome._replace(later=Later(0, frames, payload + b"'"))
         self.commit(worker, outcome)
 
     @rule(slot=SLOTS)
@@ -427,7 +436,10 @@ class Layer(RuleBasedStateMachine):
     def end_all(self, slot: int) -> None:
         worker = self.workers[slot]
         if worker.known:
-            self.commit(worker, *(_simply(token, worker.known[token]) for token in worker.known))
+            self.commit(
+                worker,
+                *(_simply(t, payload, worker.done[t]) for t, payload in worker.known.items()),
+            )
 
     def commit(self, worker: Worker, *outcomes: Outcome) -> None:
         ledger = self.ledger
@@ -449,9 +461,13 @@ class Layer(RuleBasedStateMachine):
         self.say(operation, expected, again=again)
         for outcome, result in zip(outcomes, expected, strict=True):
             goes_on = outcome.progress and result in ("done", "parked")
-            if not goes_on and result != "stale":
+            if goes_on:
+                worker.done[outcome.token] = outcome.progress
+            elif result != "stale":
                 del worker.known[outcome.token]
-        assert self.do(Length(JOBS)) <= max(before, LIMIT)
+        # What was fenced because it lost a progress is waiting again.
+        back = expected.count("fenced")
+        assert self.do(Length(JOBS)) <= max(before, LIMIT) + back
 
     def it_was_not_answered(self, address: Address | None) -> None:
         """What is applied is what an interface waits for, whatever the store has forgotten."""
@@ -463,19 +479,20 @@ class Layer(RuleBasedStateMachine):
     def give_up(self, worker: Worker, token: int, reason: str) -> None:
         ledger, address = self.ledger, address_of(worker.known[token])
         answer = b"" if address is None else b"answer %s %d" % (address[1].encode(), address[2])
-        operation = GiveUp(worker.name, token, reason, reason == "poison", address, answer)
+        since = worker.done[token]
+        operation = GiveUp(worker.name, token, reason, reason == "poison", address, answer, since)
         lease = ledger.leased.get(token)
         expected = "fenced"
         if lease is not None and lease.worker == worker.name:
-            expected = "superseded"
-            if address is None or not ledger.is_answered(address):
+            expected = ledger.refuses(operation, self.view.leased[worker.name][token])
+            if not expected:
                 expected = "done"
                 self.it_was_not_answered(address)
                 if reason == "poison":
                     channel = self.channels[token]
                     ledger.letters.setdefault(channel, []).append(lease.payload)
                 ledger.answer(address, answer)
-            ledger.end(token)
+                ledger.end(token)
         del worker.known[token]
         self.say(operation, expected, again="fenced")
 
@@ -718,10 +735,10 @@ class Layer(RuleBasedStateMachine):
                 assert interface.name in self.ledger.members
 
 
-def _simply(token: int, payload: bytes) -> Outcome:
+def _simply(token: int, payload: bytes, since: int) -> Outcome:
     address = address_of(payload)
     answer = b"" if address is None else b"answer %s %d" % (address[1].encode(), address[2])
-    return Outcome(token, (), address, answer)
+    return Outcome(token, (), address, answer, since=since)
 
 
 def _plain(answer: Any) -> Any:

@@ -17,6 +17,9 @@ class Handler:
     def on_part(self, *what):
         self.told.append(("part", *what))
 
+    def on_progress(self, seq, frames, replies):
+        self.told.append(("progress", seq, frames, replies))
+
     def on_gap(self, group):
         self.told.append(("gap", group))
 
@@ -38,6 +41,8 @@ def test_what_the_layer_limits_is_counted_and_nothing_else():
     reply, group = entry(codec.REPLY, "a", [{"n": 1}]), entry(codec.GROUP, "g", {"n": 1})
     others = [
         entry(codec.ANSWER, "a", 1, [], ""),
+        entry(codec.PROGRESS, "a", 1, 2, []),
+        entry(codec.PROGRESS, "closed", 1, 2, []),
         entry(codec.ADD, "g", "a"),
         entry(codec.PART, "a", 1, 2, 3, {}),
         entry(codec.GAP, "g"),

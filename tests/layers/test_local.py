@@ -39,6 +39,7 @@ from djchan.layers.operations import (
 )
 from djchan.layers.redis import RedisChannelLayer
 from djchan.layers.redis.commands import inbox_key
+from tests.layers.views import parse_floor
 from tests.support.servers import Server
 
 HI = {"text": "hi"}
@@ -52,7 +53,7 @@ class Connection:
     """A handler that notes what it is told."""
 
     def __init__(self, *, fails: bool = False) -> None:
-        self.answered_seq = 0
+        self.answered_seq = self.answered_frames = 0
         self.waiting: Push | None = None
         self.kept: Record | None = None
         self.told: list[tuple[Any, ...]] = []
@@ -268,14 +269,14 @@ class Site:
             return len(engine.read(self.local.id, "0-0", trim=False))
         return int(self.server.command("XLEN", inbox_key(engine.base, self.local.id))[1:])
 
-    def floors(self) -> dict[str, int]:
+    def floors(self) -> dict[str, tuple[int, int]]:
         """Of the connections of this process that the layer knows."""
         engine = self.weather.engine
         if self.server is None:
             return dict(engine._state.registry.processes[self.local.id].floors)
         found = self.link._exchange([("HGETALL", f"{engine.base}fl:{self.local.id}")])[0]
         pairs = zip(found[::2], found[1::2], strict=True)
-        return {name.decode(): int(floor) for name, floor in pairs}
+        return {name.decode(): parse_floor(floor) for name, floor in pairs}
 
     def lose_state(self) -> None:
         """The layer's Redis starts with nothing."""
@@ -835,7 +836,7 @@ class TestStateLoss:
         await until(lambda: site.weather.of(Resume))
         resume = site.weather.of(Resume)[0]
         assert resume.records == (handlers[0].kept, handlers[1].kept)
-        assert resume.floors == tuple((connection, 0) for connection in names_of)
+        assert resume.floors == tuple((connection, 0, 0) for connection in names_of)
         assert (resume.link, resume.number) == ("out", site.weather.of(Send)[-1].number)
         assert resume.read > 0
         assert resume.inbox == site.layer.inbox_bytes
@@ -939,7 +940,7 @@ class TestStateLoss:
         site.perform(History("another run"))
 
         await until(lambda: site.weather.of(Resume))
-        assert site.weather.of(Resume)[0].floors == ((connection, 3),)
+        assert site.weather.of(Resume)[0].floors == ((connection, 3, 0),)
         site.submit(b"after")
         await until(lambda: site.results == ["ok", "ok"])
 
@@ -972,7 +973,7 @@ class TestStateLoss:
         idle, busy = Connection(), Connection()
         quiet, connection = site.connect(idle), site.connect(busy)
         silent = site.local.new_connection(Connection())
-        idle.answered_seq, busy.answered_seq = 0, 6
+        idle.answered_seq, busy.answered_seq, busy.answered_frames = 0, 6, 2
         site.send(effects.group_add(site.layer, "g", site.name(connection)))
         await until(lambda: site.local.membership.members("g") == (connection,))
         busy.waiting = site.submit(b"seven", capacity=5)
@@ -985,14 +986,14 @@ class TestStateLoss:
         await until(lambda: site.perform(Length("a")) == [1], "the delivery is there again")
         (resume,) = site.weather.of(Resume)
         assert resume.process == site.local.id
-        assert resume.floors == ((quiet, 0), (connection, 6))
+        assert resume.floors == ((quiet, 0, 0), (connection, 6, 2))
         site.local.forget(silent)
         assert resume.groups == ("g",)
         assert site.members() == (site.local.id,)
         (leased,) = site.claim()
         assert leased.payload == b"seven"
         assert site.commit(leased.token, Address(site.local.id, connection, 6)) == "superseded"
-        assert site.floors() == {quiet: 0, connection: 6}
+        assert site.floors() == {quiet: (0, 0), connection: (6, 2)}
         assert idle.told == [] and site.reply(quiet) == ("ok",)
         await until(lambda: idle.told, "replies come again")
 
@@ -1042,7 +1043,7 @@ class TestStateLoss:
         await until(lambda: site.reply(connection) == ("ok",))
 
         assert site.perform(Length("a")) == [0]
-        assert site.weather.of(Resume)[0].floors == ((connection, 1),)
+        assert site.weather.of(Resume)[0].floors == ((connection, 1, 0),)
 
 
 class TestBuried:

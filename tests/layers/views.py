@@ -33,7 +33,8 @@ class View(NamedTuple):
     parked: dict[str, list[Item]]
     due: list[Item]
     leased: dict[str, dict[int, Item]]  # Worker -> token -> delivery.
-    floors: dict[str, dict[str, int]]  # Process, of the dead too -> connection -> seq.
+    # Process, of the dead too -> connection -> seq, frames of the next.
+    floors: dict[str, dict[str, tuple[int, int]]]
     records: dict[str, dict[str, bytes]]
     orphans: dict[str, dict[str, bytes]]
     inboxes: dict[str, list[tuple[str, bytes]]]
@@ -45,6 +46,11 @@ class Store(Protocol):
     def traces(self, processes: set[str]) -> list[str]: ...
     def snapshot(self) -> Any: ...
     def restore(self, snapshot: Any) -> None: ...
+
+
+def parse_floor(raw: bytes) -> tuple[int, int]:
+    seq, _, frames = raw.decode().partition(".")
+    return int(seq), int(frames or 0)
 
 
 def _filled(pairs: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +140,7 @@ class RedisStore:
             lists(),
             lists(),
             leased=hashes(lambda h: {int(t): _parse(entry) for t, entry in h.items()}),
-            floors=hashes(lambda h: {c.decode(): int(n) for c, n in h.items()}),
+            floors=hashes(lambda h: {c.decode(): parse_floor(n) for c, n in h.items()}),
             records=hashes(lambda h: {c.decode(): _parse_payload(v) for c, v in h.items()}),
             orphans=hashes(lambda h: {c.decode(): _parse_payload(v) for c, v in h.items()}),
             inboxes=hashes(lambda s: [(key.decode(), fields[b"m"]) for key, fields in s]),

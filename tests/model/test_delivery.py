@@ -5,6 +5,9 @@ import pytest
 from tests.model.delivery import Rules, explore
 from tests.model.explore import OK, STUCK, UNSAFE
 
+# The largest takes some seconds of a CPU.
+pytestmark = pytest.mark.timeout(60)
+
 
 @pytest.mark.parametrize(
     ("deliveries", "faults", "loss"),

@@ -66,8 +66,9 @@ class Effects:
     def tell(self, process: str, entry: bytes, now: int) -> SendResult:
         return self._gone() if self._registry.tell(process, entry, now) is None else "ok"
 
-    def answer(self, address: Address, entry: bytes, now: int) -> None:
-        if not self._registry.answer(address, entry, now):
+    def answer(self, address: Address, entry: bytes, now: int, *, frames: int = 0) -> None:
+        """``frames``: that many of it alone are answered."""
+        if not self._registry.answer(address, entry, now, frames=frames):
             self._gone()
 
     def bury(self, delivery: Delivery, reason: str, now: int) -> None:
@@ -118,12 +119,15 @@ class Effects:
         return "gone"
 
     def _push(self, effect: Push, now: int, *, admission: bool) -> _Applied:
-        channel, payload, capacity, frames, if_served, expires, keep, owner, last, limit = effect
+        channel, payload, capacity, frames, if_served, expires, keep, owner, last, limit, done = (
+            effect
+        )
         if if_served and not self._registry.is_served(channel):
             return "unserved"
         if admission and self._refuses(channel, capacity, now):
             return "full"
         delivery = Delivery(channel, payload, frames, expires=expires, keep=keep, owner=owner)
+        delivery.done = done
         if last and owner is not None:
             self._records.drop(*owner)
         if not admission and limit:

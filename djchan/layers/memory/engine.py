@@ -153,8 +153,8 @@ class MemoryState:
         cursor = parse_id(operation.cursor)
         process.inbox.resume(cursor, operation.read, operation.inbox)
         process.floors = {
-            connection: max(process.floors.get(connection, 0), floor)
-            for connection, floor in operation.floors
+            connection: max(process.floors.get(connection, (0, 0)), (seq, frames))
+            for connection, seq, frames in operation.floors
         }
         process.records = {each.connection: last_delivery(each) for each in operation.records}
         others = tuple(process.groups.difference(operation.groups))
@@ -231,7 +231,7 @@ class MemoryState:
             if operation.number > number + 1:
                 return None
             for connection in operation.begin:
-                process.floors.setdefault(connection, 0)
+                process.floors.setdefault(connection, (0, 0))
         results: tuple[SendResult, ...]
         if operation.fence is not None and self.leases.get(*operation.fence) is None:
             self.counters["fenced"] += 1

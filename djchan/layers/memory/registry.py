@@ -16,6 +16,8 @@ from djchan.layers.memory.inbox import EntryId, Inbox
 from djchan.layers.memory.queues import Delivery
 from djchan.layers.operations import Address, ProcessKind
 
+Floor = tuple[int, int]
+
 TOMBSTONES = 10_000  # Dead ids remembered; the oldest are forgotten.
 
 
@@ -56,7 +58,8 @@ class Process:
         # a link says nothing new before it knows the answer.
         self.answered: dict[str, tuple[int, tuple[Any, ...]]] = {}
         self.cut: set[str] = set()  # Connections whose clients left during a response.
-        self.floors: dict[str, int] = {}  # Connection -> highest answered seq.
+        # Connection -> the highest answered seq, and how many frames of the next one are.
+        self.floors: dict[str, Floor] = {}
         self.records: dict[str, Delivery] = {}  # Connection -> its last delivery.
         self.groups: set[str] = set()
         self.inbox = Inbox(inbox)
@@ -75,7 +78,7 @@ class Registry:
         self._history = ""
         self._stale: set[str] = set()
         # Floors of the dead, for connections of which a delivery is queued or leased still.
-        self._left: dict[str, dict[str, int]] = {}
+        self._left: dict[str, dict[str, Floor]] = {}
         self.processes: dict[str, Process] = {}
 
     def clear(self) -> None:
@@ -160,12 +163,19 @@ class Registry:
 
     def is_answered(self, address: Address) -> bool:
         """Whether it was, or its connection never was or is over."""
-        home = self.interface(address.process)
-        floors = self._left.get(address.process, {}) if home is None else home.floors
-        floor = floors.get(address.connection)
-        return floor is None or address.seq <= floor
+        floor = self._floors(address).get(address.connection)
+        return floor is None or address.seq <= floor[0]
 
-    def leave_floors(self, process: str, floors: dict[str, int]) -> None:
+    def frames(self, address: Address) -> int:
+        """How many frames of it were answered, if it was not as a whole."""
+        seq, frames = self._floors(address).get(address.connection, (0, 0))
+        return frames if address.seq == seq + 1 else 0
+
+    def _floors(self, address: Address) -> dict[str, Floor]:
+        home = self.interface(address.process)
+        return self._left.get(address.process, {}) if home is None else home.floors
+
+    def leave_floors(self, process: str, floors: dict[str, Floor]) -> None:
         """Keep what is needed still of a process that was buried."""
         if floors:
             self._left[process] = floors
@@ -176,12 +186,18 @@ class Registry:
         if floors is not None and floors.pop(connection, None) is not None and not floors:
             del self._left[process]
 
-    def answer(self, address: Address, entry: bytes, now: int) -> bool:
-        """Raise the floor, then give the connection's process the entry; False: it is gone."""
+    def answer(self, address: Address, entry: bytes, now: int, *, frames: int = 0) -> bool:
+        """Raise the floor, then give the connection's process the entry; False: it is gone.
+
+        ``frames``: that many of it alone are answered.
+        """
+        floor = (address.seq - 1, frames) if frames else (address.seq, 0)
         home = self.interface(address.process)
         if home is None:
+            if frames:
+                self._left[address.process][address.connection] = floor
             return False
-        home.floors[address.connection] = address.seq
+        home.floors[address.connection] = floor
         if entry:
             self.tell(address.process, entry, now)
         return True

@@ -14,7 +14,7 @@ from djchan.layers.memory.leases import Leases
 from djchan.layers.memory.queues import Delivery, Queues
 from djchan.layers.memory.records import Records
 from djchan.layers.memory.registry import Process, Registry
-from djchan.layers.operations import Commit, CommitResult, GiveUp, Outcome
+from djchan.layers.operations import STARTED, Address, Commit, CommitResult, GiveUp, Outcome
 
 
 class Settling:
@@ -56,8 +56,15 @@ class Settling:
         if delivery is None:
             self._counters["fenced"] += 1
             return "fenced"
-        over = operation.address is not None and self._registry.is_answered(operation.address)
-        self._end(self._registry.processes[operation.worker], operation.token, delivery)
+        worker = self._registry.processes[operation.worker]
+        address, token, since = operation.address, operation.token, operation.since
+        over = address is not None and self._registry.is_answered(address)
+        if not over:
+            if address is not None and self._is_behind(worker, token, address, since):
+                return "superseded"
+            if self._has_lost(worker, token, since):
+                return "fenced"
+        self._end(worker, token, delivery)
         if over:
             self._counters["superseded"] += 1
             return "superseded"
@@ -69,20 +76,27 @@ class Settling:
         return "done"
 
     def _settle(self, worker: Process, outcome: Outcome, now: int) -> CommitResult:
-        token, effects, address, answer, later, progress = outcome
+        token, effects, address, answer, later, progress, since = outcome
         delivery = worker.leases.get(token)
         if delivery is None:
             self._counters["fenced"] += 1
             return "fenced"
+        if address is not None and self._registry.is_stale(address.process):
+            self._counters["stale"] += 1
+            return "stale"
         if address is not None:
-            if self._registry.is_stale(address.process):
-                self._counters["stale"] += 1
-                return "stale"
             if self._registry.is_answered(address):
                 self._end(worker, token, delivery)
                 self._counters["superseded"] += 1
                 return "superseded"
+            if self._is_behind(worker, token, address, since):
+                return "superseded"
+        if self._has_lost(worker, token, since):
+            return "fenced"
         parked = [self._effects.commit(effect, now) for effect in effects]
+        frames = progress if later is None else later.done
+        if address is not None and frames:
+            self._effects.answer(address, answer, now, frames=frames)
         if progress:
             delivery.done = progress
             delivery.attempt = min(delivery.attempt, 2)
@@ -96,6 +110,28 @@ class Settling:
                 self._effects.answer(address, answer, now)
             self._end(worker, token, delivery)
         return "parked" if any(parked) else "done"
+
+    def _is_behind(self, worker: Process, token: int, address: Address, since: int) -> bool:
+        """Whether another copy of it is ahead, and has its end still to come."""
+        frames = self._registry.frames(address)
+        if since >= frames:
+            return False
+        delivery = self._leases.end(worker, token)
+        if self._registry.interface(address.process) is None:
+            # Nobody sends the rest of it any more, so it is this copy's to run.
+            delivery.done = frames
+            self._queues.put_back(delivery)
+        self._counters["superseded"] += 1
+        return True
+
+    def _has_lost(self, worker: Process, token: int, since: int) -> bool:
+        """Whether the layer has lost what was done before: it is run again from there."""
+        delivery = worker.leases[token]
+        if not since or delivery.begun in (since, STARTED):
+            return False
+        self._queues.put_back(self._leases.end(worker, token))
+        self._counters["fenced"] += 1
+        return True
 
     def _end(self, worker: Process, token: int, delivery: Delivery) -> None:
         self._leases.end(worker, token)

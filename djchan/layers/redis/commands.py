@@ -80,11 +80,12 @@ def _head(
     keep: bool = True,
     expires: int = 0,
     owner: tuple[str, str] | None = None,
+    done: int = 0,
 ) -> str:
     """A new entry up to its payload (see the scripts' prelude)."""
     kept = "k" if keep else "d"
     by = "" if owner is None else f"{owner[0]}!{owner[1]}"
-    return f"00{frames:03}000{kept}{expires:013}{channel}\0{by}\0"
+    return f"00{frames:03}{done:03}{kept}{expires:013}{channel}\0{by}\0"
 
 
 def _record(record: Record) -> bytes:
@@ -99,13 +100,15 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
         kind = type(effect)
         if kind is Push:
             assert isinstance(effect, Push)
-            channel, payload, capacity, frames, served, expires, keep, owner, last, limit = effect
+            channel, payload, capacity, frames, served, expires, keep, owner, last, limit, done = (
+                effect
+            )
             flat += (
                 ("S" if last else "s") if served else "l" if last else "p",
                 channel,
                 payload,
                 capacity if admission else limit,
-                _head(channel, frames=frames, keep=keep, expires=expires, owner=owner),
+                _head(channel, frames=frames, keep=keep, expires=expires, owner=owner, done=done),
             )
         elif isinstance(effect, Tell):
             flat += ("t", effect.process, effect.entry, "", "")
@@ -143,13 +146,18 @@ def _history(base: str, op: History) -> Command:
 
 
 def _resume(base: str, op: Resume) -> Command:
-    floors = [item for floor in op.floors for item in floor]
+    floors = [item for name, seq, frames in op.floors for item in (name, _floor(seq, frames))]
     records = [item for record in op.records for item in (record.connection, _record(record))]
     return _script(
         base, "resume", op.process, op.info, op.cursor, op.link, op.number, op.read,
         op.inbox, op.inbox or NO_LIMIT,
         len(op.floors), *floors, len(op.groups), *op.groups, len(op.records), *records,
     )  # fmt: skip
+
+
+def _floor(seq: int, frames: int) -> str:
+    """All up to ``seq``, and so many frames of the one behind it: a number that grows."""
+    return f"{seq}.{frames:03}" if frames else str(seq)
 
 
 def _beat(base: str, op: Beat) -> Command:
@@ -187,8 +195,8 @@ def _what_becomes(outcome: Outcome) -> tuple[Any, Any, Any]:
 def _commit(base: str, op: Commit) -> Command:
     flat: list[Any] = []
     for outcome in op.outcomes:
-        token, effects, address, answer, later, progress = outcome
-        flat += (token, *(address or ("", "", 0)), answer)
+        token, effects, address, answer, later, progress, since = outcome
+        flat += (token, *(address or ("", "", 0)), answer, since)
         flat += _what_becomes(outcome) if later or progress else ("", "", "")
         if effects:
             flat += _flatten(effects, admission=False)
@@ -200,7 +208,7 @@ def _commit(base: str, op: Commit) -> Command:
 def _giveup(base: str, op: GiveUp) -> Command:
     return _script(
         base, "giveup", op.worker, op.token, op.reason, int(op.bury),
-        *(op.address or ("", "", 0)), op.answer,
+        *(op.address or ("", "", 0)), op.answer, op.since,
     )  # fmt: skip
 
 

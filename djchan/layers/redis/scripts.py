@@ -14,8 +14,11 @@ PARTS: dict[str, tuple[str, ...]] = {
     "send": ("_bells", "_letters", "_inboxes", "_effects"),
     "claim": ("_bells", "_queues", "_beside", "_suspects"),
     "held": ("_bells", "_queues", "_leases", "_suspects"),
-    "commit": ("_bells", "_letters", "_inboxes", "_effects", "_records", "_suspects"),
-    "giveup": ("_bells", "_letters", "_records", "_suspects"),
+    "commit": (
+        *("_bells", "_letters", "_inboxes", "_effects", "_records", "_suspects"),
+        *("_queues", "_again"),
+    ),
+    "giveup": ("_bells", "_letters", "_queues", "_again", "_records", "_suspects"),
     "release": ("_bells", "_queues", "_leases", "_suspects"),
     "part": (),
     "register": (),

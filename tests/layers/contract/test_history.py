@@ -115,7 +115,7 @@ class TestStale:
         assert (stale.length("y"), stale.claim("w1", "x")) == (0, [])
         # It is leased still, and committed with a new number when the interface has resumed.
         assert stale.commit("w1", outcome) == ["stale"]
-        assert isinstance(stale(resume(floors=(("c1", 1),))), int)
+        assert isinstance(stale(resume(floors=(("c1", 1, 0),))), int)
         assert stale.commit("w1", outcome) == ["done"]
         assert stale.length("y") == 1
 
@@ -123,7 +123,7 @@ class TestStale:
         token = stale.lease("w1", "x")
         outcome = Outcome(token, (Push("y", b""),), Address("i1", "c1", 5), b"five")
         assert stale.commit("w1", outcome) == ["stale"]
-        stale(resume(floors=(("c1", 5),)))
+        stale(resume(floors=(("c1", 5, 0),)))
         assert stale.commit("w1", outcome) == ["superseded"]
         assert stale.commit("w1", outcome) == ["fenced"]
         assert stale.length("y") == 0
@@ -151,7 +151,7 @@ class TestStale:
         said = Commit("w1", "commits", number, outcomes)
         assert list(stale(said)) == ["done", "stale"]
         assert list(stale(said)) == ["done", "stale"]
-        stale(resume(floors=(("c1", 1),)))
+        stale(resume(floors=(("c1", 1, 0),)))
         # Also now: what was stale is to be said with a number of its own.
         assert list(stale(said)) == ["done", "stale"]
         assert stale.length("y") == 1
@@ -180,7 +180,7 @@ class TestStale:
         assert stale.answer("w1", "x", Address("i1", "c1", 2)) == "superseded"
 
     def test_it_goes_on_when_it_has_resumed(self, stale: Talk, run: str) -> None:
-        assert isinstance(stale(resume(floors=(("c1", 1),))), int)
+        assert isinstance(stale(resume(floors=(("c1", 1, 0),))), int)
         assert stale(Beat("i1")) is not None
         assert stale(Send("i1", 1, (Push("x", b""),), link="out")).results == ("ok",)
         assert stale(History(run)) is False
@@ -250,7 +250,7 @@ class TestResume:
         talk.interface("i1")
         for connection in ("c1", "c2"):
             assert talk.answer("w1", "x", Address("i1", connection, 3)) == "done"
-        talk(resume(floors=(("c1", 0), ("c3", 2))))
+        talk(resume(floors=(("c1", 0, 0), ("c3", 2, 0))))
         assert talk.answer("w1", "x", Address("i1", "c1", 3)) == "superseded"
         assert talk.answer("w1", "x", Address("i1", "c3", 2)) == "superseded"
         assert talk.answer("w1", "x", Address("i1", "c3", 3)) == "done"
@@ -260,7 +260,7 @@ class TestResume:
     def test_connections_that_it_names_are_known(self, talk: Talk) -> None:
         talk.worker("w1")
         talk.interface("i1", begin=())
-        talk(resume(floors=(("c1", 0),)))
+        talk(resume(floors=(("c1", 0, 0),)))
         assert talk.answer("w1", "x", Address("i1", "c1", 1)) == "done"
 
     def test_groups_that_it_does_not_name_are_left(self, talk: Talk) -> None:

@@ -263,11 +263,11 @@ class TestOrphans:
         site.bury("i1")
         assert site.commit("w1", Outcome(token, (), ADDRESS, progress=1)) == ["done"]
         assert disconnects(site) == []
-        later = Outcome(token, (), ADDRESS, later=Later(0, 1, b"rest"))
+        later = Outcome(token, (), ADDRESS, later=Later(0, 2, b"rest"), since=1)
         assert site.commit("w1", later) == ["done"]
         assert disconnects(site) == []
         (again,) = site.claim("w1", RECEIVE)
-        assert site.commit("w1", Outcome(again.token, (), ADDRESS)) == ["done"]
+        assert site.commit("w1", Outcome(again.token, (), ADDRESS, since=2)) == ["done"]
         assert disconnects(site) == [b"c1 left"]
 
     def test_only_its_own_connection_holds_it_back(self, site: Talk) -> None:

@@ -58,9 +58,9 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (ops.Register("P", "interface", b"i", inbox=9), "register", ["P", "i", b"i", 9, 9]),
     (ops.History("run"), "history", ["run"]),
     (
-        ops.Resume("P", b"i", (("c1", 3), ("c2", 9)), ("g",), "5-1"),
+        ops.Resume("P", b"i", (("c1", 3, 0), ("c2", 9, 12)), ("g",), "5-1"),
         "resume",
-        ["P", b"i", "5-1", "", 0, 0, 0, FREE, 2, "c1", 3, "c2", 9, 1, "g", 0],
+        ["P", b"i", "5-1", "", 0, 0, 0, FREE, 2, "c1", "3", "c2", "9.012", 1, "g", 0],
     ),
     (
         ops.Resume("P", b"i", (), (), "5-1", (ops.Record("P", "c1", "a", b"pay"),), "out", 6, 7, 8),
@@ -107,29 +107,29 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
             3,
             (
                 ops.Outcome(11, (ops.Tell("Q", b"t"),), ADDRESS, b"ans"),
-                ops.Outcome(12, later=ops.Later(500, 2, b"again")),
+                ops.Outcome(12, later=ops.Later(500, 2, b"again"), since=1),
                 ops.Outcome(13, (ops.Push("a", b"pay", 10, limit=100),), progress=4),
             ),
         ),
         "commit",
         [
             *["W", "1", 3, 3],
-            *[11, "PROC", "c1", 4, b"ans", "", "", "", 1, "t", "Q", b"t", "", ""],
-            *[12, "", "", 0, b"", 500, "002", b"again", 0],
+            *[11, "PROC", "c1", 4, b"ans", 0, "", "", "", 1, "t", "Q", b"t", "", ""],
+            *[12, "", "", 0, b"", 1, 500, "002", b"again", 0],
             # A commit meets the limit, not the capacity.
-            *[13, "", "", 0, b"", "", "004", ""],
+            *[13, "", "", 0, b"", 0, "", "004", ""],
             *[1, "p", "a", b"pay", 100, "00001000k0000000000000a\0\0"],
         ],
     ),
     (
-        ops.GiveUp("W", 11, "poison", True, ADDRESS, b"ans"),
+        ops.GiveUp("W", 11, "poison", True, ADDRESS, b"ans", 3),
         "giveup",
-        ["W", 11, "poison", 1, "PROC", "c1", 4, b"ans"],
+        ["W", 11, "poison", 1, "PROC", "c1", 4, b"ans", 3],
     ),
     (
         ops.GiveUp("W", 11, "expired", False),
         "giveup",
-        ["W", 11, "expired", 0, "", "", 0, b""],
+        ["W", 11, "expired", 0, "", "", 0, b"", 0],
     ),
     (ops.Release("W", (3, 4)), "release", ["W", 3, 4]),
     (ops.Part("W", 3, "P", "c", b"entry"), "part", ["W", 3, "P", "c", b"entry"]),

@@ -468,7 +468,7 @@ class TestHistory:
         assert link.perform(Beat("P"), Send("P", 2, (), link="out")) == [None, None]
         assert link.perform(Beat("W"))[0] is not None
         assert link.perform(Commit("W", "1", 1, (outcome,))) == [("stale",)]
-        assert link.perform(Resume("P", b"", (("c", 0),), (), "0-0"))[0] is not None
+        assert link.perform(Resume("P", b"", (("c", 0, 0),), (), "0-0"))[0] is not None
         assert link.perform(Beat("P"))[0] is not None
         assert link.perform(Commit("W", "1", 2, (outcome,))) == [("done",)]
         link.close()

@@ -17,7 +17,8 @@
 -- io           hash   "l" process -> limit of its inbox in bytes (0: none), "r" -> bytes it has
 --                     read, "b" -> bytes there is room for
 -- gap:PROCESS  set    groups that were told that messages are missing
--- fl:PROCESS   hash   connection -> highest answered seq (the floor); who is not here is not
+-- fl:PROCESS   hash   connection -> highest answered seq (the floor), and after a point how
+--                     many frames of the next are (3 digits); who is not here is not
 --                     known; of a dead process, while its delivery is out
 -- cut:PROCESS  set    connections whose clients left while their response was running
 -- rec:PROCESS  hash   connection -> its last entry, to be queued when its process dies

@@ -2,7 +2,7 @@
 -- End leased deliveries, each whole or not at all, in order.
 -- KEYS[1]  base
 -- ARGV     worker, link, number, N, then N times:
---          token, process ("" no address), connection, seq, answer,
+--          token, process ("" no address), connection, seq, answer, frames done before,
 --          later delay ms ("" none), done (3 digits; "" ends here, with a delay it is put
 --          back, without it goes on), later payload,
 --          E, E x effect (5 values, see _effects.lua)
@@ -37,8 +37,8 @@ end
 -- The outcome at ARGV[i], with so many effects; its result.
 local function settle(i, effects)
   local token, process, connection = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local done = ARGV[i + 6]
-  local goes_on = done ~= '' and ARGV[i + 5] == ''
+  local since, done = ARGV[i + 5], ARGV[i + 7]
+  local goes_on = done ~= '' and ARGV[i + 6] == ''
   if process ~= asked then
     asked, home = process, 'here'
     if process == '' then
@@ -49,23 +49,38 @@ local function settle(i, effects)
       home = 'stale'
     end
   end
-  local entry = (done ~= '' or home == 'stale') and redis.call('HGET', leases, token)
+  local entry = (done ~= '' or since ~= '0' or home == 'stale' or home == 'gone')
+    and redis.call('HGET', leases, token)
   if entry and home == 'stale' then
     return 'stale'
   elseif goes_on and not entry or not goes_on and redis.call('HDEL', leases, token) == 0 then
     return 'fenced'
-  elseif home then
-    local floor = redis.call('HGET', base .. 'fl:' .. process, connection)
-    if not floor or tonumber(ARGV[i + 3]) <= tonumber(floor) then
+  end
+  if home then
+    local floor = tonumber(redis.call('HGET', base .. 'fl:' .. process, connection) or math.huge)
+    local seq = tonumber(ARGV[i + 3])
+    local frames = frames_of(floor, seq)
+    if seq <= floor or tonumber(since) < frames then
       if goes_on then redis.call('HDEL', leases, token) end
-      if home == 'gone' then follow(process, connection) end
+      if home == 'gone' and seq <= floor then
+        follow(process, connection)
+      elseif home == 'gone' then
+        -- Nobody sends the rest of it any more, so it is this copy's to run.
+        put_back(entry, frames)
+      end
       return 'superseded'
     end
     if home == 'gone' then count('gone') end
   end
+  if since ~= '0' and is_another(entry, tonumber(since)) then
+    -- This Redis has lost what was done before: it is to be run again from there.
+    if goes_on then redis.call('HDEL', leases, token) end
+    put_back(entry)
+    return 'fenced'
+  end
   local result = 'done'
   for e = 0, effects - 1 do
-    if apply(i + 9 + e * 5) == 'parked' then result = 'parked' end
+    if apply(i + 10 + e * 5) == 'parked' then result = 'parked' end
   end
   if done ~= '' then
     -- A response that has begun is not run again, whatever its consumer asked for.
@@ -78,13 +93,16 @@ local function settle(i, effects)
     else
       local serial = string.format('%016d', redis.call('INCR', base .. 'serial'))
       local to = string.find(entry, '\0', string.find(entry, '\0', 23, true) + 1, true)
-      entry = string.sub(entry, 1, 5) .. done .. string.sub(entry, 9, to) .. ARGV[i + 7]
-      redis.call('ZADD', base .. 'due', now_ms() + tonumber(ARGV[i + 5]), serial .. entry)
+      entry = string.sub(entry, 1, 5) .. done .. string.sub(entry, 9, to) .. ARGV[i + 8]
+      redis.call('ZADD', base .. 'due', now_ms() + tonumber(ARGV[i + 6]), serial .. entry)
     end
   elseif home == 'gone' then
     follow(process, connection)
-  elseif home == 'here' then
-    redis.call('HSET', base .. 'fl:' .. process, connection, ARGV[i + 3])
+  end
+  if done ~= '000' and (home == 'here' or home == 'gone' and done ~= '') then
+    local floor = ARGV[i + 3]
+    if done ~= '' then floor = string.format('%d.%s', floor - 1, ARGV[i + 7]) end
+    redis.call('HSET', base .. 'fl:' .. process, connection, floor)
     if ARGV[i + 4] ~= '' then
       redis.call('XADD', base .. 'in:' .. process, 'NOMKSTREAM', '*', 'm', ARGV[i + 4])
     end
@@ -94,16 +112,16 @@ end
 
 local i, words = 5, ''
 for k = 1, n do
-  local effects = tonumber(ARGV[i + 8])
+  local effects = tonumber(ARGV[i + 9])
   local result = settle(i, effects)
   results[k] = result
   if result ~= 'done' and result ~= 'parked' then count(result) end
   if result == 'stale' then words = nil end
-  i = i + 9 + effects * 5
+  i = i + 10 + effects * 5
 end
 words = words or table.concat(results, ' ')
 redis.call('HSET', base .. 'num:' .. worker, link, ARGV[3] .. ' ' .. words)
 settle_inboxes()
 -- A suspect of this worker may have ended.
-if odd then ring_suspects() end
+if odd or suspected then ring_suspects() end
 return results
