@@ -153,7 +153,7 @@ class Work:
             return None
         words, self._words = self._words, []
         since, self._said = self._since, self._ran
-        packed, answer = self._pack(words, self._since)
+        packed, answer = self._pack(words, since, self._since)
         return Outcome(self.token, packed, self.address, answer, progress=self._since, since=since)
 
     def put_off(self, index: int) -> bool:
@@ -198,7 +198,7 @@ class Work:
             return Outcome(self.token, effects.pack(self._words)[0])
         since = self._since
         if self._later is not None:
-            packed, answer = self._pack(self._words, self._later.done)
+            packed, answer = self._pack(self._words, since, self._later.done)
             return Outcome(self.token, packed, self.address, answer, self._later, since=since)
         status = codec.DONE
         if self._failed:
@@ -214,9 +214,11 @@ class Work:
         """Messages of it that were committed, or are on their way to be."""
         return self.first + self._said
 
-    def _pack(self, words: list[Words], frames: int) -> tuple[tuple[Effect, ...], bytes]:
+    def _pack(
+        self, words: list[Words], since: int, frames: int
+    ) -> tuple[tuple[Effect, ...], bytes]:
         """``words`` as effects and the entry that says that so many ``frames`` are answered."""
-        if self.address is None or not frames:
+        if self.address is None or frames == since:
             return effects.pack(words)[0], b""
         packed, replies = effects.pack(words, self.address)
         return packed, effects.progress(self.address, frames, replies)
