@@ -16,6 +16,9 @@ __version__ = "2.0.0.dev0"
 
 DEFAULT_CHANNEL_LAYER = "default"
 
+# Of Channels 1.x; Django finds the AppConfig by itself.
+default_app_config = "djchan.apps.ChannelsConfig"
+
 __all__ = [
     "DEFAULT_CHANNEL_LAYER",
     "Channel",

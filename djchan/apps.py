@@ -1,8 +1,9 @@
-"""What happens when Django starts: checks are registered, Channels 4 learns of our layers.
+"""What happens when Django starts: checks and bindings are registered, Channels 4 learns of us.
 
-From ``django.setup()``; on to ``djchan.checks`` and ``channels.layers``. Channels 4 refuses
-an entry of CHANNEL_LAYERS with a ROUTING, so each of those is given to its table under its
-alias; a test that overrides CHANNEL_LAYERS empties that table, and it is filled again.
+From ``django.setup()``; on to ``djchan.checks``, ``djchan.binding`` and ``channels.layers``.
+Channels 4 refuses an entry of CHANNEL_LAYERS with a ROUTING, so each of those is given to its
+table under its alias; a test that overrides CHANNEL_LAYERS empties that table, and it is filled
+again.
 """
 
 from typing import Any
@@ -13,7 +14,8 @@ from django.core import checks
 from django.core.signals import setting_changed
 
 from djchan.asgi import channel_layers
-from djchan.checks import TAG, check_app_order, check_brokers, check_layers
+from djchan.binding.base import BindingMetaclass
+from djchan.checks import TAG, check_app_order, check_brokers, check_layers, check_session_key
 from djchan.exceptions import InvalidChannelLayer
 from djchan.log import join_loggers
 
@@ -27,10 +29,12 @@ class ChannelsConfig(AppConfig):
         checks.register(check_layers, TAG)
         checks.register(check_app_order, TAG)
         checks.register(check_brokers, TAG, deploy=True)
+        checks.register(check_session_key, TAG, deploy=True)
         join_loggers()
         tell_channels4()
         # After Channels 4's own receiver, which was connected when it was imported above.
         setting_changed.connect(_tell_again, dispatch_uid="djchan.apps.tell_channels4")
+        BindingMetaclass.register_all()
 
 
 class Channels4Alias:

@@ -15,6 +15,7 @@ E009    Redis does not answer, or is too old (``check --deploy`` only)
 W001    there is no default layer
 W002    a layer in memory, and DEBUG is off
 W003    an entry has a key that means nothing
+W004    a URL can stand for a session cookie (``check --deploy`` only)
 ======  ==================================================================================
 """
 
@@ -36,7 +37,7 @@ from djchan.asgi import (
     channel_layers,
     no_layer,
 )
-from djchan.conf import LAYER_KEYS
+from djchan.conf import LAYER_KEYS, setting
 from djchan.exceptions import BrokerError, BrokerUnavailable, InvalidChannelLayer
 from djchan.interface.options import InterfaceOptions
 from djchan.lanes.options import WorkerOptions
@@ -172,6 +173,21 @@ def check_brokers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             if problem is not None:
                 found.append(problem)
     return found
+
+
+def check_session_key(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """No session key is taken from a URL."""
+    if not setting("CHANNEL_SESSION_KEY_IN_QUERY"):
+        return []
+    return [
+        Warning(
+            "CHANNEL_SESSION_KEY_IN_QUERY is on: who sees a URL with ?session_key= (in logs, the "
+            "Referer, a history) has that session, and a link can put a visitor into another's.",
+            hint="Take it out, and let browsers send the session cookie; other clients can send "
+            "a Cookie header, too.",
+            id="djchan.W004",
+        )
+    ]
 
 
 def broker_problem(wrapper: ChannelLayerWrapper, *, patience: float = 0.0) -> CheckMessage | None:

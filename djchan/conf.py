@@ -13,8 +13,10 @@ DEFAULTS: dict[str, Any] = {
     # {alias: {"BACKEND": …, "ROUTING": …, "CONFIG": {…}, "TEST_CONFIG": {…},
     #          "INTERFACE": {…}, "WORKER": {…}}}
     "CHANNEL_LAYERS": {},
-    # The engine of channel sessions; None: SESSION_ENGINE.
-    "CHANNEL_SESSION_ENGINE": None,
+    # The engine of channel sessions: of Django's, or like them.
+    "CHANNEL_SESSION_ENGINE": "djchan.layer_sessions",
+    # Whether ?session_key= in the URL of a handshake stands for a session cookie it lacks.
+    "CHANNEL_SESSION_KEY_IN_QUERY": False,
     # Subprotocols that a WebSocket may choose from, the first that the client offers wins.
     "CHANNELS_WS_PROTOCOLS": None,
 }

@@ -32,7 +32,8 @@ from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 
-from djchan.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
+from djchan import forks
+from djchan.exceptions import ChannelSocketException, ConsumeLater, DenyConnection, DjchanError
 from djchan.layers.effects import Words
 from djchan.layers.operations import Address
 from djchan.outbox import Outbox, opened
@@ -120,20 +121,23 @@ def find(message: Any, router: Any) -> Found | Outcome:
     """The consumer of ``message``, or the outcome UNROUTED or FAILED (both logged)."""
     try:
         match = router.match(message)
-    except Exception:
-        # A route of the project's own, or a filter that met what it did not expect.
-        logger.exception("The routing failed for a message on %s.", message.channel.name)
+        if match is not None:
+            consumer, kwargs = match
+            return Found(consumer, kwargs, is_async(consumer))
+    except _RAISED:
+        # A route of the project's own.
+        logger.exception("The routing failed for %s.", message)
         return Outcome.FAILED
-    if match is None:
-        path = message.content.get("path")
-        logger.error(
-            "No consumer for a message on %s%s: no route matches.",
-            message.channel.name,
-            f" with path {path!r}" if path else "",
-        )
-        return Outcome.UNROUTED
-    consumer, kwargs = match
-    return Found(consumer, kwargs, is_async(consumer))
+    logger.error("No consumer for %s: no route matches%s.", message, _looked_at(message, router))
+    return Outcome.UNROUTED
+
+
+def _looked_at(message: Any, router: Any) -> str:
+    """What the routes of its channel have looked at, for the log: it may be a client's."""
+    names = dict.fromkeys(["path", *router.filters(message.channel.name)])
+    content = message.content
+    values = [f"{name}={content[name]!r:.80}" for name in names if name in content]
+    return f" ({', '.join(values)})" if values else ""
 
 
 def is_async(consumer: Callable[..., Any]) -> bool:
@@ -160,19 +164,23 @@ def run(
         if _is_foreign(message, found.consumer):
             outcome = _refuse(message)
         else:
+            before = forks.seen
             try:
                 consumer_started.send(sender=sender, environ={})
                 value = found.consumer(message, **found.kwargs)
                 if value is not None and inspect.isawaitable(value):
                     # Async behind a decorator that does not show it: no loop to share, then.
-                    value = async_to_sync(_finish)(value)
+                    value = async_to_sync(_finish)(value, message, found.consumer)
                 outcome = Outcome.DONE
             except (*_RAISED, asyncio.CancelledError) as error:
                 outcome = _settle(message, found.consumer, error, retries)
+            finally:
+                if forks.seen != before:
+                    _end_child(message, found.consumer)
             try:
                 consumer_finished.send(sender=sender)
-            except Exception:
-                logger.exception("A receiver of consumer_finished failed.")
+            except _RAISED:
+                logger.exception("A receiver of consumer_finished failed for %s.", message)
         if outcome is Outcome.LATER:
             outbox.clear()
         elif outbox.others:
@@ -195,7 +203,8 @@ async def arun(
         if _is_foreign(message, found.consumer):
             outcome = _refuse(message)
         else:
-            call = found.consumer if found.is_async else sync_to_async(found.consumer)
+            call = found.consumer if found.is_async else sync_to_async(_in_thread(found))
+            before = forks.seen
             try:
                 await consumer_started.asend(sender=sender, environ={})
                 value = await call(message, **found.kwargs)
@@ -204,15 +213,36 @@ async def arun(
                 outcome = Outcome.DONE
             except _RAISED as error:
                 outcome = _settle(message, found.consumer, error, retries)
+            finally:
+                if forks.seen != before:
+                    _end_child(message, found.consumer)
             try:
                 await consumer_finished.asend(sender=sender)
-            except Exception:
-                logger.exception("A receiver of consumer_finished failed.")
+            except _RAISED:
+                logger.exception("A receiver of consumer_finished failed for %s.", message)
         if outcome is Outcome.LATER:
             outbox.clear()
         elif outbox.others:
             await _asend_others(outbox)
     return Run(outcome, outbox.words, value)
+
+
+def _in_thread(found: Found) -> Callable[..., Any]:
+    """Its consumer for a thread of its own, in which a child would be alone and wait for ever."""
+
+    def consumer(message: Any, **kwargs: Any) -> Any:
+        before = forks.seen
+        try:
+            return found.consumer(message, **kwargs)
+        finally:
+            if forks.seen != before:
+                _end_child(message, found.consumer)
+
+    return consumer
+
+
+def _end_child(message: Any, consumer: Callable[..., Any]) -> None:
+    forks.end_child(name_that_thing(consumer), message)
 
 
 def _settle(
@@ -231,8 +261,7 @@ def _settle(
         return Outcome.EXHAUSTED
     if isinstance(error, DenyConnection):
         if message.channel.name == CONNECT and message.reply_channel is not None:
-            message.reply_channel.send({"close": True})
-            return Outcome.DENIED
+            return _refuse(message)
         logger.error(
             "%s raised DenyConnection for %s: only a consumer of websocket.connect can refuse "
             "a connection. To close one that is open, raise WebsocketCloseException.",
@@ -245,10 +274,17 @@ def _settle(
         try:
             error.run(message)
         except _RAISED:
-            logger.exception("%s.run() failed for %s.", name_that_thing(error), message)
+            logger.exception(
+                "%s.run() failed for %s, which %s raised.",
+                name_that_thing(error),
+                message,
+                name_that_thing(consumer),
+            )
             return Outcome.FAILED
         return Outcome.INTERRUPTED
-    logger.error("Error in consumer %s:", name_that_thing(consumer), exc_info=error)
+    logger.error(
+        "Error in consumer %s, for %s:", name_that_thing(consumer), message, exc_info=error
+    )
     return Outcome.FAILED
 
 
@@ -262,7 +298,12 @@ def _is_foreign(message: Any, consumer: Callable[..., Any]) -> bool:
     """Whether a page of another site opened this WebSocket, and its consumer minds."""
     if message.channel.name != CONNECT or getattr(consumer, "any_origin", False):
         return False
-    origin = foreign_origin(message)
+    try:
+        origin = foreign_origin(message)
+    except Exception:
+        # Not from an interface: a consumer sent it, with headers that are none.
+        logger.exception("The Origin of %s cannot be read: it is refused.", message)
+        return True
     if origin is None:
         return False
     logger.warning(
@@ -277,7 +318,12 @@ def _is_foreign(message: Any, consumer: Callable[..., Any]) -> bool:
 
 def _refuse(message: Any) -> Outcome:
     if message.reply_channel is not None:
-        message.reply_channel.send({"close": True})
+        try:
+            message.reply_channel.send({"close": True})
+        except DjchanError:
+            # Not from an interface: a consumer sent it, with a name that is none.
+            logger.exception("Nobody can be told that %s was refused.", message)
+            return Outcome.FAILED
     return Outcome.DENIED
 
 
@@ -303,5 +349,10 @@ async def _asend_others(outbox: Outbox) -> None:
 _OTHERS = "What a consumer sent to another layer may be lost."
 
 
-async def _finish(value: Awaitable[Any]) -> Any:
-    return await value
+async def _finish(value: Awaitable[Any], message: Any, consumer: Callable[..., Any]) -> Any:
+    before = forks.seen
+    try:
+        return await value
+    finally:
+        if forks.seen != before:
+            _end_child(message, consumer)

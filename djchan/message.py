@@ -29,6 +29,8 @@ class Message:
 
     # True while this run is the last that ConsumeLater can have; not public.
     __doomed__ = False
+    # True in a test that sent it before the one in front of it; not public.
+    early = False
 
     channel_session: Any
     http_session: Any

@@ -7,7 +7,8 @@ From whoever names a channel (consumers, the interface, the layers); on to
 
     normal channel          thumbnails, http.request
     single-reader channel   http.request.body?k3J
-    process-local channel   websocket.send.PROCESS!LOCAL     PROCESS: after the last dot
+    reply channel           websocket.send.PROCESS!LOCAL     PROCESS: after the last dot
+    process-local channel   myserver!LOCAL      one queue, myserver!, read by a process of yours
     group                   room-7
 
 ASCII letters, digits, ``-``, ``_`` and ``.`` only, fewer than 100 characters, so that a
@@ -27,6 +28,10 @@ _CHANNEL = re.compile(r"[a-zA-Z0-9\-_.]+(?:\?[a-zA-Z0-9\-_.]+|![a-zA-Z0-9\-_.]*)
 _RECEIVE = re.compile(r"[a-zA-Z0-9\-_.]+(?:\?[a-zA-Z0-9\-_.]+|!)?\Z")
 _GROUP = re.compile(r"[a-zA-Z0-9\-_.]+\Z")
 _ALPHABET = string.ascii_letters + string.digits
+# What djchan's interface makes, and (by the process) what Channels 4's face does. Any other
+# process-local name is of a server of the project's own, as in Channels 1.x.
+_REPLIES = frozenset({"websocket.send", "http.response"})
+_PROCESS = re.compile(r"[a-zA-Z0-9]{22}\Z")
 _RULE = (
     "a name has 1 to 99 ASCII letters, digits, hyphens, underscores or periods"
     " (and, for a channel, one '?' or '!' before its local part)"
@@ -71,14 +76,23 @@ def reply_channel(kind: str, process: str, local: str) -> str:
 
 
 def split_local(name: str) -> tuple[str, str] | None:
-    """``(process, local)`` of a process-local channel; None for any other channel."""
+    """``(process, local)`` of a reply channel; None for any other channel."""
     head, mark, local = name.partition("!")
     if not mark:
         return None
-    return head.rpartition(".")[2], local
+    kind, _, process = head.rpartition(".")
+    if kind in _REPLIES or _PROCESS.match(process):
+        return process, local
+    return None
+
+
+def counter(what: str, channel: str) -> str:
+    """The name of a counter: single-reader channels have random names, and share one."""
+    head, mark, _ = channel.partition("?")
+    return f"{what}:{head}{mark}"
 
 
 def non_local(name: str) -> str:
-    """The part of a name that capacity patterns are matched with (up to and with ``!``)."""
+    """The part of a name up to and with ``!``: its queue, and what patterns are matched with."""
     head, mark, _ = name.partition("!")
     return head + mark

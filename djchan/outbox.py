@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 
+from djchan import names
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.effects import Reply, Words, pack
 from djchan.layers.operations import (
@@ -80,6 +81,14 @@ class Outbox:
         """Forget everything: this run is to have had no effects."""
         self.words.clear()
         self.others.clear()
+
+    def forget_replies(self, channel: str, layer: BaseChannelLayer) -> None:
+        """Forget what waits here for the connection behind the reply channel ``channel``."""
+        local = names.split_local(channel)
+        words = self.words if layer is self.layer else self.others.get(layer, [])
+        words[:] = [
+            word for word in words if not isinstance(word, Reply) or (word[0], word[1]) != local
+        ]
 
     def membership(self, group: str, layer: BaseChannelLayer) -> list[Words]:
         """The adds and discards of ``group`` that still wait here, in order."""

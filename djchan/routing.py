@@ -74,6 +74,10 @@ class Router:
                 return match
         return None
 
+    def filters(self, channel: str) -> list[str]:
+        """The keys that the routes of ``channel`` look at."""
+        return list(dict.fromkeys(_filters(self.root.routing, channel)))
+
     def add_route(self, route: Routable) -> None:
         """Put a route last, but before the default ones."""
         self.root.routing = (*self._own(), _routable(route), *self._defaults)
@@ -310,6 +314,15 @@ def _steps(routing: Iterable[Routable], channel: str | None) -> tuple[_Step, ...
         else:
             steps.append(_Other(route))
     return tuple(steps)
+
+
+def _filters(routing: Iterable[Routable], channel: str) -> Iterable[str]:
+    for route in routing:
+        if channel in route.channel_names():
+            if isinstance(route, Include):
+                yield from (*route.prefixes, *_filters(route.routing, channel))
+            elif isinstance(route, Route):
+                yield from route.filters
 
 
 def _routable(route: Any) -> Routable:

@@ -25,22 +25,29 @@ class StaticFilesHandler(AsgiHandler):
     handles_files = True
 
     def __init__(self) -> None:
-        utils.check_settings()
-        self.base_url = urlsplit(str(settings.STATIC_URL))
+        self.base_url = urlsplit(self.get_base_url())
         super().__init__()
 
+    def get_base_url(self) -> str:
+        """The URL that static files lie below."""
+        utils.check_settings()
+        return str(settings.STATIC_URL)
+
+    def file_path(self, url: str) -> str:
+        """The file that a request's path means, as the finders of ``staticfiles`` name it."""
+        return url2pathname(url.removeprefix(self.base_url.path))
+
     def get_response(self, request: HttpRequest) -> Any:
-        below = self.base_url.path
-        if self.base_url.netloc or not request.path.startswith(below):
+        if self.base_url.netloc or not request.path.startswith(self.base_url.path):
             return super().get_response(request)
-        response = self.serve(request, url2pathname(request.path.removeprefix(below)))
+        response = self.serve(request)
         response._resource_closers.append(request.close)
         return response
 
-    def serve(self, request: HttpRequest, path: str) -> Any:
-        """The file at ``path``, as the finders of ``staticfiles`` find it; else 404, or 400."""
+    def serve(self, request: HttpRequest) -> Any:
+        """The file that is asked for; else 404, or 400."""
         try:
-            return serve(request, path, insecure=True)
+            return serve(request, self.file_path(request.path), insecure=True)
         except (Http404, SuspiciousOperation) as error:
             return response_for_exception(request, error)
 

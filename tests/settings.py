@@ -10,8 +10,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
     "djchan",
+    "djchan.delay",
     "realtime",
     "workers",
+    "tests.binding",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -95,7 +95,7 @@ class TestChannel:
 
     def test_a_delay_on_a_reply_channel_is_refused(self, layer):
         with pytest.raises(ValueError, match="delay"):
-            Channel("w.process!c", channel_layer=layer).send({"text": ""}, delay=1)
+            Channel("websocket.send.P!c", channel_layer=layer).send({"text": ""}, delay=1)
 
     @pytest.mark.asyncio
     async def test_asend(self, layer):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 
-from djchan import Channel, Group, route
+from djchan import Channel, Group, include, route
 from djchan.asgi import ChannelLayerWrapper
 from djchan.dispatch import Outcome, Run, adispatch, dispatch, is_async
 from djchan.exceptions import (
@@ -93,6 +93,47 @@ def test_an_unrouted_message_is_logged_and_gives_no_signals(bench, caplog):
     assert heard == []
 
 
+def test_an_unrouted_message_is_logged_with_what_its_routes_looked_at(bench, caplog):
+    routes = [
+        route("commands", say, command="^send$"),
+        include([route("commands", say, room="^hall$")], path="^/chat"),
+        route("others", say, color="^red$"),
+    ]
+    content = {"path": "/chat", "command": 5, "room": b"\xff", "color": "red", "token": "secret"}
+    assert bench(None, content, channel="commands", routes=routes).outcome is Outcome.UNROUTED
+    assert r"on commands>: no route matches (path='/chat', command=5, room=b'\xff')." in caplog.text
+
+
+def test_a_long_value_is_not_logged_whole(bench, caplog):
+    bench(None, {"path": "x" * 1000}, routes=[])
+    assert "x" * 70 in caplog.text and "x" * 100 not in caplog.text
+
+
+@pytest.mark.parametrize("answer", [5, (say,), ("no consumer", {})])
+def test_a_route_that_answers_nonsense_is_logged(bench, caplog, answer):
+    class Odd:
+        def match(self, message):
+            return answer
+
+        def channel_names(self):
+            return {"websocket.receive"}
+
+    assert bench(None, routes=[Odd()]).outcome is Outcome.FAILED
+    assert "on websocket.receive>" in caplog.text
+
+
+def test_a_routing_that_exits_is_logged(bench, caplog):
+    class Exiting:
+        def match(self, message):
+            raise SystemExit("out of here")
+
+        def channel_names(self):
+            return {"websocket.receive"}
+
+    assert bench(None, routes=[Exiting()]).outcome is Outcome.FAILED
+    assert "out of here" in caplog.text
+
+
 def test_a_routing_that_raises_is_logged(bench, caplog):
     class Broken:
         def match(self, message):
@@ -115,6 +156,7 @@ def test_a_consumer_that_raises_keeps_what_it_had_sent(bench, caplog, error):
     assert run.outcome is Outcome.FAILED
     assert replies(run) == [{"text": "said"}]
     assert "test_a_consumer_that_raises" in caplog.text
+    assert "for <Message - on websocket.receive>" in caplog.text
 
 
 def test_an_async_consumer_that_exits_is_logged(bench, caplog):
@@ -265,6 +307,22 @@ def test_a_consumer_can_take_every_origin(bench):
 
     run = bench(any_origin(consumer), FOREIGN, channel="websocket.connect")
     assert run.outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("headers", [5, [5], {5: "x"}])
+def test_headers_that_are_none_are_refused_and_logged(bench, caplog, headers):
+    run = bench(say, {"headers": headers}, channel="websocket.connect")
+    assert (run.outcome, replies(run)) == (Outcome.DENIED, [{"close": True}])
+    assert "The Origin of <Message" in caplog.text
+
+
+def test_who_cannot_be_told_of_a_refusal_is_logged(bench, caplog):
+    def consumer(message):
+        raise DenyConnection
+
+    run = bench(consumer, {"reply_channel": "a b"}, channel="websocket.connect")
+    assert (run.outcome, run.words) == (Outcome.FAILED, [])
+    assert "'a b' is not a valid channel name" in caplog.text
 
 
 def test_only_connect_is_checked(bench):

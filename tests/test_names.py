@@ -97,6 +97,18 @@ class TestReplyNames:
         assert names.split_local(name) is None
         assert names.non_local(name) == name
 
+    def test_a_channel_of_a_process_of_the_projects_own_is_none(self):
+        for name in ("udp.send!1", "myserver!", "daphne.response.abcdefghij!x"):
+            assert names.split_local(name) is None
+
+    def test_channels_4_may_call_theirs_what_they_want(self):
+        process = names.new_process_id()
+        assert names.split_local(f"specific.{process}!1-a") == (process, "1-a")
+
+    def test_single_reader_channels_share_their_counters(self):
+        assert names.counter("full", "a?b") == "full:a?"
+        assert names.counter("full", "a") == "full:a"
+
     def test_ids_do_not_repeat(self):
         assert len({names.new_process_id() for _ in range(500)}) == 500
         assert len({names.new_local_part(1) for _ in range(500)}) == 500

@@ -12,7 +12,7 @@ from djchan.channel import Channel, Group
 from djchan.exceptions import Fenced
 from djchan.layers.effects import Reply
 from djchan.layers.inmemory import InMemoryChannelLayer
-from djchan.layers.operations import GroupAddChannel, GroupDiscardChannel, GroupSend, Push
+from djchan.layers.operations import GroupAdd, GroupAddChannel, GroupDiscardChannel, GroupSend, Push
 
 
 @pytest.fixture
@@ -23,15 +23,16 @@ def layer():
 def received(layer, *channels):
     """Everything on the channels, as (channel, message)."""
     messages = []
-    while (got := layer.receive(channels))[0] is not None:
-        messages.append(got)
+    for channel in channels:
+        while (got := layer.receive([channel]))[0] is not None:
+            messages.append(got)
     return messages
 
 
 def test_sends_wait_in_the_order_of_the_calls(layer):
     with outbox.opened(layer) as box:
         Channel("a", channel_layer=layer).send({"n": 1})
-        Channel("x.proc!local", channel_layer=layer).send({"text": "2"})
+        Channel("websocket.send.PROC!local", channel_layer=layer).send({"text": "2"})
         Group("g", channel_layer=layer).add("b")
         Group("g", channel_layer=layer).send({"n": 4})
         Group("g", channel_layer=layer).discard("b")
@@ -54,6 +55,24 @@ def test_content_is_copied_at_the_call(layer):
         content["list"].append(2)
     layer.apply(box.words)
     assert received(layer, "a") == [("a", {"list": [1]})]
+
+
+def test_the_replies_to_one_connection_can_be_forgotten(layer):
+    other = InMemoryChannelLayer()
+    with outbox.opened(layer) as box:
+        for on in (layer, other):
+            Channel("websocket.send.PROC!gone", channel_layer=on).send({"text": "1"})
+            Channel("websocket.send.PROC!stays", channel_layer=on).send({"text": "2"})
+            Channel("gone", channel_layer=on).send({"n": 3})
+            Group("g", channel_layer=on).add("websocket.send.PROC!gone")
+        box.forget_replies("websocket.send.PROC!gone", layer)
+        assert [type(word) for word in box.words] == [Reply, Push, GroupAdd]
+        assert box.words[0].connection == "stays"
+        assert len(box.others[other]) == 4
+        box.forget_replies("websocket.send.PROC!gone", other)
+        assert len(box.others[other]) == 3
+        box.forget_replies("gone", other)
+        assert len(box.others[other]) == 3
 
 
 def test_after_the_consumer_a_send_goes_out_at_once(layer, caplog):
@@ -191,8 +210,8 @@ class TestOtherLayers:
         words = [
             other.word("full", {"n": 1}),
             # Replies of one connection are one effect, whatever else is sent beside them.
-            other.word("w.process!connection", {"text": "1"}),
-            other.word("w.process!connection", {"text": "2"}),
+            other.word("websocket.send.PROC!c", {"text": "1"}),
+            other.word("websocket.send.PROC!c", {"text": "2"}),
         ]
         trying = asyncio.ensure_future(
             outbox.asend_patiently(other, words, retry_time=5, retry_interval=0.01)

@@ -75,3 +75,22 @@ def test_the_consumer_sends_files():
     StaticFilesConsumer()(message)
     assert (sent[0]["status"], sent[0]["content"]) == (200, b"body {}")
     assert dict(sent[0]["headers"])[b"Content-Type"] == b"text/css"
+
+
+def test_a_projects_own_handler_says_where_files_lie_and_what_they_are():
+    class Own(StaticFilesHandler):
+        def get_base_url(self):
+            return "/assets/"
+
+        def file_path(self, url):
+            return "css/" + super().file_path(url)
+
+        def serve(self, request):
+            response = super().serve(request)
+            response["X-Own"] = "yes"
+            return response
+
+    content = {"reply_channel": "http.response.P!1", "method": "GET", "path": "/assets/site.css"}
+    (part,) = list(Own()(Message(content, "http.request", "a layer")))[:1]
+    assert (part["status"], dict(part["headers"])[b"X-Own"]) == (200, b"yes")
+    assert get("/assets/site.css") == (200, b"a view")

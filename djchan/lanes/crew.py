@@ -85,7 +85,8 @@ class Crew:
             self._open = tuple(name for name in self._channels if name not in self._unreadable)
         logger.error(
             "%s It went back to %s for another worker; this one leaves that channel alone for "
-            "%g s (unreadable_wait). Run the same version of djchan everywhere.",
+            "%g s (unreadable_wait). Run the same version of djchan, with the same keys, "
+            "everywhere.",
             error,
             channel,
             wait,

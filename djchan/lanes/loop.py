@@ -31,6 +31,7 @@ from djchan.lanes.loopwatch import End, LoopWatch, Running
 from djchan.lanes.registration import Registration
 from djchan.layers import operations
 from djchan.layers.operations import CommitResult, GiveUp, Release
+from djchan.utils import name_that_thing
 
 logger = logging.getLogger(__name__)
 
@@ -215,7 +216,12 @@ class AsyncLane:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise  # We are leaving, or it was too long: this run has not happened.
-            logger.error("A consumer tried to end the worker, for %s.", message, exc_info=error)
+            logger.error(
+                "%s tried to end the worker, for %s.",
+                name_that_thing(found.consumer),
+                message,
+                exc_info=error,
+            )
             return Run(Outcome.FAILED, [])
 
     def _finish(self, running: Running, end: End) -> None:

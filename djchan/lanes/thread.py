@@ -39,6 +39,7 @@ from djchan.lanes.monitor import Monitor
 from djchan.lanes.registration import Registration
 from djchan.layers import operations
 from djchan.layers.operations import Claimed, GiveUp, Release
+from djchan.utils import name_that_thing
 
 logger = logging.getLogger(__name__)
 
@@ -279,7 +280,9 @@ class Lane:
             )
         except BaseException:
             # A KeyboardInterrupt of the consumer's own; ours goes to the main thread.
-            logger.exception("A consumer tried to end the worker, for %s.", message)
+            logger.exception(
+                "%s tried to end the worker, for %s.", name_that_thing(found.consumer), message
+            )
             return Run(Outcome.FAILED, [])
 
     def _is_time_to_tell(self, work: Work, now: float) -> bool:

@@ -12,22 +12,26 @@ answer gets lost, they raise OutcomeUnknown. What consumers send goes with their
 import asyncio
 import logging
 import os
+import random
 import secrets
 import string
 import threading
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from importlib import import_module
+from typing import Any, Literal
 
 from djchan import names
 from djchan.exceptions import (
     BrokerUnavailable,
     ChannelFull,
     Fenced,
+    InvalidChannelLayer,
     MessageTooLarge,
     OutcomeUnknown,
     ProcessGone,
+    UndecodableEnvelope,
 )
 from djchan.layers import codec, effects
 from djchan.layers.effects import Words
@@ -36,14 +40,20 @@ from djchan.layers.local import LocalProcess
 from djchan.layers.operations import (
     Address,
     Counters,
+    Drop,
     Flush,
+    Keep,
     Length,
     Members,
+    Oldest,
+    Operation,
     Part,
     Pop,
+    Recall,
     Send,
     SendResult,
     Sent,
+    Waiting,
 )
 from djchan.layers.policy import Policy
 
@@ -53,15 +63,23 @@ logger = logging.getLogger(__name__)
 
 
 class BaseChannelLayer(Policy):
-    """A channel layer over ``engine``; ``options`` are those of ``layers.policy.Policy``."""
+    """A channel layer over ``engine``; ``options`` are those of ``layers.policy.Policy``.
+
+    ``symmetric_encryption_keys``: a list of texts. What crosses the layer is encrypted with the
+    first and can be read with each of them; names stay plain (``layers.sealed``).
+    """
 
     ChannelFull = ChannelFull
     MessageTooLarge = MessageTooLarge
     extensions = ("groups", "flush", "statistics")
 
-    def __init__(self, *, engine: Engine, **options: Any) -> None:
+    def __init__(
+        self, *, engine: Engine, symmetric_encryption_keys: Any = None, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.engine = engine
+        if symmetric_encryption_keys is not None:
+            self.engine = _sealed(engine, symmetric_encryption_keys)
         self._links: list[Link] = []
         self._links_lock = threading.Lock()
         self._links_pid = os.getpid()
@@ -79,8 +97,11 @@ class BaseChannelLayer(Policy):
     def receive(
         self, channels: Iterable[str], block: bool = False
     ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
-        """Take one message, for good (no lease). ``block`` waits for at most 5 seconds."""
-        wanted = tuple(names.check_channel(name, receive=True) for name in channels)
+        """Take one message, for good (no lease). ``block`` waits for at most 5 seconds.
+
+        Which of ``channels`` is looked at first is chance, so that none of them starves.
+        """
+        wanted = _shuffled(channels)
         while True:
             got = self._perform(Pop(wanted, BLOCK if block else 0.0))
             if got is None:
@@ -126,17 +147,25 @@ class BaseChannelLayer(Policy):
         self._perform(Flush())
 
     def global_statistics(self) -> dict[str, int]:
-        counters = self._perform(Counters())
+        """``messages_count``: that are or were on the layer's channels; ``channel_full_count``:
+        sends that were refused. Since the layer was flushed, or began."""
+        counters, waiting = self._performs(Counters(), Waiting())
         return {
-            "messages_count": counters.get("claimed", 0),
+            "messages_count": _total(counters, "taken:") + sum(waiting.values()),
             "channel_full_count": _total(counters, "full:"),
         }
 
     def channel_statistics(self, channel: str) -> dict[str, int]:
-        counters, pending = self._performs(Counters(), Length(names.check_channel(channel)))
+        """The same of one channel, with ``messages_pending``: that wait; ``messages_max_age``:
+        seconds that the first of them has waited. Process-local channels are counted by prefix,
+        single-reader channels too, but for those that wait."""
+        queue = names.non_local(names.check_channel(channel))
+        counters, pending, oldest = self._performs(Counters(), Length(queue), Oldest(queue))
         return {
+            "messages_count": counters.get(names.counter("taken", queue), 0) + pending,
             "messages_pending": pending,
-            "channel_full_count": counters.get(f"full:{channel}", 0),
+            "messages_max_age": self._age(oldest),
+            "channel_full_count": counters.get(names.counter("full", queue), 0),
         }
 
     # ------------------------------------------------------------- its twins
@@ -147,7 +176,7 @@ class BaseChannelLayer(Policy):
     async def areceive(
         self, channels: Iterable[str], block: bool = False
     ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
-        wanted = tuple(names.check_channel(name, receive=True) for name in channels)
+        wanted = _shuffled(channels)
         # On a link of its own: whoever sends meanwhile must not wait for this one.
         waiting = self._loop().waiting
         link = waiting.pop() if waiting else self.engine.alink("receive")
@@ -173,6 +202,67 @@ class BaseChannelLayer(Policy):
 
     async def aflush(self) -> None:
         await self._alink().perform(Flush())
+
+    # ----------------------------------------------------------- kept values
+    # Said again, once, when the answer got lost: that changes nothing but the answer to
+    # "create", which then is that somebody else was first.
+
+    def keep(
+        self, key: str, value: bytes, *, ttl: float, must: Literal["", "create", "exist"] = ""
+    ) -> bool:
+        """Keep ``value`` under ``key`` for ``ttl`` seconds, whoever dies; whether it is kept.
+
+        ``must``: "create" keeps it only where nothing is, "exist" only where something is.
+        Raises MessageTooLarge.
+        """
+        return bool(self._repeat(self._keep(key, value, ttl, must)))
+
+    def recall(self, key: str, *, ttl: float = 0) -> bytes | None:
+        """What is kept under ``key``, from now on for ``ttl`` seconds (0: as before); or None."""
+        value: bytes | None = self._repeat(Recall(key, _milliseconds(ttl)))
+        return value
+
+    def drop(self, key: str) -> bool:
+        """Keep nothing under ``key`` any more; whether something was."""
+        return bool(self._repeat(Drop(key)))
+
+    async def akeep(
+        self, key: str, value: bytes, *, ttl: float, must: Literal["", "create", "exist"] = ""
+    ) -> bool:
+        return bool(await self._arepeat(self._keep(key, value, ttl, must)))
+
+    async def arecall(self, key: str, *, ttl: float = 0) -> bytes | None:
+        value: bytes | None = await self._arepeat(Recall(key, _milliseconds(ttl)))
+        return value
+
+    async def adrop(self, key: str) -> bool:
+        return bool(await self._arepeat(Drop(key)))
+
+    def _keep(
+        self, key: str, value: bytes, ttl: float, must: Literal["", "create", "exist"]
+    ) -> Keep:
+        if len(value) > self.max_message_size:
+            raise MessageTooLarge(
+                f"What is to be kept under {key!r} has {len(value)} bytes; the limit is "
+                f"{self.max_message_size} (max_message_size in the layer's CONFIG)."
+            )
+        return Keep(key, value, _milliseconds(ttl) or 1, must)
+
+    def _repeat(self, operation: Operation) -> Any:
+        with self._link() as link:
+            try:
+                (answer,) = link.perform(operation)
+            except BrokerUnavailable:
+                (answer,) = link.perform(operation)
+        return answer
+
+    async def _arepeat(self, operation: Operation) -> Any:
+        link = self._alink()
+        try:
+            (answer,) = await link.perform(operation)
+        except BrokerUnavailable:
+            (answer,) = await link.perform(operation)
+        return answer
 
     # ----------------------------------------------------------------- words
 
@@ -309,11 +399,24 @@ class BaseChannelLayer(Policy):
         with self._link() as link:
             return link.perform(*operations)
 
+    def _age(self, payload: bytes | None) -> int:
+        """Whole seconds since the delivery ``payload`` was made; 0 for what is none."""
+        try:
+            created = 0 if payload is None else codec.decode_envelope(payload).created
+        except UndecodableEnvelope:
+            created = 0
+        return max(0, self.now() - created) // 1000 if created else 0
+
     def _received(self, channel: str, payload: bytes) -> tuple[str, dict[str, Any]] | None:
-        """The message of what was taken off ``channel``; None when it has expired."""
+        """The message of what was taken off ``channel``; None when it has expired, or cannot be
+        read."""
         if channel.startswith(BODY_PREFIX):
             return channel, codec.decode(payload)
-        envelope = codec.decode_envelope(payload)
+        try:
+            envelope = codec.decode_envelope(payload)
+        except UndecodableEnvelope as error:
+            logger.error("A message on %s was dropped. %s", channel, error)
+            return None
         if 0 < envelope.expires < self.now():
             logger.warning("A message on %s had expired and was dropped.", channel)
             return None
@@ -321,6 +424,25 @@ class BaseChannelLayer(Policy):
 
 
 BODY_PREFIX = "http.request.body."
+
+
+def _shuffled(channels: Iterable[str]) -> tuple[str, ...]:
+    wanted = [names.check_channel(name, receive=True) for name in channels]
+    random.shuffle(wanted)
+    return tuple(wanted)
+
+
+def _sealed(engine: Engine, keys: Any) -> Engine:
+    try:
+        # Not imported by who has no keys: it is an extra, and it is large.
+        module = import_module("djchan.layers.sealed")
+    except ImportError as error:
+        raise InvalidChannelLayer(
+            "symmetric_encryption_keys in the layer's CONFIG needs cryptography, which cannot be "
+            f"imported ({error}): pip install 'djchan[crypto]'."
+        ) from error
+    sealed: Engine = module.SealedEngine(engine, keys)
+    return sealed
 
 
 class _Loop:
@@ -369,6 +491,10 @@ def _told(told: SendResult) -> None:
         raise Fenced
     if told == "gone":
         raise ProcessGone("The client of this response has left, or its process has.")
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
 def _unknown(error: BrokerUnavailable) -> OutcomeUnknown:

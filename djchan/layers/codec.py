@@ -15,6 +15,8 @@ import msgspec
 from djchan.exceptions import InvalidMessage, MessageTooLarge, UndecodableEnvelope
 
 VERSION = 1
+# Before what was sealed with a key that nobody here has. No msgpack begins with this byte.
+SEALED = b"\xc1sealed "
 MAX_MESSAGE_SIZE = 2 * 1024 * 1024
 
 
@@ -114,7 +116,8 @@ def decode(data: bytes | msgspec.Raw) -> Any:
     try:
         return _decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise UndecodableEnvelope(f"This entry is not msgpack of ours: {error}.") from error
+        why = _why(bytes(data), f"is not msgpack of ours: {error}")
+        raise UndecodableEnvelope(f"This entry {why}.") from error
 
 
 def encode_envelope(envelope: Envelope) -> bytes:
@@ -126,13 +129,26 @@ def decode_envelope(data: bytes) -> Envelope:
     try:
         envelope = _decode_envelope(data)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise UndecodableEnvelope(f"This delivery cannot be read: {error}.") from error
+        why = _why(data, f"cannot be read: {error}")
+        raise UndecodableEnvelope(f"This delivery {why}.") from error
     if envelope.version > VERSION + 1:
         raise UndecodableEnvelope(
             f"This delivery has envelope version {envelope.version}; this worker reads up to "
             f"{VERSION + 1}. Update this worker."
         )
     return envelope
+
+
+def _why(data: bytes, otherwise: str) -> str:
+    """What is wrong with bytes that could not be decoded."""
+    if data.startswith(SEALED):
+        return (
+            "is not sealed with any of symmetric_encryption_keys in the layer's CONFIG: another "
+            "key was used, or none"
+        )
+    if data.startswith(b"gAAAA"):  # As every Fernet token does.
+        return "is encrypted, and the layer's CONFIG has no symmetric_encryption_keys"
+    return otherwise
 
 
 def encode_entry(*fields: Any) -> bytes:

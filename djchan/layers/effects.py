@@ -110,7 +110,7 @@ def group_send(policy: Policy, group: str, encoded: bytes) -> GroupSend:
 def group_add(policy: Policy, group: str, channel: str) -> Effect:
     local = names.split_local(channel)
     if local is None:
-        return GroupAddChannel(group, channel, policy.capacity_of(channel))
+        return GroupAddChannel(group, channel, policy.capacity_of(channel), policy.member_ttl)
     process, connection = local
     return GroupAdd(group, process, codec.encode_entry(codec.ADD, group, connection))
 

@@ -60,3 +60,6 @@ class Engine(Protocol):
     def alink(self, name: str) -> AsyncLink: ...
 
     def inbox(self, process: str) -> InboxReader: ...
+
+    def entry_size(self, entry: bytes, /) -> int:
+        """Bytes that an entry which an InboxReader read takes in the store."""

@@ -56,13 +56,15 @@ class Handler(Protocol):
 
 
 class Inbox:
-    """``on_leaving``: called when the process may have a group to leave."""
+    """``on_leaving``: called when the process may have a group to leave. ``size``: the bytes of
+    an entry in the store, as the engine says."""
 
-    def __init__(self, on_leaving: Callable[[], None]) -> None:
+    def __init__(self, on_leaving: Callable[[], None], size: Callable[[bytes], int] = len) -> None:
         self.handlers: dict[str, Handler] = {}
         self.membership = Membership()
         self.read = 0  # Bytes of group messages and replies.
         self._on_leaving = on_leaving
+        self._size = size
 
     def take(self, data: bytes) -> None:
         """Apply one entry."""
@@ -78,14 +80,14 @@ class Inbox:
             if handler is not None:
                 handler.on_progress(entry[2], entry[3], entry[4])
         elif kind == codec.REPLY:
-            self.read += len(data)
+            self.read += self._size(data)
             handler = handlers.get(entry[1])
             if handler is not None:
                 handler.on_replies(entry[2])
             else:
                 logger.debug("A reply to the closed connection %s was dropped.", entry[1])
         elif kind == codec.GROUP:
-            self.read += len(data)
+            self.read += self._size(data)
             replies = [entry[2]]
             for connection in self.membership.members(entry[1]):
                 call(handlers[connection].on_replies, replies)

@@ -61,7 +61,7 @@ class LocalProcess:
         self.id = ""
         self.down_since: float | None = None  # time.monotonic()
         self._outgoing = Outgoing()
-        self._inbox = Inbox(self._wake_up)
+        self._inbox = Inbox(self._wake_up, layer.engine.entry_size)
         self._opened = 0
         self._leaving: tuple[str, ...] = ()
         self._cursor = "0-0"
@@ -381,7 +381,8 @@ class LocalProcess:
             len(handlers),
         )
         undone = self._outgoing.undone()
-        self._inbox, self._outgoing = Inbox(self._wake_up), Outgoing()
+        self._inbox = Inbox(self._wake_up, self.layer.engine.entry_size)
+        self._outgoing = Outgoing()
         self._leaving = ()
         self._heartbeat.stop()
         process = self.id = names.new_process_id()

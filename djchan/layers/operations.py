@@ -21,6 +21,8 @@ second death is charged to nobody else. *Parked* is what a Commit sent to a chan
 over its hard limit; it moves up as deliveries of the channel are claimed.
 An interface is *stale* after the store began a new history (History): what it had answered
 may be forgotten, so nothing is committed to its connections until its Resume.
+What is *kept* (a connection's session) is nobody's: it outlives all processes, until its time
+is over.
 Payloads are opaque bytes; ids, channels and groups are text that ``djchan.names`` let pass.
 """
 
@@ -35,6 +37,7 @@ ProcessKind = Literal["worker", "interface"]
 class Push(NamedTuple):
     """Append a delivery to a channel.
 
+    What is for ``prefix!local`` lies in one queue with all of ``prefix!``; Pop answers whole names.
     In a Send it meets the channel's ``capacity`` (0: exempt), counted in messages;
     in a Commit it is exempt. ``frames`` is how many messages the delivery holds.
     ``if_served``: only while a registered worker serves the channel.
@@ -133,11 +136,16 @@ class GroupDiscard(NamedTuple):
 
 
 class GroupAddChannel(NamedTuple):
-    """Make a plain channel a member; one that holds ``capacity`` messages is skipped (0: never)."""
+    """Make a plain channel a member; one that holds ``capacity`` messages is skipped (0: never).
+
+    It is one for ``ttl`` ms, unless it is added again (0: for ever). The next GroupSend that finds
+    its time over takes it out.
+    """
 
     group: str
     channel: str
     capacity: int = 0
+    ttl: int = 0
 
 
 class GroupDiscardChannel(NamedTuple):
@@ -502,6 +510,16 @@ class Length(NamedTuple):
     channel: str
 
 
+class Waiting(NamedTuple):
+    """Answer: dict of channel -> messages waiting on it, for those that have some."""
+
+
+class Oldest(NamedTuple):
+    """Answer: the payload at the head of the channel; None when nothing waits there."""
+
+    channel: str
+
+
 class DeadChannels(NamedTuple):
     """Answer: dict of channel -> how many dead letters it has."""
 
@@ -541,6 +559,34 @@ class Discard(NamedTuple):
     id: str
 
 
+class Keep(NamedTuple):
+    """Keep ``value`` under ``key`` for ``ttl`` ms, whoever dies. Answer: whether it is kept.
+
+    ``must``: "create" keeps it only where nothing is, "exist" only where something is.
+    """
+
+    key: str
+    value: bytes
+    ttl: int
+    must: Literal["", "create", "exist"] = ""
+
+
+class Recall(NamedTuple):
+    """Answer: the value that is kept under ``key``, or None.
+
+    ``ttl``: for so many ms from now on it is kept (0: as long as it was to be).
+    """
+
+    key: str
+    ttl: int = 0
+
+
+class Drop(NamedTuple):
+    """Keep nothing under ``key`` any more. Answer: whether something was."""
+
+    key: str
+
+
 class Members(NamedTuple):
     """Answer: (processes, plain channels) in the group, each a sorted tuple."""
 
@@ -548,7 +594,11 @@ class Members(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """Answer: dict of counter name -> int (full:CHANNEL, dead:CHANNEL, gone, fenced, reaped …)."""
+    """Answer: dict of counter name -> int (full:CHANNEL, taken:CHANNEL, gone, reaped …).
+
+    Single-reader channels share the counters of their name up to its ``?``. ``taken`` counts
+    messages that were claimed or popped, less those that came back.
+    """
 
 
 class Flush(NamedTuple):
@@ -575,10 +625,15 @@ Operation = (
     | Reap
     | Pop
     | Length
+    | Waiting
+    | Oldest
     | DeadChannels
     | DeadLetters
     | Redrive
     | Discard
+    | Keep
+    | Recall
+    | Drop
     | Members
     | Counters
     | Flush

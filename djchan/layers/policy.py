@@ -6,12 +6,12 @@ which ask for each message.
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import translate
 from typing import Any
 
 from djchan import names
-from djchan.exceptions import InvalidChannelLayer
+from djchan.exceptions import InvalidChannelLayer, InvalidMessage
 from djchan.layers import codec
 
 AT_LEAST_ONCE = "at-least-once"
@@ -19,6 +19,8 @@ AT_MOST_ONCE = "at-most-once"
 
 # Seconds until a message expires that may be lost anyway: as everything did in Channels 1.x.
 LOSSY_EXPIRY = 60.0
+
+SOCKET_LIFE = 86400
 
 INBOX_BYTES = 64 * 1024 * 1024
 
@@ -34,7 +36,9 @@ class Policy:
     ``channel_capacity``, ``channel_expiry``, ``delivery``: the same (and ``"at-least-once"``
     or ``"at-most-once"``) per channel: a dict of glob or compiled pattern to value; the
     first match counts, and a process-local name is matched up to its ``!``.
-    ``group_expiry``: seconds a socket may live (0: no limit); membership has no age limit.
+    ``group_expiry``: seconds a socket may live (0: no limit; None: a day). A socket is a member
+    for as long as it lives. A plain channel is one for ever, or, where this is set, for so many
+    seconds after it was added last: nobody else would take a dead one out.
     ``max_message_size``: bytes of one encoded message.
     ``overflow``: how many times its capacity a channel holds of what consumers send before
     more is parked beside it. ``inbox_bytes``: of group messages and replies that wait for one
@@ -45,7 +49,7 @@ class Policy:
         self,
         *,
         expiry: float | None = None,
-        group_expiry: int = 86400,
+        group_expiry: int | None = None,
         capacity: int = 100,
         channel_capacity: PatternMap = None,
         channel_expiry: PatternMap = None,
@@ -55,7 +59,8 @@ class Policy:
         inbox_bytes: int = INBOX_BYTES,
     ) -> None:
         self.expiry: float | None = _positive("expiry", expiry, optional=True)
-        self.group_expiry = group_expiry
+        self.group_expiry = SOCKET_LIFE if group_expiry is None else group_expiry
+        self.member_ttl = int((group_expiry or 0) * 1000)  # Of a plain channel, ms; 0: none.
         self.capacity = int(_positive("capacity", capacity) or 0)
         self.channel_capacity = channel_capacity or {}
         self.max_message_size = int(_positive("max_message_size", max_message_size) or 0)
@@ -91,7 +96,8 @@ class Policy:
         return LOSSY_EXPIRY if self.at_most_once(channel) else None
 
     def at_most_once(self, channel: str) -> bool:
-        return bool(self._deliveries.find(channel) == AT_MOST_ONCE)
+        # Nobody but its process reads a process-local channel, and that may be gone.
+        return "!" in channel or bool(self._deliveries.find(channel) == AT_MOST_ONCE)
 
     def now(self) -> int:
         """The layer's clock, ms since the epoch (the same for every host)."""
@@ -102,7 +108,29 @@ class Policy:
         self._clock_offset = now - time.time() * 1000
 
     def encode(self, message: Any) -> bytes:
+        if not isinstance(message, dict):
+            raise InvalidMessage(f"A message is a dict, not {message!r:.80}.")
         return codec.encode(message, self.max_message_size)
+
+    # ------------------------- what asgiref 1.x's BaseChannelLayer called these
+
+    def get_capacity(self, channel: str) -> int:
+        return self.capacity_of(channel)
+
+    def valid_channel_name(self, name: object, receive: bool = False) -> bool:
+        """True, or InvalidChannelName (a TypeError)."""
+        return bool(names.check_channel(name, receive=receive))
+
+    def valid_channel_names(self, found: Iterable[object], receive: bool = False) -> bool:
+        return all(self.valid_channel_name(name, receive) for name in found)
+
+    def valid_group_name(self, name: object) -> bool:
+        """True, or InvalidGroupName (a TypeError)."""
+        return bool(names.check_group(name))
+
+    def non_local_name(self, name: str) -> str:
+        """The name without the local part of a process-local channel."""
+        return names.non_local(name)
 
 
 class _Patterns:

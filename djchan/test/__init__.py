@@ -1,6 +1,11 @@
 """What a project tests its consumers with. The names are loaded at their first use.
 
+``ChannelTestCase``, ``TransactionChannelTestCase``: a layer for each test (``test.base``).
+``Client``, ``WSClient``: send a message, run its consumer (``test.client``, ``test.websocket``).
+``apply_routes``: other routes for a test (``test.routes``).
+``ChannelLiveServerTestCase``: a Daphne and a worker for each test (``test.liveserver``).
 ``ChaosLayer``: a channel layer that makes faults, by seed (``test.chaos``).
+``ConformanceTestCase``: whether a layer keeps the contract, for its author (``test.conformance``).
 ``work_off``: run what waits, in this thread, until nothing does (``test.work``).
 """
 
@@ -8,13 +13,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from djchan.test.base import ChannelTestCase, TransactionChannelTestCase
     from djchan.test.chaos import ChaosLayer
+    from djchan.test.client import Client
+    from djchan.test.conformance import ConformanceTestCase
+    from djchan.test.liveserver import ChannelLiveServerTestCase
+    from djchan.test.routes import apply_routes
+    from djchan.test.websocket import WSClient
     from djchan.test.work import work_off
 
-__all__ = ["ChaosLayer", "work_off"]
+__all__ = [
+    "ChannelLiveServerTestCase",
+    "ChannelTestCase",
+    "ChaosLayer",
+    "Client",
+    "ConformanceTestCase",
+    "TransactionChannelTestCase",
+    "WSClient",
+    "apply_routes",
+    "work_off",
+]
 
 _HOMES = {
+    "ChannelLiveServerTestCase": "djchan.test.liveserver",
+    "ChannelTestCase": "djchan.test.base",
     "ChaosLayer": "djchan.test.chaos",
+    "Client": "djchan.test.client",
+    "ConformanceTestCase": "djchan.test.conformance",
+    "HttpClient": "djchan.test.http",
+    "TransactionChannelTestCase": "djchan.test.base",
+    "WSClient": "djchan.test.websocket",
+    "apply_routes": "djchan.test.routes",
     "work_off": "djchan.test.work",
 }
 

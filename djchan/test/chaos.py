@@ -148,6 +148,9 @@ class ChaosEngine:
     def inbox(self, process: str) -> InboxReader:
         return self._engine.inbox(process)
 
+    def entry_size(self, entry: bytes, /) -> int:
+        return self._engine.entry_size(entry)
+
     def begin(self, operations: tuple[Operation, ...]) -> Call:
         """What to say instead. Raises BrokerUnavailable for a call that is lost on its way."""
         with self._lock:

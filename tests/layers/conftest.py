@@ -10,15 +10,20 @@ from djchan.layers.engine import Engine
 from djchan.layers.memory.links import MemoryEngine
 from djchan.layers.operations import Flush
 from djchan.layers.redis.engine import RedisEngine
-from tests.layers.talk import Talk
+from djchan.layers.sealed import SealedEngine
+from tests.layers.talk import PLAIN, Talk
 from tests.support.servers import Server
 
 
-@pytest.fixture(params=["memory", "redis", "valkey"])
+@pytest.fixture(params=[*PLAIN, "encrypted"])
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """An empty layer of its own: in memory, in a Redis, in a Valkey."""
+    """An empty layer of its own: in memory, there without anything to read, in a Redis, in a
+    Valkey."""
     if request.param == "memory":
         yield MemoryEngine()
+        return
+    if request.param == "encrypted":
+        yield SealedEngine(MemoryEngine(), ["key", "an older one"])
         return
     server: Server = request.getfixturevalue(f"{request.param}_server")
     server.start()

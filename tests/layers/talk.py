@@ -24,6 +24,8 @@ from djchan.layers.operations import (
     Wait,
 )
 
+# The engines whose store holds what was said as it was: with ``encrypted`` sizes are others.
+PLAIN = ("memory", "redis", "valkey")
 END = b"this is the end of what the test has caused"
 
 

@@ -26,7 +26,9 @@ from djchan.layers import codec
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.engine import Engine
 from djchan.layers.inmemory import InMemoryChannelLayer
-from djchan.layers.operations import Address, Claim, Push, Register, Send
+from djchan.layers.operations import Address, Claim, Push, Register, Release, Send
+from djchan.layers.redis.layer import RedisChannelLayer
+from tests.support.servers import Server
 from tests.support.waiting import wait_for
 
 
@@ -129,7 +131,7 @@ class TestSendAndReceive:
         layer.send("b", {"n": 2})
         layer.send("a", {"n": 3})
 
-        received = [layer.receive(["a"]), layer.receive(["a", "b"]), layer.receive(["b"])]
+        received = [layer.receive(["a"]), layer.receive(["a"]), layer.receive(["a", "b"])]
 
         assert received == [("a", {"n": 1}), ("a", {"n": 3}), ("b", {"n": 2})]
         assert layer.receive(["a", "b"]) == (None, None)
@@ -212,6 +214,76 @@ class TestSendAndReceive:
         with pytest.raises(InvalidMessage, match="object"):
             layer.send("a", {"o": object()})
 
+    @pytest.mark.parametrize("message", [[1], "text", None, b"{}"])
+    def test_what_is_no_dict_is_no_message(self, layer: BaseChannelLayer, message: Any):
+        with pytest.raises(InvalidMessage, match="A message is a dict, not"):
+            layer.send("a", message)
+        with pytest.raises(InvalidMessage, match="A message is a dict, not"):
+            layer.send_group("g", message)
+
+    def test_what_cannot_be_read_is_dropped_and_the_next_received(
+        self, layer: BaseChannelLayer, caplog: pytest.LogCaptureFixture
+    ):
+        layer._perform(Send("", 0, (Push("a", b"not ours"),)))
+        layer.send("a", {"n": 1})
+
+        assert layer.receive(["a"]) == ("a", {"n": 1})
+        assert "A message on a was dropped. This delivery cannot be read" in caplog.text
+
+    def test_a_process_of_the_projects_own_receives_by_its_prefix(self, layer: BaseChannelLayer):
+        for name in ("udp.send!b", "udp.send!a"):
+            layer.send(name, {"to": name})
+        layer.group_add("g", "udp.send!c")
+        layer.send_group("g", {"to": "all"})
+
+        received = [layer.receive(["other!", "udp.send!"]) for _ in range(4)]
+
+        assert received == [
+            ("udp.send!b", {"to": "udp.send!b"}),
+            ("udp.send!a", {"to": "udp.send!a"}),
+            ("udp.send!c", {"to": "all"}),
+            (None, None),
+        ]
+        assert layer.group_channels("g") == ["udp.send!c"]
+
+    def test_nobody_waits_for_ever_for_a_process_that_may_be_gone(self, engine: Engine):
+        layer = BaseChannelLayer(engine=engine, capacity=2)
+        layer.send("myserver!1", {})
+        layer.send("myserver!2", {})
+        with pytest.raises(ChannelFull):
+            layer.send("myserver!3", {})
+        layer.set_clock(layer.now() + 61_000)
+
+        assert layer.receive(["myserver!"]) == (None, None)
+        layer.close()
+
+    def test_a_delayed_message_to_one(self, layer: BaseChannelLayer):
+        layer.apply([layer.word("myserver!1", {"n": 1}, delay=0.05)])
+
+        assert layer.receive(["myserver!"], block=True) == ("myserver!1", {"n": 1})
+
+    def test_no_channel_starves_beside_a_full_one(self, engine: Engine):
+        layer = BaseChannelLayer(engine=engine, capacity=200)
+        for _ in range(100):
+            layer.send("loud", {})
+        layer.send("quiet", {})
+
+        # By chance alone, one of 2**100 times.
+        assert "quiet" in {layer.receive(["loud", "quiet"])[0] for _ in range(100)}
+        layer.close()
+
+    def test_the_names_that_asgiref_had(self, engine: Engine):
+        layer = BaseChannelLayer(engine=engine, channel_capacity={"a*": 3})
+
+        assert (layer.get_capacity("ab"), layer.get_capacity("b")) == (3, 100)
+        assert layer.valid_channel_name("a!b") and layer.valid_group_name("a")
+        assert layer.valid_channel_names(["a", "b!"], receive=True)
+        assert layer.non_local_name("a!b") == "a!"
+        with pytest.raises(TypeError):
+            layer.valid_channel_names(["a!b"], receive=True)
+        with pytest.raises(TypeError):
+            layer.valid_group_name("a!b")
+
     def test_receive_many_is_receive(self, layer: BaseChannelLayer):
         layer.send("a", {"n": 1})
 
@@ -282,6 +354,14 @@ class TestGroups:
 
         assert layer.group_channels("g") == ["a", "websocket.send.PROC!"]
 
+    def test_a_plain_channel_is_a_member_for_ever_unless_it_is_said(self, engine: Engine):
+        ever, said = rules(), rules(group_expiry=2)
+
+        assert ever.group_expiry == 86400 and said.group_expiry == 2
+        assert ever.add_word("g", "a")[2:] == (100, 0)
+        assert said.add_word("g", "a")[2:] == (100, 2000)
+        assert rules(group_expiry=0).add_word("g", "a")[2:] == (100, 0)
+
     @pytest.mark.parametrize("name", ["g!x", "g?x", "g x", "", None])
     def test_a_wrong_name_is_a_type_error(self, layer: BaseChannelLayer, name: Any):
         for call in (
@@ -313,9 +393,81 @@ class TestFlushAndStatistics:
             with pytest.raises(ChannelFull):
                 layer.send(channel, {})
 
-        assert layer.channel_statistics("a") == {"messages_pending": 1, "channel_full_count": 2}
-        assert layer.channel_statistics("b") == {"messages_pending": 0, "channel_full_count": 0}
-        assert layer.global_statistics()["channel_full_count"] == 2
+        nothing = {"messages_count": 0, "messages_pending": 0, "messages_max_age": 0}
+        assert layer.channel_statistics("a") == {
+            "messages_count": 1,
+            "messages_pending": 1,
+            "messages_max_age": 0,
+            "channel_full_count": 2,
+        }
+        assert layer.channel_statistics("b") == {**nothing, "channel_full_count": 0}
+        assert layer.global_statistics() == {"messages_count": 1, "channel_full_count": 2}
+        layer.close()
+
+    def test_what_was_received_still_counts_and_what_came_back_counts_once(
+        self, layer: BaseChannelLayer
+    ):
+        for name in ("a", "a", "b", "p!1", "p!2", "s?x"):
+            layer.send(name, {})
+        layer.receive(["a"])
+        layer.receive(["p!"])
+        layer.receive(["s?x"])
+        layer._perform(Register("W", "worker", b"", ("a", "b")))
+        claimed = layer._perform(Claim("W", "", ("a", "b"), 2))
+        assert len(claimed.deliveries) == 2
+        layer._perform(Release("W", (claimed.deliveries[0].token,)))
+
+        counts = {
+            name: (found["messages_count"], found["messages_pending"])
+            for name in ("a", "b", "p!", "p!1", "s?x")
+            if (found := layer.channel_statistics(name))
+        }
+
+        assert counts == {"a": (2, 1), "b": (1, 0), "p!": (2, 1), "p!1": (2, 1), "s?x": (1, 0)}
+        assert layer.global_statistics()["messages_count"] == 6
+
+    def test_the_age_of_the_first_that_waits(self, layer: BaseChannelLayer):
+        layer.send("a", {})
+        layer.send("a", {})
+        layer.set_clock(layer.now() + 7_500)
+
+        assert layer.channel_statistics("a")["messages_max_age"] == 7
+        assert layer.channel_statistics("empty")["messages_max_age"] == 0
+
+
+class TestKept:
+    def test_keep_recall_and_drop(self, layer: BaseChannelLayer):
+        assert layer.recall("k") is None
+        assert not layer.keep("k", b"0", ttl=60, must="exist")
+        assert layer.keep("k", b"1", ttl=60, must="create")
+        assert not layer.keep("k", b"2", ttl=60, must="create")
+        assert layer.recall("k", ttl=0.02) == b"1"
+        wait_for(lambda: layer.recall("k") is None, timeout=5, what="its time is over")
+        assert layer.keep("k", b"3", ttl=60)
+        assert (layer.drop("k"), layer.drop("k")) == (True, False)
+
+    @pytest.mark.parametrize("key", ["k", "l"])
+    def test_a_value_over_the_limit_is_refused(self, engine: Engine, key: str):
+        layer = BaseChannelLayer(engine=engine, max_message_size=10)
+        layer.keep("k", b"x" * 10, ttl=60)
+        with pytest.raises(MessageTooLarge, match=f"'{key}' has 11 bytes; the limit is 10"):
+            layer.keep(key, b"x" * 11, ttl=60)
+        assert layer.recall("k") == b"x" * 10
+        layer.close()
+
+    def test_a_connection_that_has_broken_is_nobody_s_business(self, own_broker: Server):
+        layer = RedisChannelLayer([own_broker.url])
+        layer.keep("k", b"1", ttl=60)
+        for does in (
+            lambda: layer.recall("k") == b"1",
+            lambda: layer.keep("k", b"1", ttl=60, must="exist"),
+            lambda: layer.drop("k"),
+        ):
+            own_broker.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            assert does()
+        own_broker.stop()
+        with pytest.raises(BrokerUnavailable):
+            layer.recall("k")
         layer.close()
 
 
@@ -331,6 +483,11 @@ class TestTwins:
         await layer.agroup_discard("g", "b")
         await layer.asend_group("g", {"n": 3})
         assert await layer.areceive(["a", "b"]) == (None, None)
+
+        assert await layer.akeep("k", b"1", ttl=60, must="create")
+        assert not await layer.akeep("k", b"2", ttl=60, must="create")
+        assert await layer.arecall("k", ttl=60) == b"1"
+        assert (await layer.adrop("k"), await layer.adrop("k")) == (True, False)
 
         await layer.asend("a", {})
         await layer.aflush()

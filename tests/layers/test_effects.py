@@ -30,6 +30,8 @@ class Rules:
     What consumers send is parked once a channel holds 70.
     """
 
+    member_ttl = 0
+
     def capacity_of(self, channel: str) -> int:
         return 7
 

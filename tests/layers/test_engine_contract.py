@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from djchan.layers import operations as ops
 from djchan.layers.engine import Engine
 from djchan.layers.memory.links import MemoryEngine
 from djchan.layers.operations import (
@@ -48,6 +49,7 @@ from djchan.layers.operations import (
     Tell,
     Wait,
 )
+from djchan.layers.sealed import SealedEngine
 from tests.layers.talk import Talk, Waiting, body
 from tests.support.waiting import wait_for
 
@@ -748,6 +750,15 @@ class TestDelay:
         with Waiting(talk.engine, "w1-bell"):
             talk.send(Delay("x", b"near", 60_000))
 
+    def test_one_that_is_put_off_wakes_who_sleeps(self, talk: Talk) -> None:
+        talk.worker("w1", "x")
+        talk.worker("w2", "x")
+        token = talk.lease("w1", "x")
+        assert talk.claim("w2", "x") == []
+        with Waiting(talk.engine, "w2-bell"):
+            # By its async lane, say, which claims nothing.
+            talk.commit("w1", Outcome(token, later=Later(60_000, 0, b"rest")))
+
 
 class TestBells:
     def test_a_push_rings_the_idle(self, talk: Talk) -> None:
@@ -1059,6 +1070,25 @@ class TestGroups:
         talk.worker("w1")
         assert talk.payloads("w1", "x") == [b"1", b"2", b"3"]
 
+    def test_a_plain_channel_may_be_a_member_for_a_time(self, talk: Talk) -> None:
+        talk.send(
+            GroupAddChannel("g", "x", 5, 1),
+            GroupAddChannel("g", "y", 5, 60_000),
+            GroupAddChannel("g", "z", 5, 1),
+            GroupAddChannel("g", "z", 5),
+        )
+
+        def is_over() -> bool:
+            talk.send(GroupSend("g", b"", b"1"))
+            return talk(Members("g")) == ((), ("y", "z"))
+
+        wait_for(is_over, timeout=5, what="the time of x is over")
+        length = talk.length("x")
+        talk.send(GroupSend("g", b"", b"2"))
+        assert talk.length("x") == length
+        talk.worker("w1")
+        assert talk.payloads("w1", "y")[-1:] == talk.payloads("w1", "z")[-1:] == [b"2"]
+
     def test_a_group_send_rings_for_a_member_channel(self, talk: Talk) -> None:
         talk.worker("w1")
         talk.send(GroupAddChannel("g", "x"))
@@ -1068,6 +1098,48 @@ class TestGroups:
 
 
 class TestPop:
+    def test_what_is_for_one_process_lies_in_one_queue(self, talk: Talk) -> None:
+        talk.worker("w1")
+        talk.push("p!a", b"1")
+        talk.push("p!b", b"2")
+        assert (talk.length("p!"), talk(ops.Waiting())) == (2, {"p!": 2})
+        assert talk.send(Push("p!c", b"", 2)) == ("full",)
+        (first,) = talk.claim("w1", "p!", count=1)
+        assert first.channel == "p!a"
+        assert talk(Release("w1", (first.token,))) == 1
+        talk.send(Delay("p!c", b"3", 0), GroupAddChannel("g", "p!d", 9), GroupSend("g", b"", b"4"))
+
+        got = [talk(Pop(("p!",))) for _ in range(5)]
+        # The delayed one comes when somebody looks.
+        expected = [("p!a", b"1"), ("p!b", b"2"), ("p!c", b"3"), ("p!d", b"4"), None]
+        assert sorted(got[:4]) == expected[:4] and got[4] is None
+        assert [pair for pair in got if pair and pair[0] < "p!c"] == expected[:2]
+
+    def test_a_look_takes_nothing(self, talk: Talk) -> None:
+        assert (talk(ops.Waiting()), talk(ops.Oldest("x"))) == ({}, None)
+        talk.push("x", b"1", b"2")
+        talk.push("y", b"3")
+        talk.send(body("z?b", b"raw"))
+        for _ in range(2):
+            assert talk(ops.Waiting()) == {"x": 2, "y": 1}
+            assert (talk(ops.Oldest("x")), talk(ops.Oldest("y"))) == (b"1", b"3")
+
+    def test_what_was_taken_is_counted_once(self, talk: Talk) -> None:
+        talk.worker("w1")
+        talk.push("x", b"1", b"2")
+        talk.send(Push("x", b"3", frames=3), Push("s?one", b"4"), body("s?two", b"raw"))
+        tokens = [each.token for each in talk.claim("w1", "x")]
+        talk(Release("w1", tuple(tokens[:1])))
+        for channel in ("x", "s?one", "s?two"):
+            assert talk(Pop((channel,))) is not None
+        counters = talk(Counters())
+        assert {key: counters[key] for key in ("taken:x", "taken:s?")} == {
+            "taken:x": 5,
+            "taken:s?": 1,
+        }
+        talk.crash("y", b"5")
+        assert talk(Counters())["taken:y"] == 0
+
     def test_one_at_a_time_from_the_first_that_has_some(self, talk: Talk) -> None:
         talk.push("x", b"1", b"2")
         talk.push("y", b"3")
@@ -1253,4 +1325,4 @@ class TestLinks:
         assert len(tokens) == 200
 
     def test_whether_several_processes_share_it(self, engine: Engine) -> None:
-        assert engine.local_only is isinstance(engine, MemoryEngine)
+        assert engine.local_only is isinstance(engine, MemoryEngine | SealedEngine)

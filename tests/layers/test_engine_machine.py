@@ -84,8 +84,11 @@ from tests.layers.actors import (
     address_of,
 )
 from tests.layers.ledger import Lease, Ledger
+from tests.layers.talk import PLAIN
 from tests.layers.views import MemoryStore, RedisStore, Store, View
 from tests.support.servers import Server
+
+pytestmark = pytest.mark.parametrize("engine", PLAIN, indirect=True)
 
 SLOTS = st.integers(0, 1)  # Which of the two workers, or interfaces.
 SELDOM = st.sampled_from([False, False, False, True])

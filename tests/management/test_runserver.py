@@ -73,7 +73,11 @@ class TestOptions:
     )
     def test_static_files(self, command, settings, debug, arguments, kind):
         settings.DEBUG = debug
-        assert type(command.get_consumer(options(command, *arguments))) is kind
+        assert type(command.get_consumer(**options(command, *arguments))) is kind
+
+    def test_a_consumer_may_be_asked_for_without_options(self, command, settings):
+        settings.DEBUG = True
+        assert type(command.get_consumer()) is StaticFilesConsumer
 
 
 class TestApplication:
@@ -164,6 +168,7 @@ ROOT_URLCONF = "site_urls"
 INSTALLED_APPS = json.loads(os.environ.get("APPS", '["djchan", "django.contrib.staticfiles"]'))
 STATIC_URL = "static/"
 STATICFILES_DIRS = [os.path.join(os.path.dirname(__file__), "assets")]
+FORCE_SCRIPT_NAME = os.environ.get("SCRIPT_NAME") or None
 USE_TZ = True
 CHANNEL_LAYERS = json.loads(os.environ.get("LAYERS", "{}"))
 if "APPLICATION" in os.environ:
@@ -176,15 +181,27 @@ from django.urls import path
 def hello(request):
     return HttpResponse("from " + type(request).__name__)
 
-urlpatterns = [path("hello/", hello)]
+def where(request):
+    return HttpResponse(request.script_name + " " + request.path_info)
+
+urlpatterns = [path("hello/", hello), path("where/", where)]
 """,
     "site_routing.py": """\
-from djchan import route
+from djchan import Channel, route
 
 def echo(message):
     message.reply_channel.send({"text": "You said: " + message["text"]})
 
-routing = [route("websocket.receive", echo)]
+def later(message):
+    answer = {"text": "You said a while ago: " + message["text"]}
+    Channel("asgi.delay").send(
+        {"channel": message.reply_channel.name, "delay": 50, "content": answer}
+    )
+
+routing = [
+    route("websocket.receive", later, path="^/later/$"),
+    route("websocket.receive", echo),
+]
 """,
     "site_asgi.py": """\
 from channels.routing import ProtocolTypeRouter
@@ -242,8 +259,8 @@ def get(process: Process, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def echo(process: Process, text: str) -> str:
-    url = f"ws://127.0.0.1:{process.port}/chat/"
+def echo(process: Process, text: str, path: str = "/chat/") -> str:
+    url = f"ws://127.0.0.1:{process.port}{path}"
     with connect(url, compression=None, open_timeout=10) as client:
         client.send(text)
         return str(client.recv(timeout=10))
@@ -283,6 +300,19 @@ class TestServing:
     def test_one_thread(self, site: Site):
         process = site.run("--noreload", "--nothreading", LAYERS=IN_MEMORY)
         process.wait_printed(r"1 thread,")
+
+    def test_a_script_name_and_delayed_messages(self, site: Site):
+        # Delayed messages need no rundelay and no database, only their app.
+        process = site.run(
+            "--noreload",
+            LAYERS=IN_MEMORY,
+            APPS='["djchan", "djchan.delay", "django.contrib.staticfiles"]',
+            SCRIPT_NAME="/app",
+        )
+        process.wait_printed(READY)
+        process.wait_listening()
+        assert get(process, "/app/where/") == (200, "/app /where/")
+        assert echo(process, "1", "/later/") == "You said a while ago: 1"
 
     def test_code_that_changes_is_loaded_anew(self, site: Site):
         process = site.run(LAYERS=IN_MEMORY)

@@ -10,10 +10,13 @@ from djchan.handler import ViewConsumer
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.redis import RedisChannelLayer
 from djchan.management.commands import runworker
+from djchan.message import Message
 from djchan.signals import worker_process_ready, worker_ready
 from djchan.staticfiles import StaticFilesConsumer
 from djchan.worker import Worker
 from tests.support.waiting import free_port
+
+REQUEST = Message({"path": "/"}, "http.request", None)
 
 
 class FarLayer(InMemoryChannelLayer):
@@ -98,6 +101,16 @@ def test_the_settings_stand_where_no_option_is_given(settings, made):
     assert made[0].threads == 5
 
 
+def test_another_layer_is_served(settings, far, made):
+    settings.CHANNEL_LAYERS = {
+        **layers(f"{__name__}.FarLayer"),
+        "other": layers(f"{__name__}.FarLayer")["default"],
+    }
+    call_command("runworker", "--layer=other")
+    assert made[0].channel_layer is channel_layers["other"]
+    assert made[0].channel_layer.alias == "other"
+
+
 @pytest.mark.parametrize("wrong", ["--threads=0", "--concurrency=none"])
 def test_wrong_numbers_are_refused(far, made, wrong):
     with pytest.raises(CommandError):
@@ -121,6 +134,11 @@ def test_sockets_and_pages_are_served_without_a_route(far, made):
     router = channel_layers["default"].router
     assert router.channels >= {"mine", "http.request", "websocket.connect", "websocket.receive"}
     assert isinstance(router.root.routing[-4].consumer, ViewConsumer)
+
+
+def test_delayed_messages_are_served_when_their_app_is_installed(far, made):
+    call_command("runworker")
+    assert "asgi.delay" in channel_layers["default"].router.channels
 
 
 def test_in_debug_static_files_are_served_too(settings, far, made):
@@ -174,3 +192,49 @@ def test_reload_leaves_signals_to_the_reloader(far, made, monkeypatch):
     assert ran == [None]
     assert made[0].signal_handlers is False
     assert made[0].can_restart is False
+
+
+def test_a_projects_own_command_overrides_what_it_likes(far, made):
+    seen = []
+
+    class Own(runworker.Command):
+        def add_arguments(self, parser):
+            super().add_arguments(parser)
+            parser.add_argument("--color")
+
+        def handle(self, *args, **options):
+            seen.append(options["color"])
+            super().handle(*args, **options)
+
+        def get_layer(self, alias):
+            seen.append(alias)
+            return super().get_layer("default")
+
+        def get_consumer(self):
+            return views
+
+        def make_worker(self, **options):
+            worker = super().make_worker(**options)
+            seen.append((self.channel_layer is worker.channel_layer, self.verbosity))
+            return worker
+
+        def consumer_called(self, channel, message):
+            seen.append((channel, message, self.options["color"], self.logger.name))
+
+    views = ViewConsumer()
+    call_command(Own(), "--color=red", "--layer=mine", verbosity=2)
+    (worker,) = made
+    worker.callback("x", "message")
+    assert seen == ["red", "mine", (True, 2), ("x", "message", "red", "djchan")]
+    assert worker.channel_layer.router.match(REQUEST)[0] is views
+
+
+# Channels 1.x had no get_layer(); its subclasses override handle() and consumer_called() alone.
+def test_a_command_of_channels_1_x_works_as_it_is(far, made):
+    class Own(runworker.Command):
+        def handle(self, *args, **options):
+            options["only_channels"] = ["mine"]
+            super().handle(*args, **options)
+
+    call_command(Own())
+    assert made[0].apply_channel_filters(["mine", "yours"]) == ["mine"]

@@ -17,6 +17,8 @@ READY = r"djchan worker \S+ is ready"
 class Project:
     """The small project, run as real processes."""
 
+    home = PROJECT
+
     def __init__(self, processes: Processes, broker: Server, folder: Path) -> None:
         self.processes = processes
         self.broker = broker
@@ -29,18 +31,18 @@ class Project:
         }
 
     def daphne(self, application: str = "app.asgi:channel_layer", *arguments: str) -> Process:
-        return self.processes.daphne(application, *arguments, env=self.env, cwd=PROJECT)
+        return self.processes.daphne(application, *arguments, env=self.env, cwd=self.home)
 
     def uvicorn(self, application: str = "app.asgi:channel_layer") -> Process:
-        return self.processes.uvicorn(application, env=self.env, cwd=PROJECT)
+        return self.processes.uvicorn(application, env=self.env, cwd=self.home)
 
     def worker(self, *arguments: str) -> Process:
-        process = self.processes.runworker(*arguments, env=self.env, cwd=PROJECT)
+        process = self.processes.runworker(*arguments, env=self.env, cwd=self.home)
         process.wait_printed(READY)
         return process
 
     def shell(self, code: str) -> None:
-        process = self.processes.manage("shell", "-c", code, env=self.env, cwd=PROJECT)
+        process = self.processes.manage("shell", "-c", code, env=self.env, cwd=self.home)
         assert process.wait_exit(timeout=15) == 0, process.output()
 
     def lines(self) -> list[tuple[int, str]]:

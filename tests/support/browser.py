@@ -8,6 +8,7 @@ asynchronous test could start and Django would refuse its ORM.
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -29,9 +30,9 @@ FLAGS = (
 )
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """A headless Chromium; each ``new_context()`` is another visitor."""
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium for as long as the ``with`` block runs."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         missing("chromium", "apt-get install chromium")
@@ -39,11 +40,18 @@ def browser() -> Iterator[Browser]:
     if os.geteuid() == 0:
         flags.append("--no-sandbox")  # Chromium refuses its sandbox to root.
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
+        browser = playwright.chromium.launch(
             executable_path=path, args=flags, headless=True, timeout=15_000
         )
-        yield chromium
-        chromium.close()
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; each ``new_context()`` is another visitor."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

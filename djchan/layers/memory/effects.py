@@ -8,6 +8,7 @@ Nothing in here can fail, so a Commit is whole.
 from collections import Counter
 from typing import Literal, assert_never
 
+from djchan import names
 from djchan.layers import codec
 from djchan.layers.memory.groups import Groups
 from djchan.layers.memory.letters import Letters
@@ -77,9 +78,7 @@ class Effects:
         self.count("dead", delivery.channel)
 
     def count(self, what: str, channel: str) -> None:
-        # Single-reader channels have random names; they share one counter.
-        head, mark, _ = channel.partition("?")
-        self._counters[f"{what}:{head}{mark}"] += 1
+        self._counters[names.counter(what, channel)] += 1
 
     def _apply(self, effect: Effect, now: int, *, admission: bool) -> _Applied:
         match effect:
@@ -94,7 +93,8 @@ class Effects:
             case GroupAdd():
                 return self._group_add(effect, now)
             case GroupAddChannel():
-                self._groups.add_channel(effect.group, effect.channel, effect.capacity)
+                until = now + effect.ttl if effect.ttl else 0
+                self._groups.add_channel(effect.group, effect.channel, effect.capacity, until)
             case GroupDiscardChannel():
                 self._groups.discard_channel(effect.group, effect.channel)
             case Delay():
@@ -124,10 +124,11 @@ class Effects:
         )
         if if_served and not self._registry.is_served(channel):
             return "unserved"
-        if admission and self._refuses(channel, capacity, now):
-            return "full"
         delivery = Delivery(channel, payload, frames, expires=expires, keep=keep, owner=owner)
         delivery.done = done
+        channel = delivery.channel
+        if admission and self._refuses(channel, capacity, now):
+            return "full"
         if last and owner is not None:
             self._records.drop(*owner)
         if not admission and limit:
@@ -170,11 +171,13 @@ class Effects:
             self._counters["gap"] += 1
             if inbox.note_gap(effect.group):
                 self.tell(process, codec.encode_entry(codec.GAP, effect.group), now)
+        self._groups.expire(effect.group, now)
         for channel, capacity in self._groups.channels(effect.group).items():
-            if self._queues.is_full(channel, capacity):
-                self.count("skipped", channel)
+            delivery = Delivery(channel, effect.payload)
+            if self._queues.is_full(delivery.channel, capacity):
+                self.count("skipped", delivery.channel)
             else:
-                self._queues.append(Delivery(channel, effect.payload))
+                self._queues.append(delivery)
 
     def _refuses(self, channel: str, capacity: int, now: int) -> bool:
         full = self._queues.is_full(channel, capacity)

@@ -2,8 +2,8 @@
 
 From ``layers.memory.links``, which holds the lock and knows the time; on to the parts of the
 state: ``registry`` (who), ``queues``, ``leases`` and ``settling`` (a delivery's life, drawn in
-``layers.operations``), ``effects`` (what it sends), ``groups``, ``records`` and ``letters``.
-Who is to be woken after an operation is in ``signals``.
+``layers.operations``), ``effects`` (what it sends), ``groups``, ``records``, ``letters`` and
+``kept``. Who is to be woken after an operation is in ``signals``.
 
 The same words as the scripts of ``layers.redis``, and one test text for both
 (``tests/layers/test_engine_contract.py`` and ``contract/`` beside it).
@@ -13,10 +13,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from djchan import names
 from djchan.layers.memory.bells import Bells, Signal
 from djchan.layers.memory.effects import Effects
 from djchan.layers.memory.groups import Groups
 from djchan.layers.memory.inbox import parse_id
+from djchan.layers.memory.kept import Kept
 from djchan.layers.memory.leases import Leases
 from djchan.layers.memory.letters import Letters
 from djchan.layers.memory.queues import Delivery, Queues
@@ -35,17 +37,21 @@ from djchan.layers.operations import (
     DeadLetter,
     DeadLetters,
     Discard,
+    Drop,
     Flush,
     GiveUp,
     Held,
     History,
+    Keep,
     Leave,
     Length,
     Members,
+    Oldest,
     Operation,
     Part,
     Pop,
     Reap,
+    Recall,
     Redrive,
     Register,
     Release,
@@ -54,6 +60,7 @@ from djchan.layers.operations import (
     Send,
     SendResult,
     Sent,
+    Waiting,
 )
 
 
@@ -70,6 +77,7 @@ class MemoryState:
         self.registry = Registry(self.signals)
         self.groups = Groups()
         self.letters = Letters()
+        self.kept = Kept()
         self.counters: Counter[str] = Counter()
         self.records = Records(self.queues, self.registry, counters=self.counters)
         self.leases = Leases(self.queues, self.registry, self.bells, counters=self.counters)
@@ -99,22 +107,27 @@ class MemoryState:
             DeadChannels: self._dead_channels,
             DeadLetters: self._dead_letters,
             Discard: self._discard,
+            Drop: self.kept.drop,
             Flush: self._flush,
             GiveUp: settling.give_up,
             Held: self.leases.hold,
             History: self._history,
+            Keep: self.kept.keep,
             Leave: self._leave,
             Length: self._length,
             Members: self._members,
+            Oldest: self._oldest,
             Part: self._part,
             Pop: self._pop,
             Reap: self._reap,
+            Recall: self.kept.recall,
             Redrive: self._redrive,
             Register: self._register,
             Release: self.leases.release,
             Resume: self._resume,
             Ring: self._ring,
             Send: self._send,
+            Waiting: self._waiting,
         }
 
     def perform(self, operation: Operation, now: int) -> Any:
@@ -265,11 +278,14 @@ class MemoryState:
         self.queues.promote(now)
         self.queues.expire(now)
         for channel in operation.channels:
+            raw = self.queues.vanishes(channel)
             self.queues.move_up(channel, 1)
             delivery = self.queues.take_suspect((channel,)) or self.queues.take(channel)
             if delivery is not None:
                 self.records.settle(delivery)
-                return channel, delivery.payload
+                if not raw:
+                    self.counters[names.counter("taken", channel)] += delivery.frames
+                return delivery.name, delivery.payload
         return None
 
     def _redrive(self, operation: Redrive, now: int) -> bool:
@@ -296,6 +312,15 @@ class MemoryState:
         self.queues.expire(now)
         return self.queues.size(operation.channel)
 
+    def _waiting(self, operation: Waiting, now: int) -> dict[str, int]:
+        self.queues.expire(now)
+        return self.queues.sizes()
+
+    def _oldest(self, operation: Oldest, now: int) -> bytes | None:
+        self.queues.expire(now)
+        delivery = self.queues.oldest(operation.channel)
+        return None if delivery is None else delivery.payload
+
     def _members(self, operation: Members, now: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         processes = self.groups.processes(operation.group)
         return tuple(sorted(processes)), tuple(sorted(self.groups.channels(operation.group)))
@@ -303,5 +328,5 @@ class MemoryState:
     def _flush(self, operation: Flush, now: int) -> None:
         self.bells.ring_all()  # Whoever waits has to find out that it is not known any more.
         parts = (self.queues, self.registry, self.groups, self.letters, self.records)
-        for part in (*parts, self.counters):
+        for part in (*parts, self.kept, self.counters):
             part.clear()

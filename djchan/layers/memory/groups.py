@@ -12,8 +12,9 @@ from djchan.layers.memory.inbox import EntryId
 class Groups:
     def __init__(self) -> None:
         self._processes: dict[str, dict[str, EntryId]] = {}
-        # Group -> channel -> its capacity, in the order of adding.
-        self._channels: dict[str, dict[str, int]] = {}
+        # Group -> channel -> its capacity, and until when it is in (ms; 0: for ever), in the
+        # order of adding.
+        self._channels: dict[str, dict[str, tuple[int, int]]] = {}
 
     def clear(self) -> None:
         self._processes.clear()
@@ -38,8 +39,14 @@ class Groups:
         if not members:
             self._processes.pop(group, None)
 
-    def add_channel(self, group: str, channel: str, capacity: int) -> None:
-        self._channels.setdefault(group, {})[channel] = capacity
+    def add_channel(self, group: str, channel: str, capacity: int, until: int = 0) -> None:
+        self._channels.setdefault(group, {})[channel] = capacity, until
+
+    def expire(self, group: str, now: int) -> None:
+        """Take out the channels whose time is over."""
+        for channel, (_, until) in tuple(self._channels.get(group, {}).items()):
+            if 0 < until <= now:
+                self.discard_channel(group, channel)
 
     def discard_channel(self, group: str, channel: str) -> None:
         members = self._channels.get(group, {})
@@ -51,4 +58,6 @@ class Groups:
         return tuple(self._processes.get(group, ()))
 
     def channels(self, group: str) -> dict[str, int]:
-        return self._channels.get(group, {})
+        """Channel -> its capacity."""
+        members = self._channels.get(group, {})
+        return {channel: capacity for channel, (capacity, _) in members.items()}

@@ -12,6 +12,7 @@ again, and told from what the worker has forgotten.
 
 from collections import Counter
 
+from djchan import names
 from djchan.layers.memory.bells import Bells
 from djchan.layers.memory.queues import Delivery, Queues
 from djchan.layers.memory.registry import Process, Registry
@@ -82,7 +83,7 @@ class Leases:
         for delivery in reversed(worker.leases.values()):
             if crashed:
                 delivery.attempt += 1
-            self._queues.put_back(delivery)
+            self.put_back(delivery)
 
     def _lease(self, worker: Process, operation: Claim, now: int) -> tuple[Leased, ...]:
         taken: list[Delivery] = []
@@ -115,22 +116,28 @@ class Leases:
             worker.claims[operation.link] = (operation.number, tokens)
         # Others may take the next suspect, or what is parked and nobody was rung for.
         self._queues.ring_for_odd()
-        self._counters["claimed"] += len(taken)
+        for delivery in taken:
+            self._counters[names.counter("taken", delivery.channel)] += delivery.frames
         return _leased(worker, tokens)
 
     def _give_back(self, worker: Process, tokens: list[int] | tuple[int, ...]) -> int:
         # Tokens grow with each claim, so the last claimed goes to the head first.
         given = sorted(worker.leases.keys() & set(tokens), reverse=True)
         for token in given:
-            self._queues.put_back(self.end(worker, token))
+            self.put_back(self.end(worker, token))
         return len(given)
+
+    def put_back(self, delivery: Delivery) -> None:
+        """Queue what was leased, at the head of its channel."""
+        self._counters[names.counter("taken", delivery.channel)] -= delivery.frames
+        self._queues.put_back(delivery)
 
 
 def _leased(worker: Process, tokens: range) -> tuple[Leased, ...]:
     """Those of ``tokens`` that the worker still has."""
     return tuple(
         [
-            Leased(token, each.attempt, each.begun, each.channel, each.payload)
+            Leased(token, each.attempt, each.begun, each.name, each.payload)
             for token in tokens
             if (each := worker.leases.get(token)) is not None
         ]

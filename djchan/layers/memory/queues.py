@@ -20,6 +20,7 @@ import heapq
 import itertools
 from collections import deque
 
+from djchan import names
 from djchan.layers.memory.bells import Bells
 from djchan.layers.operations import STARTED
 
@@ -27,7 +28,10 @@ NUMBERED = ("websocket.", "http.")  # How the channels begin that numbered deliv
 
 
 class Delivery:
-    """What lies on a channel. ``frames`` is its weight in messages."""
+    """What lies on a channel. ``frames`` is its weight in messages.
+
+    ``channel`` is the queue of ``name``: of ``prefix!local`` the part ``prefix!``.
+    """
 
     __slots__ = (
         "attempt",
@@ -36,6 +40,7 @@ class Delivery:
         "expires",
         "frames",
         "keep",
+        "name",
         "owner",
         "payload",
         "started",
@@ -51,7 +56,8 @@ class Delivery:
         keep: bool = True,
         owner: tuple[str, str] | None = None,
     ) -> None:
-        self.channel = channel
+        self.name = channel
+        self.channel = names.non_local(channel)
         self.payload = payload
         self.frames = frames
         self.expires = expires
@@ -106,6 +112,24 @@ class Queues:
         """Messages (not deliveries) waiting on the channel."""
         queue = self._queues.get(channel)
         return queue.size if queue is not None else 0
+
+    def sizes(self) -> dict[str, int]:
+        """Channel to messages waiting on it."""
+        return {
+            channel: queue.size
+            for channel, queue in self._queues.items()
+            if queue.size and not queue.expires
+        }
+
+    def vanishes(self, channel: str) -> bool:
+        """Whether it is a channel of raw bytes (Body): what is in it is no message."""
+        queue = self._queues.get(channel)
+        return queue is not None and queue.expires > 0
+
+    def oldest(self, channel: str) -> Delivery | None:
+        """What is at the head of the channel, and stays there."""
+        queue = self._queues.get(channel)
+        return queue.deliveries[0] if queue is not None and queue.deliveries else None
 
     def is_full(self, channel: str, capacity: int) -> bool:
         """Whether the channel admits nothing. ``capacity`` 0 is no limit.

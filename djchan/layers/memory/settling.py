@@ -120,7 +120,7 @@ class Settling:
         if self._registry.interface(address.process) is None:
             # Nobody sends the rest of it any more, so it is this copy's to run.
             delivery.done = frames
-            self._queues.put_back(delivery)
+            self._leases.put_back(delivery)
         self._counters["superseded"] += 1
         return True
 
@@ -129,7 +129,7 @@ class Settling:
         delivery = worker.leases[token]
         if not since or delivery.begun in (since, STARTED):
             return False
-        self._queues.put_back(self._leases.end(worker, token))
+        self._leases.put_back(self._leases.end(worker, token))
         self._counters["fenced"] += 1
         return True
 

@@ -8,6 +8,7 @@ know a key's name.
 from collections.abc import Callable
 from typing import Any
 
+from djchan import names
 from djchan.layers.operations import (
     Beat,
     Body,
@@ -20,6 +21,7 @@ from djchan.layers.operations import (
     DeadLetters,
     Delay,
     Discard,
+    Drop,
     Effect,
     GiveUp,
     GroupAdd,
@@ -29,14 +31,17 @@ from djchan.layers.operations import (
     GroupSend,
     Held,
     History,
+    Keep,
     Leave,
     Length,
     Members,
+    Oldest,
     Operation,
     Outcome,
     Part,
     Push,
     Reap,
+    Recall,
     Record,
     Redrive,
     Register,
@@ -46,6 +51,7 @@ from djchan.layers.operations import (
     Send,
     Tell,
     Wait,
+    Waiting,
 )
 from djchan.layers.redis.scripts import SHA
 
@@ -105,7 +111,7 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
             )
             flat += (
                 ("S" if last else "s") if served else "l" if last else "p",
-                channel,
+                names.non_local(channel),
                 payload,
                 capacity if admission else limit,
                 _head(channel, frames=frames, keep=keep, expires=expires, owner=owner, done=done),
@@ -119,12 +125,12 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
         elif isinstance(effect, GroupDiscard):
             flat += ("x", effect.group, effect.process, effect.entry, "")
         elif isinstance(effect, GroupAddChannel):
-            flat += ("A", effect.group, effect.channel, effect.capacity, "")
+            flat += ("A", effect.group, effect.channel, effect.capacity, effect.ttl or "")
         elif isinstance(effect, GroupDiscardChannel):
             flat += ("X", effect.group, effect.channel, "", "")
         elif isinstance(effect, Delay):
             head = _head(effect.channel, keep=effect.keep, expires=effect.expires)
-            flat += ("d", effect.channel, effect.payload, effect.delay, head)
+            flat += ("d", names.non_local(effect.channel), effect.payload, effect.delay, head)
         elif isinstance(effect, Body):
             flat += ("b", effect.channel, effect.payload, effect.capacity, effect.ttl)
         elif isinstance(effect, Record):
@@ -253,6 +259,14 @@ def _length(base: str, op: Length) -> Command:
     return ("HGET", f"{base}n", op.channel)
 
 
+def _waiting(base: str, op: Waiting) -> Command:
+    return ("HGETALL", f"{base}n")
+
+
+def _oldest(base: str, op: Oldest) -> Command:
+    return ("LINDEX", f"{base}q:{op.channel}", 0)
+
+
 def _dead_channels(base: str, op: DeadChannels) -> Command:
     return _script(base, "deadchannels")
 
@@ -268,6 +282,19 @@ def _redrive(base: str, op: Redrive) -> Command:
 
 def _discard(base: str, op: Discard) -> Command:
     return _script(base, "discard", op.channel, op.id)
+
+
+def _keep(base: str, op: Keep) -> Command:
+    must = {"": (), "create": ("NX",), "exist": ("XX",)}[op.must]
+    return ("SET", f"{base}kept:{op.key}", op.value, "PX", op.ttl, *must)
+
+
+def _recall(base: str, op: Recall) -> Command:
+    return ("GETEX", f"{base}kept:{op.key}", *(("PX", op.ttl) if op.ttl else ()))
+
+
+def _drop(base: str, op: Drop) -> Command:
+    return ("DEL", f"{base}kept:{op.key}")
 
 
 def _members(base: str, op: Members) -> Command:
@@ -313,10 +340,15 @@ _RENDER: dict[type[Any], Callable[[str, Any], Command]] = {
     Connected: _connected,
     Ring: _ring,
     Length: _length,
+    Waiting: _waiting,
+    Oldest: _oldest,
     DeadChannels: _dead_channels,
     DeadLetters: _dead_letters,
     Redrive: _redrive,
     Discard: _discard,
+    Keep: _keep,
+    Recall: _recall,
+    Drop: _drop,
     Members: _members,
     Counters: _counters,
 }

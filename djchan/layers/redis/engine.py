@@ -14,6 +14,7 @@ from djchan.layers.redis.links import RedisAsyncLink, RedisInboxReader, RedisLin
 
 class RedisEngine:
     local_only = False
+    entry_size = staticmethod(len)
 
     def __init__(
         self,

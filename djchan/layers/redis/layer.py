@@ -4,11 +4,21 @@ From ``djchan.asgi``, which passes a project's CONFIG; on to ``layers.base`` for
 layer does and ``engine`` for where it lives.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from djchan.exceptions import InvalidChannelLayer
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.redis.engine import RedisEngine
+
+logger = logging.getLogger(__name__)
+
+# Options of asgi_redis that there is nothing to say to any more, and why.
+_SETTLED = {
+    "stats_prefix": "the layer's statistics lie under its prefix",
+    "sentinel_refresh_interval": "Sentinel is asked at each new connection",
+}
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -16,7 +26,8 @@ class RedisChannelLayer(BaseChannelLayer):
 
     ``hosts``: a list with one URL (``redis://``, ``rediss://``, ``unix://``) or ``(host,
     port)``. ``prefix``: what keeps layers that share a server apart. ``connection_kwargs``
-    go to redis-py. The rest as in BaseChannelLayer.
+    go to redis-py. ``stats_prefix`` is asgi_redis's, and means nothing here. The rest as in
+    BaseChannelLayer.
     """
 
     def __init__(
@@ -25,8 +36,10 @@ class RedisChannelLayer(BaseChannelLayer):
         *,
         prefix: str = "djchan",
         connection_kwargs: Mapping[str, Any] | None = None,
+        stats_prefix: str | None = None,
         **options: Any,
     ) -> None:
+        _say_settled(stats_prefix=stats_prefix)
         engine = RedisEngine(hosts, prefix=prefix, connection_kwargs=connection_kwargs)
         super().__init__(engine=engine, **options)
 
@@ -35,19 +48,29 @@ class RedisSentinelChannelLayer(BaseChannelLayer):
     """A layer on the master that Sentinel names.
 
     ``hosts``: the sentinels, ``(host, port)`` each. ``services``: a list with the name of
-    the master. ``sentinel_kwargs`` go to the connections to the sentinels.
+    the master. ``sentinel_kwargs`` go to the connections to the sentinels. ``stats_prefix``
+    and ``sentinel_refresh_interval`` are asgi_redis's, and mean nothing here.
     """
 
     def __init__(
         self,
         hosts: Sequence[Any] | None = None,
         *,
-        services: Sequence[str],
+        services: Sequence[str] | None = None,
         prefix: str = "djchan",
         connection_kwargs: Mapping[str, Any] | None = None,
         sentinel_kwargs: Mapping[str, Any] | None = None,
+        stats_prefix: str | None = None,
+        sentinel_refresh_interval: float | None = None,
         **options: Any,
     ) -> None:
+        _say_settled(stats_prefix=stats_prefix, sentinel_refresh_interval=sentinel_refresh_interval)
+        if not services or isinstance(services, str):
+            raise InvalidChannelLayer(
+                f"services in the layer's CONFIG is {services!r}; it is a list with the name of "
+                'the master that the sentinels watch: ["mymaster"]. It is not looked for, since '
+                "a second one would make another layer."
+            )
         engine = RedisEngine(
             hosts,
             prefix=prefix,
@@ -56,3 +79,11 @@ class RedisSentinelChannelLayer(BaseChannelLayer):
             sentinel_kwargs=sentinel_kwargs,
         )
         super().__init__(engine=engine, **options)
+
+
+def _say_settled(**given: Any) -> None:
+    for option, value in given.items():
+        if value is not None:
+            logger.warning(
+                "%s in the layer's CONFIG has no effect: %s. Take it out.", option, _SETTLED[option]
+            )

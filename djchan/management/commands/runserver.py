@@ -36,6 +36,7 @@ from django.utils.module_loading import import_string
 from djchan import DEFAULT_CHANNEL_LAYER, __version__
 from djchan.asgi import ChannelLayerWrapper, channel_layers
 from djchan.checks import broker_problem, sentence
+from djchan.delay.consumer import serve_delay
 from djchan.handler import ViewConsumer
 from djchan.log import setup_logger
 from djchan.staticfiles import StaticFilesConsumer
@@ -151,7 +152,7 @@ class Command(StaticCommand):
             return application
         return ASGIStaticFilesHandler(application)
 
-    def get_consumer(self, options: Mapping[str, Any]) -> ViewConsumer:
+    def get_consumer(self, *args: Any, **options: Any) -> Any:
         """The consumer of the requests that no route of the project takes."""
         return StaticFilesConsumer() if self._serves_static(options) else ViewConsumer()
 
@@ -161,15 +162,17 @@ class Command(StaticCommand):
         return super().get_handler(*args, **options)
 
     def _serves_static(self, options: Mapping[str, Any]) -> bool:
+        # A project's own get_consumer() may leave the options out.
         return (
             apps.is_installed("django.contrib.staticfiles")
-            and options["use_static_handler"]
-            and (settings.DEBUG or options["insecure_serving"])
+            and options.get("use_static_handler", True)
+            and (settings.DEBUG or options.get("insecure_serving", False))
         )
 
     def _start_worker(self, wrapper: ChannelLayerWrapper, options: Mapping[str, Any]) -> Any:
         """Start a worker beside the server; answers with what stops it."""
-        wrapper.router.check_default(http_consumer=self.get_consumer(options))
+        wrapper.router.check_default(http_consumer=self.get_consumer(**options))
+        serve_delay(wrapper.router)
         worker = Worker(
             wrapper,
             signal_handlers=False,

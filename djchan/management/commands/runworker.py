@@ -6,6 +6,7 @@ with ``--threads`` and ``--concurrency``; several processes share the work by th
 
 import atexit
 import gc
+import logging
 import threading
 from typing import Any
 
@@ -17,8 +18,9 @@ from django.utils import autoreload
 from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.asgi import ChannelLayerWrapper, configured_layer
 from djchan.checks import broker_problem, in_memory, sentence
+from djchan.delay.consumer import serve_delay
 from djchan.exceptions import BrokerError, InvalidChannelLayer
-from djchan.log import setup_logger
+from djchan.log import LIBRARY, setup_logger
 from djchan.process import begin_anew, leave
 from djchan.signals import worker_process_ready
 from djchan.staticfiles import StaticFilesConsumer
@@ -32,7 +34,18 @@ PATIENCE = 5.0
 
 
 class Command(BaseCommand):
+    """A project's own command may be a subclass of it: its methods are made to be overridden.
+
+    ``channel_layer``, ``options``, ``verbosity`` and ``logger`` are there when the worker is
+    made, as in Channels 1.x.
+    """
+
     help = "Runs the consumers of a channel layer."
+
+    channel_layer: ChannelLayerWrapper
+    options: dict[str, Any]
+    verbosity: int
+    logger = logging.getLogger(LIBRARY)
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -78,8 +91,9 @@ class Command(BaseCommand):
     def serve(self, **options: Any) -> None:
         """Run a worker until it is stopped."""
         autoreload.raise_last_exception()
-        if options["verbosity"]:
-            setup_logger("djchan", options["verbosity"])
+        self.options, self.verbosity = options, options["verbosity"]
+        if self.verbosity:
+            setup_logger(LIBRARY, self.verbosity)
         worker = self.make_worker(**options)
         worker_process_ready.send(sender=worker)
         worker.ready()
@@ -110,8 +124,9 @@ class Command(BaseCommand):
 
     def make_worker(self, **options: Any) -> Worker:
         """The worker that the options ask for. Raises CommandError when there cannot be one."""
-        wrapper = self.get_layer(options["layer"])
+        wrapper = self.channel_layer = self.get_layer(options["layer"])
         wrapper.router.check_default(http_consumer=self.get_consumer())
+        serve_delay(wrapper.router)
         try:
             return Worker(
                 wrapper,

@@ -1,5 +1,7 @@
 """An interface that does not read: group messages are dropped for it alone, and it is told."""
 
+import pytest
+
 from djchan.layers import codec
 from djchan.layers.operations import (
     Address,
@@ -13,8 +15,9 @@ from djchan.layers.operations import (
     Resume,
     Tell,
 )
-from tests.layers.talk import Talk
+from tests.layers.talk import PLAIN, Talk
 
+pytestmark = pytest.mark.parametrize("engine", PLAIN, indirect=True)
 LIMIT = 1000
 BIG = b"b" * 600
 

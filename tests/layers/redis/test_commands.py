@@ -43,6 +43,7 @@ EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
     (ops.GroupDiscard("g", "PROC", b"entry"), ["x", "g", "PROC", b"entry", ""]),
     (ops.GroupAddChannel("g", "a"), ["A", "g", "a", 0, ""]),
     (ops.GroupAddChannel("g", "a", 7), ["A", "g", "a", 7, ""]),
+    (ops.GroupAddChannel("g", "a", 7, 2000), ["A", "g", "a", 7, 2000]),
     (ops.GroupDiscardChannel("g", "a"), ["X", "g", "a", "", ""]),
     (ops.GroupSend("g", b"entry", b"pay"), ["g", "g", b"entry", b"pay", ""]),
 ]
@@ -141,6 +142,8 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (ops.Connected("P", "7,9"), "", ["CLIENT", "LIST", "ID", "7", "9"]),
     (ops.Connected("P", ""), "", ["CLIENT", "LIST", "ID", "none"]),
     (ops.Length("a"), "", ["HGET", "{p}1:n", "a"]),
+    (ops.Waiting(), "", ["HGETALL", "{p}1:n"]),
+    (ops.Oldest("a"), "", ["LINDEX", "{p}1:q:a", 0]),
     (ops.DeadChannels(), "deadchannels", []),
     (ops.DeadLetters("a", 5), "", ["XREVRANGE", "{p}1:dead:a", "+", "-", "COUNT", 5]),
     (
@@ -150,6 +153,12 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     ),
     (ops.Redrive("a", "17-3", b"pay"), "redrive", ["a", "17-3", b"pay"]),
     (ops.Discard("a", "17-3"), "discard", ["a", "17-3"]),
+    (ops.Keep("k", b"v", 5000), "", ["SET", "{p}1:kept:k", b"v", "PX", 5000]),
+    (ops.Keep("k", b"v", 5, "create"), "", ["SET", "{p}1:kept:k", b"v", "PX", 5, "NX"]),
+    (ops.Keep("k", b"v", 5, "exist"), "", ["SET", "{p}1:kept:k", b"v", "PX", 5, "XX"]),
+    (ops.Recall("k"), "", ["GETEX", "{p}1:kept:k"]),
+    (ops.Recall("k", 5000), "", ["GETEX", "{p}1:kept:k", "PX", 5000]),
+    (ops.Drop("k"), "", ["DEL", "{p}1:kept:k"]),
     (ops.Members("g"), "", ["HKEYS", "{p}1:g:g"]),
     (ops.Counters(), "", ["HGETALL", "{p}1:stats"]),
 ]
@@ -215,6 +224,9 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
     (ops.Connected("P", "7"), None, None),
     (ops.Length("a"), None, 0),
     (ops.Length("a"), b"12", 12),
+    (ops.Waiting(), [b"a", b"2", b"b!", b"1"], {"a": 2, "b!": 1}),
+    (ops.Oldest("a"), None, None),
+    (ops.Oldest("a"), b"00001000k0000000000000a!b\0\0pay", b"pay"),
     (ops.DeadChannels(), [b"a", 3, b"b", 1], {"a": 3, "b": 1}),
     (ops.DeadLetters("a"), [], []),
     (
@@ -231,6 +243,12 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
     (ops.Redrive("a", "1700-0", b""), 1, True),
     (ops.Redrive("a", "1700-0", b""), 0, False),
     (ops.Discard("a", "1700-0"), 1, True),
+    (ops.Keep("k", b"", 1), b"OK", True),
+    (ops.Keep("k", b"", 1, "create"), None, False),
+    (ops.Recall("k"), None, None),
+    (ops.Recall("k"), b"", b""),
+    (ops.Drop("k"), 1, True),
+    (ops.Drop("k"), 0, False),
     (ops.Members("g"), [b"iQ", b"ca", b"iP"], (("P", "Q"), ("a",))),
     (ops.Counters(), [b"full:a", b"3", b"gone", b"1"], {"full:a": 3, "gone": 1}),
 ]

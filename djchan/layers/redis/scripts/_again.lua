@@ -19,5 +19,7 @@ local function put_back(entry, frames)
   if frames then
     entry = string.sub(entry, 1, 5) .. string.format('%03d', frames) .. string.sub(entry, 9)
   end
-  put('LPUSH', channel_of(entry), entry)
+  local channel = channel_of(entry)
+  count('taken:' .. channel, -tonumber(string.sub(entry, 3, 5)))
+  put('LPUSH', channel, entry)
 end

@@ -86,13 +86,17 @@ local function apply(i)
           end
         end
       else
-        local capacity = tonumber(members[m + 1])
-        local size = capacity > 0 and redis.call('HGET', base .. 'n', name)
-        if size and tonumber(size) >= capacity then
-          count('skipped:' .. name)
+        local capacity, ends = string.match(members[m + 1], '^(%d+) ?(%d*)$')
+        local queue = queue_of(name)
+        capacity = tonumber(capacity)
+        local size = capacity > 0 and redis.call('HGET', base .. 'n', queue)
+        if ends ~= '' and tonumber(ends) <= now_ms() then
+          redis.call('HDEL', base .. 'g:' .. a, members[m])
+        elseif size and tonumber(size) >= capacity then
+          count('skipped:' .. queue)
         else
           local head = '00001000k0000000000000' .. name .. '\0\0'
-          push(name, head .. c, head, 0)
+          push(queue, head .. c, head, 0)
         end
       end
     end
@@ -115,6 +119,8 @@ local function apply(i)
       return 'gone'
     end
   elseif op == 'A' then
+    -- Until when it is a member stands behind its capacity.
+    if d ~= '' then c = string.format('%s %.0f', c, now_ms() + tonumber(d)) end
     redis.call('HSET', base .. 'g:' .. a, 'c' .. b, c)
   elseif op == 'X' then
     redis.call('HDEL', base .. 'g:' .. a, 'c' .. b)

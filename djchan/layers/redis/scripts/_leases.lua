@@ -11,6 +11,7 @@ local function give_back(worker, tokens, crashed)
         local crashes = math.min(99, tonumber(string.sub(entry, 1, 2)) + 1)
         entry = string.format('%02d', crashes) .. string.sub(entry, 3)
       end
+      count('taken:' .. channel_of(entry), -tonumber(string.sub(entry, 3, 5)))
       put('LPUSH', channel_of(entry), entry)
       given = given + 1
     end

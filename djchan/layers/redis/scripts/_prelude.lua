@@ -23,7 +23,8 @@
 -- cut:PROCESS  set    connections whose clients left while their response was running
 -- rec:PROCESS  hash   connection -> its last entry, to be queued when its process dies
 -- orph:PROCESS hash   the same of a dead process: queued when the one before has ended
--- g:GROUP      hash   "i" process -> generation, "c" channel -> capacity
+-- g:GROUP      hash   "i" process -> generation, "c" channel -> capacity, or "capacity ms"
+--                     when it is a member until then
 -- pg:PROCESS   set    groups of a process
 -- beats kinds clients info   hash   process -> beat, "w" worker | "c" closing worker |
 --                     "i" interface, connection ids, text
@@ -38,6 +39,7 @@
 -- tomb         zset   ids of buried processes, by ms
 -- dead:CHANNEL stream dead letters: "r" reason, "e" entry; deads  set  who has some
 -- stats        hash   counters
+-- kept:KEY     string what is kept for consumers, as a connection's session; it expires
 --
 -- An entry is "AAFFFDDDKEEEEEEEEEEEEE" CHANNEL "\0" OWNER "\0" PAYLOAD: crashes it was in,
 -- messages in it, messages already committed (999: its response had begun), "k" to keep or
@@ -45,8 +47,14 @@
 -- its answer). OWNER is "PROCESS!CONNECTION" of a numbered delivery, else "".
 local base = KEYS[1]
 
-local function count(what)
-  redis.call('HINCRBY', base .. 'stats', what, 1)
+-- Single-reader channels have random names; they share one counter.
+local function count(what, times)
+  redis.call('HINCRBY', base .. 'stats', string.match(what, '^[^?]*%??'), times or 1)
+end
+
+-- The queue of a name: of "prefix!local" it is "prefix!".
+local function queue_of(name)
+  return string.match(name, '^[^!]*!') or name
 end
 
 local function now_ms()

@@ -2,7 +2,7 @@
 local suspected = false -- A suspect was queued: the script ends with ring_suspects().
 
 local function channel_of(entry)
-  return string.sub(entry, 23, string.find(entry, '\0', 23, true) - 1)
+  return queue_of(string.sub(entry, 23, string.find(entry, '\0', 23, true) - 1))
 end
 
 -- Queue an entry: among the suspects if it was in a crash.

@@ -48,7 +48,10 @@ if odd then
     if has_one or suspect or wanted == 0 then break end
     suspect = take_suspect(ARGV[i])
   end
-  if suspect then reply[5], wanted, suspected = suspect, wanted - 1, true end
+  if suspect then
+    reply[5], wanted, suspected = suspect, wanted - 1, true
+    count('taken:' .. channel_of(suspect), tonumber(string.sub(suspect, 3, 5)))
+  end
 end
 for i = 8, #ARGV do
   if wanted == 0 then break end
@@ -63,6 +66,7 @@ for i = 8, #ARGV do
     end
     wanted = wanted - #entries
     taken(channel, frames)
+    count('taken:' .. channel, frames)
   end
 end
 local got = #reply - 4
@@ -82,7 +86,6 @@ if got > 0 then
       string.format('%s %d %d', number, token + 1, got))
   end
   if suspect then redis.call('SET', base .. 'sl:' .. worker, token + 1) end
-  redis.call('HINCRBY', base .. 'stats', 'claimed', got)
   if wanted == 0 then
     -- More than we took may wait: wake the next idle worker, which does the same.
     for i = 8, #ARGV do

@@ -92,9 +92,12 @@ local function settle(i, effects)
       redis.call('HSET', leases, token, entry)
     else
       local serial = string.format('%016d', redis.call('INCR', base .. 'serial'))
-      local to = string.find(entry, '\0', string.find(entry, '\0', 23, true) + 1, true)
+      local name_end = string.find(entry, '\0', 23, true)
+      local to = string.find(entry, '\0', name_end + 1, true)
       entry = string.sub(entry, 1, 5) .. done .. string.sub(entry, 9, to) .. ARGV[i + 8]
       redis.call('ZADD', base .. 'due', now_ms() + tonumber(ARGV[i + 6]), serial .. entry)
+      -- Who commits need not claim: somebody has to wait for it.
+      ring(queue_of(string.sub(entry, 23, name_end - 1)))
     end
   elseif home == 'gone' then
     follow(process, connection)

@@ -47,7 +47,7 @@ if seq <= floor then
   return 'superseded'
 end
 if ARGV[4] == '1' then
-  bury(string.sub(entry, 23, string.find(entry, '\0', 23, true) - 1), entry, ARGV[3])
+  bury(queue_of(string.sub(entry, 23, string.find(entry, '\0', 23, true) - 1)), entry, ARGV[3])
 end
 count('giveup:' .. ARGV[3])
 if process ~= '' and not gone then

@@ -16,6 +16,8 @@ for i = 2, #ARGV do
     if entry then taken(channel, tonumber(string.sub(entry, 3, 5))) end
   end
   if entry then
+    local frames = tonumber(string.sub(entry, 3, 5))
+    if frames > 0 then count('taken:' .. channel, frames) end
     for k = 2, #ARGV do redis.call('SREM', base .. 'idle:' .. ARGV[k], bell) end
     local process, connection = string.match(entry, '^%Z*%z([^!%z]+)!(%Z*)%z')
     if process and redis.call('EXISTS', base .. 'in:' .. process) == 0 then

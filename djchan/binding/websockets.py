@@ -1,0 +1,207 @@
+"""Bindings of WebSockets: JSON, on a stream of a multiplexed socket.
+
+From ``binding.base``, with an instance, or from a demultiplexer
+(``djchan.generic.websockets``), with a frame's payload; on to the groups, or to the model::
+
+    out  {"stream": …, "payload": {"action": …, "pk": …, "data": {field: value}, "model": …}}
+    in   {"stream": …, "payload": {"action": …, "pk": …, "data": {field: value}}}
+
+Both ways ``fields`` and ``exclude`` say which fields travel. What a client sends beyond them
+is left out, on create as on update, and it can never give an instance another primary key.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from django.core import serializers
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models, router, transaction
+
+from djchan.binding.base import CREATE, UPDATE, Binding, objects_of
+from djchan.generic.websockets import WebsocketMultiplexer
+from djchan.sessions import enforce_ordering
+from djchan.utils import name_that_thing
+
+logger = logging.getLogger(__name__)
+
+
+class WebsocketBinding(Binding):
+    """Implement ``group_names`` to send, ``has_permission`` to receive.
+
+    ``create_fields``: the fields that a client may give on create, if not those of ``fields``
+    and ``exclude``; ``"__all__"`` for all, as in Channels 1.x.
+    ``strict_ordering``: decorate with ``enforce_ordering``; ``slight_ordering`` is refused.
+    """
+
+    model: Any = None
+
+    create_fields: Iterable[str] | None = None
+    strict_ordering = False
+    slight_ordering = False
+
+    # ------------------------------------------------------ outbound
+
+    @classmethod
+    def encode(cls, stream: str, payload: Any) -> dict[str, Any]:
+        return WebsocketMultiplexer.encode(stream, payload)
+
+    def serialize(self, instance: Any, action: str) -> dict[str, Any]:
+        return {
+            "action": action,
+            "pk": instance.pk,
+            "data": self.serialize_data(instance),
+            "model": self.model_label,
+        }
+
+    def serialize_data(self, instance: Any) -> dict[str, Any]:
+        """The fields that may travel, by name, as JSON has them."""
+        names = self.fields
+        if _is_all(names):
+            names = [field.name for field in instance._meta.get_fields()]
+        names = set(names or ()) - set(self.exclude or ())
+        (serialized,) = json.loads(serializers.serialize("json", [instance], fields=names))
+        data: dict[str, Any] = serialized["fields"]
+        return data
+
+    # ------------------------------------------------------ inbound
+
+    @classmethod
+    def get_handler(cls) -> Callable[..., Any]:
+        handler = super().get_handler()
+        if cls.strict_ordering or cls.slight_ordering:
+            ordered: Callable[..., Any] = enforce_ordering(handler, slight=not cls.strict_ordering)
+            return ordered
+        return handler
+
+    @classmethod
+    def trigger_inbound(cls, message: Any, **kwargs: Any) -> None:
+        # A demultiplexer calls us at connect and disconnect, too.
+        if message.channel.name == "websocket.receive":
+            super().trigger_inbound(message, **kwargs)
+
+    def deserialize(self, message: Any) -> tuple[Any, Any, Any]:
+        body = json.loads(message["text"])
+        if not isinstance(body, dict) or "action" not in body:
+            raise ValueError(
+                "The payload of a binding is a JSON object with the key action, and pk and data "
+                f"as it needs them, not {body!r:.80}."
+            )
+        return body["action"], body.get("pk"), body.get("data")
+
+    def create(self, data: Any) -> None:
+        data = self._accepted(data, CREATE)
+        # A new instance, not the deserialized one: that may be an existing row, found by its
+        # natural key.
+        instance = self.model()
+        # And a primary key that was given must not be that of one.
+        insert = any(self._field(name) in _identity(self.model) for name in data)
+        how = {"force_insert": (models.Model,)} if insert else {}
+        self._save(instance, self._hydrate(None, data), data, **how)
+
+    def update(self, pk: Any, data: Any) -> None:
+        data = self._accepted(data, UPDATE)
+        instance = objects_of(self.model).get(pk=pk)
+        self._save(instance, self._hydrate(pk, data), data)
+
+    def _hydrate(self, pk: Any, data: dict[str, Any]) -> Any:
+        """``data`` as Python's values, in a DeserializedObject."""
+        serialized = {"model": self.model_label, "fields": data}
+        if pk is not None:
+            serialized["pk"] = pk
+        (hydrated,) = serializers.deserialize("python", [serialized])
+        return hydrated
+
+    def _save(self, instance: Any, hydrated: Any, data: dict[str, Any], **how: Any) -> None:
+        """Give ``instance`` the values, and save it by its own ``save``."""
+        related = hydrated.m2m_data or {}
+        for name in data:
+            field = self._field(name)
+            if field.name not in related:
+                setattr(instance, field.attname, getattr(hydrated.object, field.attname))
+        with transaction.atomic(using=router.db_for_write(self.model, instance=instance)):
+            instance.save(**how)
+            for name, values in related.items():
+                getattr(instance, name).set(values)
+
+    def _accepted(self, data: Any, action: str) -> dict[str, Any]:
+        """What of ``data`` the client may set."""
+        if not isinstance(data, dict):
+            raise ValueError(
+                f"To {action}, data is a JSON object of field names to values, not {data!r:.80}."
+            )
+        names, excluded = self.fields, set(self.exclude or ())
+        if action == CREATE and self.create_fields is not None:
+            names, excluded = self.create_fields, set()
+        if _is_all(names):
+            allowed = {field.name for field in _fields(self.model) if _is_serialized(field)}
+        else:
+            # A name of something else is for serialize_data.
+            allowed = {name for name in names or () if self._field(name) is not None}
+        allowed -= excluded
+        if action == UPDATE:
+            identity = _identity(self.model)
+            allowed = {name for name in allowed if self._field(name) not in identity}
+        ignored = data.keys() - allowed
+        if ignored:
+            logger.info(
+                "%s: a client may not set %.200s on %s: left out.",
+                name_that_thing(type(self)),
+                ", ".join(map(repr, sorted(ignored))),
+                action,
+            )
+        return {name: value for name, value in data.items() if name in allowed}
+
+    def _field(self, name: str) -> Any:
+        """The field of this name or (of a relation) attribute name, or None."""
+        for field in _fields(self.model):
+            if name in (field.name, field.attname):
+                return field
+        return None
+
+
+class WebsocketBindingWithMembers(WebsocketBinding):
+    """Sends other members of the instance as well: attributes, properties, methods.
+
+    ``send_members``: their names. ``"author.name"`` is that of the author, and is sent as
+    ``author__name``; what can be called is called. ``encoder``: makes JSON of them.
+    """
+
+    model: Any = None
+
+    send_members: ClassVar[Iterable[str]] = []
+    encoder: json.JSONEncoder = DjangoJSONEncoder()
+
+    def serialize_data(self, instance: Any) -> dict[str, Any]:
+        data = super().serialize_data(instance)
+        members = {}
+        for path in self.send_members:
+            member = instance
+            for name in path.split("."):
+                member = getattr(member, name)
+            members[path.replace(".", "__")] = member() if callable(member) else member
+        data.update(json.loads(self.encoder.encode(members)))
+        return data
+
+
+def _is_all(names: Iterable[str] | None) -> bool:
+    """Whether all fields are meant; None: all that are not excluded."""
+    return names is None or names == "__all__" or list(names) == ["__all__"]
+
+
+def _fields(model: Any) -> list[Any]:
+    return [*model._meta.concrete_fields, *model._meta.many_to_many]
+
+
+def _is_serialized(field: Any) -> bool:
+    """Whether "all" means it, from a client: what is sent as data, and not computed."""
+    if getattr(field, "generated", False) or not field.serialize:
+        return False
+    return not field.many_to_many or field.remote_field.through._meta.auto_created
+
+
+def _identity(model: Any) -> list[Any]:
+    """The fields that say which row it is, of parents too."""
+    keys = [field for field in model._meta.concrete_fields if field.primary_key]
+    return [*keys, *model._meta.pk_fields]

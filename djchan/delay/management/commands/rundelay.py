@@ -1,0 +1,68 @@
+"""``manage.py rundelay``: a process for ``asgi.delay`` and the rows of delayed messages.
+
+From the command line; on to ``djchan.delay.worker``. With djchan's layers it is needed by those
+who have rows of Channels 1.x left, or whose workers do not serve ``asgi.delay``. Several may run.
+"""
+
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from djchan import DEFAULT_CHANNEL_LAYER
+from djchan.asgi import channel_layers, no_layer
+from djchan.checks import broker_problem, in_memory, sentence
+from djchan.delay.worker import Worker
+from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.log import setup_logger
+
+PATIENCE = 5.0  # Seconds: supervisors start Redis and this at the same time.
+
+
+class Command(BaseCommand):
+    help = "Sends delayed messages when they are due."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--layer",
+            default=DEFAULT_CHANNEL_LAYER,
+            help="Alias of the channel layer to serve (default: %(default)s).",
+        )
+        parser.add_argument(
+            "-s",
+            "--sleep",
+            type=_positive,
+            default=1.0,
+            help="Seconds between two looks for rows that are due (default: %(default)s).",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["verbosity"]:
+            setup_logger("djchan", options["verbosity"])
+        worker = Worker(self.get_layer(options["layer"]), database_sleep_duration=options["sleep"])
+        try:
+            worker.run()
+        except BrokerError as error:
+            raise CommandError(str(error)) from error
+
+    def get_layer(self, alias: str) -> Any:
+        """The layer to serve. Raises CommandError when it cannot be served from here."""
+        try:
+            if alias not in channel_layers:
+                raise no_layer(alias)
+            wrapper = channel_layers[alias]
+        except InvalidChannelLayer as error:
+            raise CommandError(str(error)) from error
+        if wrapper.local_only():
+            raise CommandError(sentence(in_memory(alias)))
+        problem = broker_problem(wrapper, patience=PATIENCE)
+        if problem is not None:
+            raise CommandError(sentence(problem))
+        return wrapper
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value

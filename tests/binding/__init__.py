@@ -1,0 +1,1 @@
+"""Tests of ``djchan.binding``, and an app with models for them."""

@@ -1,0 +1,98 @@
+"""Which files are the project's."""
+
+from pathlib import Path
+
+import pytest
+
+from djchan.upgrade.files import Kind, files, kind_of
+
+
+def names(root: Path) -> list[str]:
+    return [path.relative_to(root).as_posix() for path, _ in files(root)]
+
+
+def write(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+
+
+def test_what_is_walked(tmp_path: Path):
+    write(
+        tmp_path,
+        "manage.py",
+        "a/migrations/0001_initial.py",
+        "a/templates/x.html",
+        "Procfile",
+        "x.png",
+    )
+
+    assert names(tmp_path) == [
+        "Procfile",
+        "manage.py",
+        "a/migrations/0001_initial.py",
+        "a/templates/x.html",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "sign"),
+    [
+        (".git", "x"),
+        ("node_modules", "x"),
+        ("ve", "pyvenv.cfg"),
+        ("env", "bin/activate_this.py"),
+        ("lib/python3.6/site-packages", "x"),
+        ("__pycache__", "x"),
+    ],
+)
+def test_what_is_not(tmp_path: Path, folder: str, sign: str):
+    write(tmp_path, f"{folder}/a.py", f"{folder}/{sign}", "b.py")
+
+    assert names(tmp_path) == ["b.py"]
+
+
+def test_links_are_not_followed(tmp_path: Path):
+    write(tmp_path, "other/a.py", "project/b.py")
+    (tmp_path / "project/link").symlink_to(tmp_path / "other")
+    (tmp_path / "project/c.py").symlink_to(tmp_path / "other/a.py")
+
+    assert names(tmp_path / "project") == ["b.py"]
+
+
+def test_one_file(tmp_path: Path):
+    write(tmp_path, "a.py", "b.py")
+
+    assert list(files(tmp_path / "a.py")) == [(tmp_path / "a.py", Kind.PYTHON)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "requirements.txt",
+        "requirements-dev.txt",
+        "dev_requirements.txt",
+        "requirements/base.txt",
+        "setup.cfg",
+        "pyproject.toml",
+        "Pipfile",
+        "tox.ini",
+        "Procfile",
+        "Procfile.dev",
+        "Dockerfile",
+        "Dockerfile.redis",
+        "docker-compose.yml",
+        "docker-compose.prod.yml",
+        "supervisord.conf",
+        "web.service",
+        "entrypoint.sh",
+        "package.json",
+    ],
+)
+def test_deployment(name: str):
+    assert kind_of(Path(name)) is Kind.DEPLOYMENT
+
+
+@pytest.mark.parametrize("name", ["README.md", "logo.svg", "poetry.lock", "notes.txt", "LICENSE"])
+def test_no_concern(name: str):
+    assert kind_of(Path(name)) is None
