@@ -98,7 +98,7 @@ class Queues:
         self._bells = bells
         self._queues: dict[str, Queue] = {}  # An empty channel is not in here.
         self._due: list[tuple[int, int, Delivery]] = []  # Heap: when (ms), serial, what.
-        self._serial = itertools.count()
+        self._serial = 0  # Of what was delayed last.
         self._expiring: list[tuple[int, str]] = []  # Heap: a time to look, channel.
         # What a claim has to look at besides; nearly always empty.
         self._suspected: set[str] = set()
@@ -222,7 +222,8 @@ class Queues:
 
     def delay(self, delivery: Delivery, due: int) -> None:
         """Append ``delivery`` to its channel at ``due`` (ms since the epoch)."""
-        heapq.heappush(self._due, (due, next(self._serial), delivery))
+        self._serial += 1
+        heapq.heappush(self._due, (due, self._serial, delivery))
         if self._due[0][2] is delivery:
             # Whoever sleeps until the former next one has to look again.
             self._bells.ring_for_due(delivery.channel)
