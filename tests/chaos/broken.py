@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from djchan.exceptions import BrokerRefused
+from djchan.exceptions import BrokerRefused, BrokerUnavailable
 from djchan.layers.operations import Claim, Commit, Effect, Outcome, Reap, Send, Tell
 from djchan.layers.redis.links import RedisAsyncLink, RedisInboxReader, RedisLink
 
+LOST_CLAIM = 100  # One in so many claims that got something.
 WINDOW = 0.02  # Seconds between two halves of what should be one step.
 
 _POP = """#!lua flags=allow-oom
@@ -91,9 +92,16 @@ class NoReaper(Rule):
 
 
 class NoReconcile(Rule):
-    """reconcile: nobody asks again for a claim whose answer was lost, or says what it holds."""
+    """reconcile: nobody asks again for a claim whose answer was lost, or says what it holds.
+
+    Such answers are lost all the time: those that the campaign's proxy loses may be forgotten,
+    with their workers, before its end.
+    """
 
     skipped = 0
+
+    def __init__(self) -> None:
+        self.claims = 0
 
     def change(self, operation: Any) -> Any:
         if type(operation).__name__ == "Held":
@@ -101,6 +109,13 @@ class NoReconcile(Rule):
         if isinstance(operation, Claim) and getattr(operation, "again", False):
             return operation._replace(again=False)
         return operation
+
+    def after(self, operation: Any, answer: Any) -> tuple[Any, list[Any]]:
+        if isinstance(operation, Claim) and answer.deliveries:
+            self.claims += 1
+            if self.claims % LOST_CLAIM == 0:
+                raise BrokerUnavailable("The answer to a claim was lost, on purpose.")
+        return answer, []
 
 
 def _effects(outcome: Outcome) -> list[Effect]:
