@@ -27,7 +27,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import get_commands, load_command_class
+from django.core.management import CommandError, get_commands, load_command_class
 
 from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.asgi import (
@@ -35,6 +35,7 @@ from djchan.asgi import (
     ChannelLayerWrapper,
     InvalidChannelLayerError,
     channel_layers,
+    configured_layer,
     no_layer,
 )
 from djchan.conf import LAYER_KEYS, setting
@@ -44,6 +45,8 @@ from djchan.lanes.options import WorkerOptions
 
 TAG = "djchan"
 COMMANDS = ("runserver", "runworker")
+# Seconds: supervisors (honcho, systemd, compose) start Redis and workers at the same time.
+PATIENCE = 5.0
 _PAUSE = 0.2  # Seconds between two questions to a Redis that may be starting.
 
 Apps = Sequence[AppConfig] | None
@@ -211,6 +214,20 @@ def broker_problem(wrapper: ChannelLayerWrapper, *, patience: float = 0.0) -> Ch
             f"CHANNEL_LAYERS[{wrapper.alias!r}] to one.",
             id="djchan.E009",
         )
+
+
+def shared_layer(alias: str) -> ChannelLayerWrapper:
+    """The layer that a process of its own is to serve. Raises CommandError when it cannot."""
+    try:
+        wrapper = configured_layer(alias)
+    except InvalidChannelLayer as error:
+        raise CommandError(str(error)) from error
+    if wrapper.local_only():
+        raise CommandError(sentence(in_memory(alias)))
+    problem = broker_problem(wrapper, patience=PATIENCE)
+    if problem is not None:
+        raise CommandError(sentence(problem))
+    return wrapper
 
 
 def sentence(problem: CheckMessage) -> str:

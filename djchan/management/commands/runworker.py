@@ -16,8 +16,8 @@ from django.core.management import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
 from djchan import DEFAULT_CHANNEL_LAYER
-from djchan.asgi import ChannelLayerWrapper, configured_layer
-from djchan.checks import broker_problem, in_memory, sentence
+from djchan.asgi import ChannelLayerWrapper
+from djchan.checks import shared_layer
 from djchan.delay.consumer import serve_delay
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.log import LIBRARY, setup_logger
@@ -27,10 +27,6 @@ from djchan.staticfiles import StaticFilesConsumer
 from djchan.worker import Worker
 
 RELOAD_SECONDS = 3.0  # What a developer waits for a running consumer at a reload.
-
-
-# Seconds: supervisors (honcho, systemd, compose) start Redis and workers at the same time.
-PATIENCE = 5.0
 
 
 class Command(BaseCommand):
@@ -144,16 +140,7 @@ class Command(BaseCommand):
 
     def get_layer(self, alias: str) -> ChannelLayerWrapper:
         """The layer to serve. Raises CommandError when no worker can serve it from here."""
-        try:
-            wrapper = configured_layer(alias)
-        except InvalidChannelLayer as error:
-            raise CommandError(str(error)) from error
-        if wrapper.local_only():
-            raise CommandError(sentence(in_memory(alias)))
-        problem = broker_problem(wrapper, patience=PATIENCE)
-        if problem is not None:
-            raise CommandError(sentence(problem))
-        return wrapper
+        return shared_layer(alias)
 
     def get_consumer(self) -> Any:
         """The consumer of requests that no route takes; None: Django's views."""

@@ -9,13 +9,10 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from djchan import DEFAULT_CHANNEL_LAYER
-from djchan.asgi import channel_layers, no_layer
-from djchan.checks import broker_problem, in_memory, sentence
+from djchan.checks import shared_layer
 from djchan.delay.worker import Worker
-from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.exceptions import BrokerError
 from djchan.log import setup_logger
-
-PATIENCE = 5.0  # Seconds: supervisors start Redis and this at the same time.
 
 
 class Command(BaseCommand):
@@ -47,18 +44,7 @@ class Command(BaseCommand):
 
     def get_layer(self, alias: str) -> Any:
         """The layer to serve. Raises CommandError when it cannot be served from here."""
-        try:
-            if alias not in channel_layers:
-                raise no_layer(alias)
-            wrapper = channel_layers[alias]
-        except InvalidChannelLayer as error:
-            raise CommandError(str(error)) from error
-        if wrapper.local_only():
-            raise CommandError(sentence(in_memory(alias)))
-        problem = broker_problem(wrapper, patience=PATIENCE)
-        if problem is not None:
-            raise CommandError(sentence(problem))
-        return wrapper
+        return shared_layer(alias)
 
 
 def _positive(text: str) -> float:
