@@ -42,5 +42,6 @@ def close_stale_connections(**kwargs: Any) -> None:
             connection.close()
 
 
-consumer_started.connect(close_stale_connections)
-consumer_finished.connect(close_stale_connections)
+# Held, not referred to weakly: a reference would be followed twice for each message.
+consumer_started.connect(close_stale_connections, weak=False)
+consumer_finished.connect(close_stale_connections, weak=False)
