@@ -114,7 +114,7 @@ class TestMessages:
             decimal.Decimal("1.5"),
             datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
             {1, 2},
-            object(),
+            pytest.param(object(), id="an object"),
             1j,
             2**64,
             -(2**63) - 1,

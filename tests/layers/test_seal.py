@@ -43,7 +43,11 @@ def test_a_seal_has_no_age():
     assert Seal(["key"]).open(fernet.encrypt_at_time(DATA, 0)) == DATA
 
 
-@pytest.mark.parametrize("data", [DATA, b"", b"gAAAA", Seal(["another"]).seal(DATA)])
+@pytest.mark.parametrize(
+    "data",
+    [DATA, b"", b"gAAAA", Seal(["another"]).seal(DATA)],
+    ids=["plain", "empty", "begins as sealed", "sealed with another key"],
+)
 def test_what_no_key_opens_says_so_wherever_it_is_decoded(data: bytes):
     opened = Seal(["key"]).open(data)
 

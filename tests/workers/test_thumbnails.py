@@ -133,7 +133,7 @@ class TestRefusing:
         assert states(sent)[-1]["state"] == "failed"
         assert sent[-1].how == {"immediately": True}
 
-    @pytest.mark.parametrize("job_id", [None, 7, "", "no id", str(uuid.uuid4()), {"a": 1}])
+    @pytest.mark.parametrize("job_id", [None, 7, "", "no id", str(uuid.UUID(int=7)), {"a": 1}])
     def test_a_message_about_no_job_is_dropped(self, sent, job_id, caplog):
         run("thumbnails", {"job": job_id})
         run("thumbnails", {})
