@@ -5,27 +5,20 @@ ours. djchan's default routes come after these: HTTP goes to the views of
 ``realtime/urls.py``, and a socket on any other path is accepted and told nothing.
 """
 
-from djchan import include, route
-from realtime import consumers
-from realtime.rooms import ROOM
-
-JOB_ID = r"(?P<job_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-
-room_routing = [
-    route("websocket.connect", consumers.room_connect),
-    route("websocket.receive", consumers.room_receive),
-    route("websocket.disconnect", consumers.room_disconnect),
-]
-
-job_routing = [
-    route("websocket.connect", consumers.job_connect),
-    route("websocket.receive", consumers.job_receive),
-    route("websocket.disconnect", consumers.job_disconnect),
-]
+from djchan import include
 
 channel_routing = [
-    route("websocket.receive", consumers.ws_echo, path=r"^/chat/$"),
-    include(room_routing, path=rf"^/ws/rooms/(?P<room>{ROOM})/$"),
-    include(job_routing, path=rf"^/ws/jobs/{JOB_ID}/$"),
+    include("realtime.echo.routing.channel_routing"),
+    include("realtime.sheet.routing.channel_routing"),
+    include("realtime.rooms.routing.channel_routing"),
+    include("realtime.notifications.routing.channel_routing"),
+    include("realtime.tokens.routing.channel_routing"),
+    include("realtime.logins.routing.channel_routing"),
+    include("realtime.scores.routing.channel_routing"),
+    include("realtime.pingpong.routing.channel_routing"),
+    include("realtime.together.routing.channel_routing"),
+    include("realtime.clock.routing.channel_routing"),
+    include("realtime.ticker.routing.channel_routing"),
+    include("realtime.thumbnails.routing.channel_routing"),
     include("workers.routing.channel_routing"),
 ]

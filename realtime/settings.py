@@ -37,6 +37,19 @@ ALLOWED_HOSTS += filter(None, os.environ.get("REALTIME_ALLOWED_HOSTS", "").split
 INSTALLED_APPS = [
     "djchan",  # First: its runserver and runworker are the ones to run.
     "realtime",
+    "realtime.echo",
+    "realtime.sheet",
+    "realtime.rooms",
+    "realtime.notifications",
+    "realtime.tokens",
+    "realtime.logins",
+    "realtime.scores",
+    "realtime.pingpong",
+    "realtime.together",
+    "realtime.clock",
+    "realtime.ticker",
+    "realtime.thumbnails",
+    "realtime.people",
     "workers",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -59,7 +72,13 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "realtime.systems.shown",
+            ]
+        },
     }
 ]
 
@@ -96,6 +115,10 @@ DATABASES = {
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LOGIN_URL = "people:sign-in"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "home"
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static"

@@ -1,29 +1,23 @@
-"""The pages. Their sockets are in ``realtime/routing.py``."""
+"""The pages. Each system has its own ``urls``; their sockets are in ``realtime/routing.py``."""
 
-from django.urls import path, register_converter
+from django.urls import include, path
 
 from realtime import views
-from realtime.rooms import ROOM
-
-
-class RoomConverter:
-    regex = ROOM
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
-
-
-register_converter(RoomConverter, "room")
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("echo/", views.echo, name="echo"),
-    path("rooms/", views.rooms, name="rooms"),
-    path("rooms/<room:room>/", views.room, name="room"),
-    path("thumbnails/", views.upload, name="upload"),
-    path("thumbnails/<uuid:job_id>/", views.job, name="job"),
-    path("thumbnails/<uuid:job_id>/<int:size>.webp", views.thumbnail, name="thumbnail"),
+    path("source/<slug:name>/", views.source, name="source"),
+    path("people/", include("realtime.people.urls")),
+    path("echo/", include("realtime.echo.urls")),
+    path("sheet/", include("realtime.sheet.urls")),
+    path("rooms/", include("realtime.rooms.urls")),
+    path("notifications/", include("realtime.notifications.urls")),
+    path("tokens/", include("realtime.tokens.urls")),
+    path("logins/", include("realtime.logins.urls")),
+    path("scores/", include("realtime.scores.urls")),
+    path("pingpong/", include("realtime.pingpong.urls")),
+    path("together/", include("realtime.together.urls")),
+    path("clock/", include("realtime.clock.urls")),
+    path("ticker/", include("realtime.ticker.urls")),
+    path("thumbnails/", include("realtime.thumbnails.urls")),
 ]

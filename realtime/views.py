@@ -1,88 +1,26 @@
-"""The pages. Workers run these too: an HTTP request is a message like any other."""
+"""The pages that are of no system: where it begins, and the source of each.
 
-import uuid
-from typing import Any
+Workers run these too: an HTTP request is a message like any other.
+"""
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import NoReverseMatch, reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
-from djchan import Channel
-from djchan.exceptions import BrokerError, ChannelFull
-from workers.forms import ImageForm
-from workers.images import SIZES
-from workers.models import Job
+from realtime import systems
+from realtime.highlight import highlighted
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(request, "realtime/home.html")
+    return render(request, "realtime/home.html", {"systems": systems.in_order()})
 
 
 @require_safe
-def echo(request: HttpRequest) -> HttpResponse:
-    return render(request, "realtime/echo.html")
-
-
-@require_safe
-def rooms(request: HttpRequest) -> HttpResponse:
-    """Choose a room: the form sends its name here, as ``?room=``."""
-    name = request.GET.get("room", "").strip()
-    if not name:
-        return render(request, "realtime/rooms.html")
-    try:
-        return redirect(reverse("room", args=[name]))
-    except NoReverseMatch:
-        return render(request, "realtime/rooms.html", {"refused": name}, status=400)
-
-
-@require_safe
-def room(request: HttpRequest, room: str) -> HttpResponse:
-    return render(request, "realtime/room.html", {"room": room})
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-def upload(request: HttpRequest) -> HttpResponse:
-    """Take an image, hand it to the channel ``thumbnails``, show the page of the job."""
-    if request.method != "POST":
-        return _upload_page(request, ImageForm(), status=200)
-    form = ImageForm(request.POST, request.FILES)
-    if form.is_valid():
-        image = form.cleaned_data["image"]
-        job = Job(name=image.name[-100:])
-        job.image.save(image.name, image)  # saves the job, too
-        try:
-            # on_commit, as a worker may take the message at once: by then the row is there.
-            Channel("thumbnails").send({"job": str(job.pk)}, on_commit=True)
-        except (ChannelFull, BrokerError):
-            job.discard()
-            form.add_error(None, "We are too busy now. Please try again in a minute.")
-            return _upload_page(request, form, status=503)
-        return redirect("job", job.pk)
-    return _upload_page(request, form, status=400)
-
-
-def _upload_page(request: HttpRequest, form: ImageForm, *, status: int) -> HttpResponse:
-    context: dict[str, Any] = {"form": form, "sizes": SIZES}
-    return render(request, "realtime/upload.html", context, status=status)
-
-
-@require_safe
-def job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
-    found = get_object_or_404(Job, pk=job_id)
-    return render(request, "realtime/job.html", {"job": found, "state": found.as_state()})
-
-
-@require_safe
-def thumbnail(request: HttpRequest, job_id: uuid.UUID, size: int) -> FileResponse:
-    found = get_object_or_404(Job, pk=job_id)
-    get_object_or_404(found.thumbnails, size=size)
-    try:
-        file = found.thumbnail_path(size).open("rb")
-    except FileNotFoundError:
-        raise Http404 from None
-    response = FileResponse(file, content_type="image/webp")
-    # The image under this address never changes.
-    response["Cache-Control"] = "private, max-age=86400, immutable"
-    return response
+def source(request: HttpRequest, name: str) -> HttpResponse:
+    """The files of one system, as they are at this moment."""
+    of = systems.find(name)
+    if of is None:
+        raise Http404(f"There is no system {name!r}.")
+    files = [(file, highlighted(systems.ROOT / file)) for file in of.files]
+    return render(request, "realtime/source.html", {"of": of, "files": files})

@@ -127,5 +127,5 @@ class Thumbnail(models.Model):
             "size": self.size,
             "width": self.width,
             "height": self.height,
-            "url": reverse("thumbnail", args=[self.job_id, self.size]),
+            "url": reverse("thumbnails:thumbnail", args=[self.job_id, self.size]),
         }

@@ -1,5 +1,6 @@
 """The example site inside this process: its settings, and what its consumers send."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +14,20 @@ from realtime.routing import channel_routing
 
 SOCKET = "websocket.send.SERVER!1"
 
+OF_THE_SITE = (
+    "LOGIN_REDIRECT_URL",
+    "LOGIN_URL",
+    "LOGOUT_REDIRECT_URL",
+    "MIDDLEWARE",
+    "ROOT_URLCONF",
+    "TEMPLATES",
+)
+
 
 @pytest.fixture
 def site(settings: Any, tmp_path: Path) -> Path:
     """Django answers as the site does; uploads go to the folder that this returns."""
-    for name in ("MIDDLEWARE", "ROOT_URLCONF", "TEMPLATES"):
+    for name in OF_THE_SITE:
         setattr(settings, name, getattr(of_the_site, name))
     settings.MEDIA_ROOT = tmp_path / "media"
     return settings.MEDIA_ROOT
@@ -62,3 +72,7 @@ def run(channel: str, content: dict[str, Any], *, id: str = "m1", attempt: int =
 def socket(channel: str, path: str, *, reply_channel: str = SOCKET, **more: Any) -> None:
     """Run what a WebSocket at ``path`` puts on ``channel``."""
     run(f"websocket.{channel}", {"path": path, "reply_channel": reply_channel, **more})
+
+
+def lines(sent: list[Sent]) -> list[dict[str, Any]]:
+    return [json.loads(call.what["text"]) for call in sent if "text" in call.what]

@@ -226,4 +226,4 @@ def test_without_pillow_the_reason_is_said(monkeypatch):
 
 
 def test_the_migrations_are_up_to_date():
-    call_command("makemigrations", "realtime", "workers", check=True, dry_run=True)
+    call_command("makemigrations", "workers", check=True, dry_run=True)

@@ -1,0 +1,26 @@
+"""A source file as HTML, with its words colored by their kind.
+
+For ``realtime.views.source``; the colors of the classes are in ``realtime/code.css``.
+"""
+
+from pathlib import Path
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+try:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_for_filename
+except ImportError:
+    # The pages do without color where the group "site" is not installed.
+    highlight = None
+
+
+def highlighted(path: Path) -> SafeString:
+    text = path.read_text()
+    if highlight is None:
+        return format_html("{}", text)
+    formatter = HtmlFormatter(nowrap=True)
+    # Pygments escapes what it is given; our own files are all that it gets.
+    return mark_safe(highlight(text, get_lexer_for_filename(path.name), formatter))

@@ -1,0 +1,5 @@
+"""The sockets."""
+
+from typing import Any
+
+channel_routing: list[Any] = []

@@ -1,0 +1,125 @@
+"""The example site as processes, and a person's tabs in Chromium.
+
+Each test that takes ``running`` says how, with BOTH: on ``runserver`` alone (interface, workers
+and an in-memory layer in one process), and on Daphne, two workers and Redis (four processes).
+"""
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+from tests.support.processes import Process, Processes
+from tests.support.waiting import free_port, wait_for
+
+PATIENCE = 10_000  # ms
+expect.set_options(timeout=PATIENCE)
+
+BOTH = pytest.mark.parametrize("running", ["runserver", "deployed"], indirect=True)
+DEPLOYED = pytest.mark.parametrize("running", ["deployed"], indirect=True)
+
+
+class Site:
+    """The running site: where it is, and its processes."""
+
+    def __init__(self, processes: Processes, folder: Path, redis_url: str) -> None:
+        self.processes = processes
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.daphne: Process | None = None
+        self.workers: list[Process] = []
+        # Nothing of the developer's own environment counts here.
+        processes.env = {
+            "DJANGO_SETTINGS_MODULE": "realtime.settings",
+            "REALTIME_DB": str(folder / "db.sqlite3"),
+            "REALTIME_MEDIA": str(folder / "media"),
+            "REALTIME_DEBUG": "1",
+            "REDIS_URL": redis_url,
+        }
+        assert processes.manage("migrate", "--verbosity=0").wait_exit(timeout=30) == 0
+
+    def start_runserver(self) -> None:
+        self.processes.manage("runserver", "--noreload", f"127.0.0.1:{self.port}")
+        self.wait_answering()
+
+    def start_daphne(self) -> None:
+        self.daphne = self.processes.daphne("realtime.asgi:channel_layer", port=self.port)
+
+    def start_worker(self, *options: str) -> None:
+        self.workers.append(self.processes.runworker(*options))
+
+    def wait_answering(self) -> None:
+        """A page comes out of a worker, so a page is the sign that all are there."""
+        wait_for(self._answers, timeout=30, what="the site answers")
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/", timeout=5) as response:
+                return bool(response.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+@pytest.fixture
+def running(request: pytest.FixtureRequest, processes: Processes, tmp_path: Path) -> Iterator[Site]:
+    if request.param == "runserver":
+        site = Site(processes, tmp_path, "")
+        site.start_runserver()
+    else:
+        site = Site(processes, tmp_path, request.getfixturevalue("own_broker").url)
+        site.start_daphne()
+        # Thumbnails have to wait until a test starts a worker for them.
+        site.start_worker("--exclude-channels=thumbnails")
+        site.start_worker("--exclude-channels=thumbnails")
+        site.wait_answering()
+    return site
+
+
+class Tabs:
+    """Opens pages of the site in tabs of one visitor; notes what the console complains of."""
+
+    def __init__(self, address: str, context: BrowserContext) -> None:
+        self.address = address
+        self.context = context
+        self.complaints: list[str] = []
+        context.set_default_timeout(PATIENCE)
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        context.on("console", self._heard)
+
+    def __call__(self, path: str) -> Page:
+        page = self.context.new_page()
+        page.goto(f"{self.address}{path}")
+        return page
+
+    def expect_complaints(self, sentence: str) -> None:
+        """Forget the complaints that hold ``sentence``, made by Chromium, not by a page."""
+        self.complaints = [text for text in self.complaints if sentence not in text]
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} {message.location}")
+
+
+@pytest.fixture
+def tab(running: Site, browser: Browser) -> Iterator[Tabs]:
+    """Open tabs of one visitor; what is complained of in a console fails the test."""
+    tabs = Tabs(running.address, browser.new_context())
+    yield tabs
+    complaints = list(tabs.complaints)  # of the test, not of its end
+    tabs.context.close()
+    assert not complaints, complaints
+
+
+def connected(page: Page) -> Page:
+    expect(page.get_by_role("status").filter(has_text="Connected")).to_be_visible()
+    return page
+
+
+def say(page: Page, text: str) -> None:
+    """As somebody does who has only a keyboard: the field has the focus when a page opens."""
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
