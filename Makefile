@@ -6,10 +6,12 @@
 #
 # PYTHON=python3.13   another interpreter (the virtual environment is built anew for it)
 # PORT=8001           another port for run and prod
+# PARALLEL=1          how many processes the tests run in
 # ARGS="-k inbox"     more arguments for pytest, or for the benchmark
 
 PYTHON ?= python3
 PORT ?= 8000
+PARALLEL ?= 2
 ARGS ?=
 
 VENV := .venv
@@ -48,7 +50,7 @@ run: $(INSTALLED)site
 	$(BIN)/python manage.py runserver 127.0.0.1:$(PORT)
 
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(PARALLEL) --dist loadfile $(ARGS)
 
 prod: $(INSTALLED)site
 	@$(BIN)/python manage.py migrate --verbosity 0

@@ -246,8 +246,12 @@ class Processes:
 
 
 @pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
-    """Start real processes in a test."""
+def processes(tmp_path: Path, start_server: object) -> Iterator[Processes]:
+    """Start real processes in a test.
+
+    They end before the servers of this test do (``start_server``): without Redis they would
+    wait for it, to say goodbye.
+    """
     folder = tmp_path / "logs"
     folder.mkdir()
     starter = Processes(folder)
