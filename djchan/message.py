@@ -141,5 +141,5 @@ class PendingMessageStore:
 
 
 pending_message_store = PendingMessageStore()
-consumer_started.connect(pending_message_store.prepare, weak=False)
-consumer_finished.connect(pending_message_store.send_and_flush, weak=False)
+consumer_started.first.append(pending_message_store.prepare)
+consumer_finished.first.append(pending_message_store.send_and_flush)

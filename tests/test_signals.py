@@ -64,3 +64,39 @@ def test_inside_a_transaction_nothing_is_closed(signal, closed, monkeypatch):
 def test_no_connection_is_opened(signal):
     # Without the django_db mark, opening one is an error.
     signal.send(sender=None, environ={})
+
+
+class TestOrder:
+    """What djchan does comes first; then the receivers, each with the same words."""
+
+    @pytest.fixture
+    def heard(self, monkeypatch):
+        calls = []
+        monkeypatch.setattr(consumer_started, "first", [lambda **k: calls.append(("first", k))])
+        receivers = [
+            lambda **k: calls.append(("receiver", k)),
+            lambda **k: calls.append(("of a sender", k)),
+        ]
+        consumer_started.connect(receivers[0])
+        consumer_started.connect(receivers[1], sender=str)
+        yield calls
+        for receiver in receivers:
+            consumer_started.disconnect(receiver)
+
+    def test_receivers_hear_it_after_us(self, heard):
+        answers = consumer_started.send(sender=int, environ={})
+        told = {"signal": consumer_started, "sender": int, "environ": {}}
+        assert heard == [("first", told), ("receiver", told)]
+        assert [answer for _, answer in answers] == [None, None]
+
+    @pytest.mark.asyncio
+    async def test_on_an_event_loop_too(self, heard):
+        await consumer_started.asend(sender=int, environ={})
+        assert [who for who, _ in heard] == ["first", "receiver"]
+
+    def test_what_we_do_can_be_taken_off(self, heard):
+        (first,) = consumer_started.first
+        assert consumer_started.disconnect(first)
+        assert not consumer_started.disconnect(first)
+        consumer_started.send(sender=int)
+        assert [who for who, _ in heard] == ["receiver"]

@@ -186,4 +186,4 @@ def _connections_kept() -> Iterator[None]:
         yield
     finally:
         for signal in signals:
-            signal.connect(close_stale_connections)
+            signal.first.append(close_stale_connections)

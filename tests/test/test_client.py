@@ -236,7 +236,7 @@ class TestClient(ChannelTestCase):
         # And for others they are closed again when they are stale.
         for signal in (consumer_started, consumer_finished):
             self.assertTrue(signal.disconnect(close_stale_connections))
-            signal.connect(close_stale_connections)
+            signal.first.append(close_stale_connections)
 
     def test_an_http_request_is_answered_by_djangos_views(self):
         channel_layers["default"].router.check_default()
