@@ -119,7 +119,8 @@ class Reap(NamedTuple):
     A worker's leases become suspects of their channels (goodbye: they go back as they were):
     attempt + 1 for what was none before, and for the one that was. An interface's inbox
     and memberships go, and its floors, but for connections of which a delivery is queued or
-    leased: until that has ended. Its Records are queued. Its id is remembered as dead.
+    leased: until that has ended. Its Records are queued, in any order. Its id is remembered as
+    dead.
     Answer: whether this call did it.
     """
 
