@@ -31,7 +31,7 @@ from typing import Any
 import djchan
 from benchmarks.compare import APPS, RESULTS, names
 from tests.support.processes import ROOT, Processes
-from tests.support.servers import Server
+from tests.support.servers import Server, any_kind
 
 SUITE = "autobahntestsuite==0.8.2"
 VIRTUALENV = "virtualenv<20.16"  # The last ones that run under, and make, Python 2.7.
@@ -125,7 +125,7 @@ def start(name: str, processes: Processes) -> int:
 def run_server(name: str, cases: list[str], wstest: Path, folder: Path) -> dict[str, Any]:
     """Case -> what the suite says of it."""
     folder.mkdir(parents=True)
-    server = Server("redis" if shutil.which("redis-server") else "valkey")
+    server = Server(any_kind())
     processes = Processes(folder)
     try:
         server.start()

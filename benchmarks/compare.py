@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.processes import ROOT, Processes
-from tests.support.servers import Server
+from tests.support.servers import Server, any_kind
 
 APPS = ROOT / "benchmarks" / "apps"
 RESULTS = ROOT / "benchmarks" / "results"
@@ -67,7 +66,7 @@ SYSTEMS: dict[str, Callable[[Processes], int]] = {"djchan": djchan, "channels4":
 def run_system(name: str, workloads: list[str], folder: Path) -> list[dict[str, Any]]:
     """Every workload once, against fresh processes; a row each."""
     folder.mkdir(parents=True)
-    server = Server("redis" if shutil.which("redis-server") else "valkey")
+    server = Server(any_kind())
     processes = Processes(folder)
     try:
         server.start()

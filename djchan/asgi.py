@@ -25,7 +25,7 @@ from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.conf import setting
 from djchan.exceptions import InvalidChannelLayer
 from djchan.interface.application import Interface
-from djchan.interface.daphne import when_running
+from djchan.interface.reactor import when_running
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.channels4 import Channels4Layer
 from djchan.routing import Router

@@ -1,6 +1,7 @@
-"""Fixtures of all tests: private servers, real processes, a browser."""
+"""Fixtures of all tests: private servers, real processes, a browser, kinds of consumers."""
 
 from tests.support.browser import browser, page
+from tests.support.consumers import kind, name
 from tests.support.processes import processes
 from tests.support.servers import (
     broker,
@@ -13,6 +14,8 @@ from tests.support.servers import (
 __all__ = [
     "broker",
     "browser",
+    "kind",
+    "name",
     "own_broker",
     "page",
     "processes",

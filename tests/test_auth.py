@@ -3,12 +3,10 @@
 The names of the tests are the lines of the contract (§3.10, §5.3, Appendix B 6).
 """
 
-import asyncio
 import secrets
 from importlib import import_module
 
 import pytest
-from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings as django_settings
 from django.contrib import auth
 from django.contrib.auth.models import AnonymousUser, User
@@ -23,8 +21,8 @@ from djchan.auth import (
     http_session_user,
     transfer_user,
 )
-from djchan.message import Message
 from djchan.sessions import enforce_ordering, session_for_reply_channel
+from tests.support.consumers import connecting, run, say
 
 pytestmark = pytest.mark.django_db
 
@@ -45,35 +43,6 @@ def engine(request, settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # Fast.
 
 
-@pytest.fixture(params=["sync", "async", "hidden"])
-def kind(request):
-    """Makes of a function a consumer of each kind; "hidden": async, and does not show it."""
-
-    def make(func):
-        async def consumer(*args, **kwargs):
-            await asyncio.sleep(0)
-            return func(*args, **kwargs)
-
-        if request.param == "sync":
-            return func
-        return consumer if request.param == "async" else lambda *a, **k: consumer(*a, **k)
-
-    return make
-
-
-def run(consumer, *args, **kwargs):
-    if iscoroutinefunction(consumer):
-        return async_to_sync(consumer)(*args, **kwargs)
-    value = consumer(*args, **kwargs)
-    if asyncio.iscoroutine(value):
-
-        async def finish():
-            return await value
-
-        return async_to_sync(finish)()
-    return value
-
-
 @pytest.fixture
 def user():
     return User.objects.create_user("ann", password="secret")
@@ -84,20 +53,6 @@ def cookie(client, user):
     """The session cookie of a browser where ``user`` is logged in."""
     client.force_login(user)
     return client.cookies[django_settings.SESSION_COOKIE_NAME].value
-
-
-@pytest.fixture
-def name():
-    return f"websocket.send.PROCESS!{secrets.token_hex(8)}"
-
-
-def say(name, channel="websocket.receive", **content):
-    return Message({"path": "/", "order": 1, "reply_channel": name, **content}, channel, None)
-
-
-def connecting(name, cookie=None):
-    headers = [] if cookie is None else [[b"cookie", f"sessionid={cookie}".encode()]]
-    return say(name, "websocket.connect", headers=headers, query_string=b"")
 
 
 def browser_session(cookie):

@@ -3,9 +3,7 @@
 The names of the tests are the lines of the contract (§3.9, §5.3 to §5.5).
 """
 
-import asyncio
 import hashlib
-import secrets
 from importlib import import_module
 
 import pytest
@@ -32,6 +30,7 @@ from djchan.sessions import (
 )
 from tests.interface.fakes import Server, until, websocket_scope
 from tests.lanes.site import running
+from tests.support.consumers import connecting, run, say
 
 BACKENDS = "django.contrib.sessions.backends."
 CACHE = BACKENDS + "cache"
@@ -60,55 +59,9 @@ def in_cache(settings):
     settings.SESSION_ENGINE = CACHE
 
 
-@pytest.fixture(params=["sync", "async", "hidden"])
-def kind(request):
-    """Makes of a function a consumer of each kind; "hidden": async, and does not show it."""
-
-    def make(func):
-        async def consumer(*args, **kwargs):
-            await asyncio.sleep(0)
-            return func(*args, **kwargs)
-
-        if request.param == "sync":
-            return func
-        return consumer if request.param == "async" else lambda *a, **k: consumer(*a, **k)
-
-    return make
-
-
-@pytest.fixture
-def name():
-    return f"websocket.send.PROCESS!{secrets.token_hex(8)}"
-
-
 @pytest.fixture
 def message(name):
     return say(name)
-
-
-def say(name, channel="websocket.receive", **content):
-    content = {"path": "/", "order": 1, **content}
-    if name:
-        content["reply_channel"] = name
-    return Message(content, channel, None)
-
-
-def connecting(name, cookie=None, query=b""):
-    headers = [] if cookie is None else [[b"cookie", f"sessionid={cookie}".encode()]]
-    return say(name, "websocket.connect", headers=headers, query_string=query)
-
-
-def run(consumer, *args, **kwargs):
-    if iscoroutinefunction(consumer):
-        return async_to_sync(consumer)(*args, **kwargs)
-    value = consumer(*args, **kwargs)
-    if asyncio.iscoroutine(value):
-
-        async def finish():
-            return await value
-
-        return async_to_sync(finish)()
-    return value
 
 
 def nothing(message):

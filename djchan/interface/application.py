@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from djchan.exceptions import BrokerError, InvalidChannelLayer
-from djchan.interface import bounds, daphne, drain, http
+from djchan.interface import bounds, daphne, drain, http, reactor
 from djchan.interface.connection import Connection, Layer, Local
 from djchan.interface.http_connection import HttpConnection
 from djchan.interface.http_connection import Outlet as ResponseOutlet
@@ -274,7 +274,7 @@ class Interface:
     def _drain_at_shutdown(self, server: Any) -> None:
         if self._drained_server is not server:
             self._drained_server = server
-            daphne.drain_at_shutdown(self, server)
+            reactor.drain_at_shutdown(self, server)
             self._bounds.bind(server, self)
 
     # ------------------------------------------------------------- for connections

@@ -10,26 +10,20 @@ Daphne's and autobahn's own methods. What this mends, as seen on Daphne 4.2.3:
 - an event costs a coroutine and two dictionaries, a frame two turns of the event loop: here
   the frames of one answer are one write, at once where the kernel takes it.
 - an empty frame is dropped: here it is sent.
-- nothing is awaited at SIGTERM: here Twisted's shutdown waits for ``Interface.shutdown``.
-- it listens until the very end: here its ports are closed at SIGTERM.
 - a response that was begun and never ends keeps its client waiting: here it is cut.
+
+Its beginning and its end are in ``reactor``.
 
 Daphne's classes are left as they are. ``tests/interface/test_daphne.py`` fails when their
 shape changes; a ``send`` of another shape gets the plain ASGI events.
 """
 
-import asyncio
 import functools
-import logging
 import struct
-import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.defer import Deferred
-
-logger = logging.getLogger(__name__)
 
 _SERVER = ("connections", "handle_reply", "application_checker", "kill_all_applications")
 _SOCKET = (
@@ -50,7 +44,6 @@ _WIRE = (
     "writeSomeData",
 )
 _REQUEST = ("channel", "finished", "handle_reply")
-_LINGER = 1.5  # Seconds for clients to answer our close frames; autobahn gives them one.
 _TEXT, _BINARY = 1, 2  # Opcodes: RFC 6455, section 5.2.
 
 
@@ -298,85 +291,3 @@ class DaphneResponse:
         # What Daphne's own handle_reply looks at before it hands an event on.
         details = self._server.connections.get(self._request)
         return details is None or "disconnected" in details
-
-
-class Drained(Protocol):
-    """What is asked of the interface at shutdown."""
-
-    draining: bool
-
-    async def shutdown(self, grace: float | None = None) -> None: ...
-
-
-def drain_at_shutdown(interface: Drained, server: Any) -> None:
-    """Make Twisted's shutdown wait until ``interface`` has said goodbye. Call it once.
-
-    Daphne's own trigger comes first. It cancels the applications (their records do not
-    need them any more) until it meets a connection that has none and fails with a
-    KeyError; those it left are canceled at the end of ours.
-    """
-    reactor: Any = sys.modules.get("twisted.internet.reactor")
-    if reactor is None:
-        return
-
-    def before_shutdown() -> Any:
-        # At once: the applications that Daphne canceled a moment ago look at it.
-        interface.draining = True
-        for port in listening_ports(server):
-            # Those who have knocked already are let in, to be told "later" and not be cut off.
-            port.doRead()
-            port.stopListening()
-        return Deferred.fromFuture(asyncio.ensure_future(_drain(interface, server)))
-
-    reactor.addSystemEventTrigger("before", "shutdown", before_shutdown)
-
-
-def listening_ports(server: Any) -> list[Any]:
-    """The ports of Daphne's ``server``, which itself keeps none of them."""
-    reactor: Any = sys.modules.get("twisted.internet.reactor")
-    ports = []
-    for reader in reactor.getReaders() if hasattr(reactor, "getReaders") else ():
-        factory = getattr(reader, "factory", None)
-        factory = getattr(factory, "wrappedFactory", factory)  # Below TLS.
-        if factory is not None and factory is getattr(server, "http_factory", None):
-            ports.append(reader)
-    return [port for port in ports if hasattr(port, "stopListening")]
-
-
-def when_running(start: Callable[[], object]) -> None:
-    """Call ``start`` in the event loop of the server that is about to run in this process.
-
-    Daphne says nothing at its start (it sends no lifespan events); but it installs Twisted's
-    reactor before it imports the application. In a process that never runs it, a worker or
-    a shell, nothing is called.
-    """
-    reactor: Any = sys.modules.get("twisted.internet.reactor")
-    if reactor is not None:
-        reactor.callWhenRunning(start)
-
-
-async def _drain(interface: Drained, server: Any) -> None:
-    try:
-        await interface.shutdown()
-    except Exception:
-        logger.exception("The interface could not say goodbye")
-    deadline = asyncio.get_running_loop().time() + _LINGER
-    while _closing(server) and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.02)
-    left = [
-        application
-        for details in server.connections.values()
-        if (application := details.get("application_instance")) and not application.done()
-    ]
-    for application in left:
-        application.cancel()
-    if left:
-        await asyncio.wait(left, timeout=_LINGER)
-
-
-def _closing(server: Any) -> bool:
-    """Whether a WebSocket still waits for its client's close frame."""
-    return any(
-        "disconnected" not in details and hasattr(protocol, "sendCloseFrame")
-        for protocol, details in server.connections.items()
-    )

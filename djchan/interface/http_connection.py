@@ -1,12 +1,12 @@
-"""One HTTP request: read its body, feed its machine, perform what comes back.
+"""One HTTP request: hand it on, feed its machine, perform what comes back.
 
-From ``application`` (the server's events) and ``layers.local`` (answers and replies); on
-to the layer and to the client's server. The request is delivery 1 of its connection, and
-there is no other; http.disconnect is a message of its own, which nobody answers.
+From ``application`` (the server's events, read in ``body_connection``) and ``layers.local``
+(answers and replies); on to the layer and to the client's server. The request is delivery 1
+of its connection, and there is no other; http.disconnect is a message of its own, which
+nobody answers.
 """
 
 import asyncio
-import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -16,15 +16,13 @@ import msgspec
 from djchan import names
 from djchan.exceptions import InvalidMessage, MessageTooLarge
 from djchan.interface import http
-from djchan.interface.connection import Connection, Host, Local, Replies
-from djchan.interface.http import Action, Content, Cut, Exchange, Start, State
+from djchan.interface.body_connection import BodyConnection
+from djchan.interface.connection import Host, Local, Replies
+from djchan.interface.http import Action, Content, Cut, Start, State
 from djchan.layers import codec
-from djchan.layers.operations import Body, Push, SendResult
+from djchan.layers.operations import Push, SendResult
 
 _SEQ = 1
-_FIRST_PAUSE = 0.02  # Seconds until a chunk that met a full body channel is tried again …
-_LONGEST_PAUSE = 0.5  # … and twice as long each time, up to this.
-_BODY_TTL = 3600.0  # Seconds a chunk may lie when requests have no timeout.
 
 
 class Outlet(Protocol):
@@ -41,14 +39,13 @@ class Outlet(Protocol):
     def gone(self) -> None: ...
 
 
-class HttpConnection(Connection):
+class HttpConnection(BodyConnection):
     """``outlet``: made by a function that is given two: what to call when too much waits,
     and what to call to end the application's coroutine."""
 
     __slots__ = (
         "_awaited",
         "_deadline",
-        "_exchange",
         "_handed_on",
         "_introduced",
         "_outlet",
@@ -65,9 +62,8 @@ class HttpConnection(Connection):
         scope: Mapping[str, Any],
         outlet: Callable[[Callable[[], None], Callable[[], None]], Outlet],
     ) -> None:
-        super().__init__(host, local)
+        super().__init__(host, local, scope)
         self._outlet = outlet(self._overflowed, self._return)
-        self._exchange = Exchange(scope)
         self._reply_channel = names.reply_channel("http.response", self._process, self.name)
         self._introduced = False  # Some worker may know the reply channel.
         self._handed_on = False  # The request, and all of its body.
@@ -107,99 +103,6 @@ class HttpConnection(Connection):
         if self._task is not None and not self._returning:
             self._returning = True
             self._task.cancel()
-
-    async def _read(self, receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> bool:
-        """Read the body and hand the request on. False: the client left meanwhile."""
-        options = self._host.options
-        parts: list[bytes] = []
-        size = 0
-        if (self._exchange.announced or 0) > options.http_max_body:
-            self._too_large()
-            return True
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                return False
-            part = event.get("body") or b""
-            parts.append(part)
-            size += len(part)
-            if size > options.http_max_body:
-                self._too_large()
-                return True
-            if not event.get("more_body"):
-                self._request(parts[0] if len(parts) == 1 else b"".join(parts), None)
-                return True
-            if size > options.http_inline_body:
-                return await self._stream(receive, bytearray().join(parts))
-
-    async def _stream(
-        self, receive: Callable[[], Awaitable[Mapping[str, Any]]], waiting: bytearray
-    ) -> bool:
-        """Hand the request on, and its body in chunks behind it, as fast as they are read."""
-        channel = f"http.request.body.{self._process}?{names.new_local_part(0)}"
-        self._request(b"", channel)
-        try:
-            return await self._follow(receive, waiting, channel)
-        except asyncio.CancelledError:
-            self._close_body(channel)
-            raise
-
-    async def _follow(
-        self,
-        receive: Callable[[], Awaitable[Mapping[str, Any]]],
-        waiting: bytearray,
-        channel: str,
-    ) -> bool:
-        """The chunks behind the request."""
-        size, more = len(waiting), True
-        while True:
-            while self._exchange.state is State.WAITING and (
-                len(waiting) >= http.CHUNK or not more
-            ):
-                chunk = bytes(waiting[: http.CHUNK])
-                del waiting[: http.CHUNK]
-                last = not more and not waiting
-                await self._chunk(channel, {"content": chunk, "more_content": not last})
-                if last:
-                    return True
-            if self._exchange.state is not State.WAITING:
-                # Answered already, or refused: what is left of the body is of no use.
-                if more:
-                    self._close_body(channel)
-                return True
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                self._close_body(channel)
-                return False
-            part = event.get("body") or b""
-            waiting += part
-            size += len(part)
-            more = bool(event.get("more_body"))
-            if size > self._host.options.http_max_body:
-                self._too_large()
-
-    async def _chunk(self, channel: str, message: dict[str, Any]) -> None:
-        """Put one chunk on the body channel; wait while it is full."""
-        body = Body(
-            channel, codec.encode(message), self._host.layer.capacity_of(channel), self._body_ttl
-        )
-        pause = _FIRST_PAUSE
-        while True:
-            result: asyncio.Future[SendResult] = self._loop.create_future()
-            self._local.submit(body, functools.partial(_resolve, result))
-            if await result != "full" or self._exchange.state is not State.WAITING:
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-
-    def _close_body(self, channel: str) -> None:
-        """Tell whoever reads the body that nothing follows; for this there is room always."""
-        message = codec.encode({"content": b"", "closed": True})
-        self._local.submit(Body(channel, message, 0, self._body_ttl), _ignore)
-
-    @property
-    def _body_ttl(self) -> int:
-        return int((self._host.options.http_timeout or _BODY_TTL) * 1000)
 
     def _too_large(self) -> None:
         self._host.journal.say(
@@ -437,12 +340,3 @@ class HttpConnection(Connection):
         """Let go of the record once the response has ended and nothing is owed."""
         if self._over and not self._awaited and self in self._host.connections:
             self._finish()
-
-
-def _ignore(result: SendResult) -> None:
-    pass
-
-
-def _resolve(future: "asyncio.Future[SendResult]", result: SendResult) -> None:
-    if not future.done():
-        future.set_result(result)

@@ -1,6 +1,6 @@
 """What a user's send becomes: words to effects, effects to inbox entries. No I/O here.
 
-From ``djchan.channel`` (through the outbox) and ``layers.base``; on to an operation: the
+From ``djchan.channel`` (through the outbox) and ``layers.sending``; on to an operation: the
 ``Send`` of a direct call, or the ``Commit`` of a consumer's run.
 
 A *word* is an effect, or a Reply that is not yet an inbox entry: neighboring replies to one

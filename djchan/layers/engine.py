@@ -1,6 +1,6 @@
 """What performs operations: the contract between the layers and their stores.
 
-From ``layers.local``, ``layers.base`` and ``worker``; on to ``layers.memory`` or
+From ``layers.local``, ``layers.calls`` and ``lanes``; on to ``layers.memory`` or
 ``layers.redis``. A link is one connection: operations of one call travel together, are
 applied in order, and their answers come back together. Links do not retry: a lost answer
 means that the outcome of the whole call is unknown, and only the caller knows what may be

@@ -1,6 +1,6 @@
 """An engine whose store cannot read what it holds: around another one.
 
-From ``layers.base``, for a layer with ``symmetric_encryption_keys``; on to the links of the
+From ``layers.calls``, for a layer with ``symmetric_encryption_keys``; on to the links of the
 engine below, and to ``layers.seal`` for each payload on its way there and back::
 
     operation ──seal its payloads──► the link below ──► answer ──open its payloads──► answer

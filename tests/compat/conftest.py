@@ -1,7 +1,6 @@
 """Fixtures of the compatibility tests: one project of Channels 1.x, running, for all of them."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from djchan.asgi import ChannelLayerWrapper
 from djchan.layers.redis.layer import RedisChannelLayer
-from tests.processes.conftest import READY, Project
+from tests.processes.conftest import READY, Project, together
 from tests.support.processes import Processes
 from tests.support.servers import Server
 
@@ -54,15 +53,8 @@ class Site(Project):
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("compat")
-    broker = Server("redis" if shutil.which("redis-server") else "valkey")
-    processes = Processes(folder)
-    try:
-        broker.start()
+    with together(folder) as (broker, processes):
         yield Site(processes, broker, folder)
-    finally:
-        for process in reversed(processes.started):  # The worker last: it answers the rest.
-            process.clean_up()
-        broker.remove()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ It is the one that ships in ``djchan.test``. See test_appendix_b.py for the othe
 
 import functools
 import secrets
-import shutil
 import unittest
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from djchan.layers.memory.links import MemoryEngine
 from djchan.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from djchan.test import conformance
 from tests.support.processes import Processes
-from tests.support.servers import Server
+from tests.support.servers import Server, any_kind
 from tests.support.waiting import free_port
 
 pytestmark = pytest.mark.timeout(60)
@@ -83,7 +82,7 @@ def run(case: type[unittest.TestCase]) -> unittest.TestResult:
 
 @pytest.fixture
 def redis_or_valkey(request: pytest.FixtureRequest) -> Server:
-    kind = "redis_server" if shutil.which("redis-server") else "valkey_server"
+    kind = f"{any_kind()}_server"
     server: Server = request.getfixturevalue(kind)
     server.start()
     return server

@@ -7,13 +7,10 @@ import functools
 
 import daphne.server  # First: it installs the reactor that the others find.
 import pytest
-from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.http_protocol import WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet import reactor
-from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.tcp import Connection
-from twisted.protocols.policies import WrappingFactory
-from twisted.python.failure import Failure
 
 from djchan.interface.daphne import (
     DaphneSocket,
@@ -22,7 +19,6 @@ from djchan.interface.daphne import (
     _text_frame,
     find_request,
     find_socket,
-    listening_ports,
 )
 
 
@@ -223,21 +219,6 @@ def test_nothing_goes_past_a_transport_that_wraps_another(server, protocol):
     way.flush()
     assert wire.wrote == b"" and not wire._tempDataBuffer
     assert protocol.transport.written == b"\x81\x06secret"
-
-
-@pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "below TLS"])
-def test_the_ports_of_a_server_are_found(server, wrapped):
-    server.http_factory = HTTPFactory(server)
-    factory = WrappingFactory(server.http_factory) if wrapped else server.http_factory
-    ports = [
-        reactor.listenTCP(0, it, interface="127.0.0.1") for it in (factory, HTTPFactory(server))
-    ]
-    try:
-        assert listening_ports(server) == ports[:1], "not those of another one"
-    finally:
-        for port in ports:
-            port.stopReading()
-            port.connectionLost(Failure(CONNECTION_DONE))
 
 
 def test_requests_have_what_is_looked_for():

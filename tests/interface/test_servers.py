@@ -310,11 +310,16 @@ async def test_tls_on_daphne(processes, certificate):
     assert caught.value.rcvd is not None and caught.value.rcvd.code == 1013
 
 
+def accepts(path):
+    """Whether somebody accepts connections there: a socket has its name before that."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 def test_a_unix_socket_on_daphne(processes, tmp_path):
     path = tmp_path / "daphne.sock"
-    server = processes.python("-m", "daphne", "-u", str(path), APPLICATION, name="daphne")
-    server.wait_printed("Listening|Configuring endpoint")
-    wait_for(path.exists, timeout=5, what="the socket of Daphne")
+    processes.python("-m", "daphne", "-u", str(path), APPLICATION, name="daphne")
+    wait_for(lambda: accepts(path), timeout=15, what="the socket of Daphne")
     with unix_connect(str(path), compression=None, max_size=None, open_timeout=5) as client:
         for size in (1, 70_000):
             client.send("x" * size)

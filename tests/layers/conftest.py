@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from djchan.layers.base import BaseChannelLayer
 from djchan.layers.engine import Engine
 from djchan.layers.memory.links import MemoryEngine
 from djchan.layers.operations import Flush
@@ -32,6 +33,14 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     link = engine.link("cleanup")
     link.perform(Flush())
     link.close()
+
+
+@pytest.fixture
+def layer(engine: Engine) -> Iterator[BaseChannelLayer]:
+    """A layer over every engine there is."""
+    layer = BaseChannelLayer(engine=engine)
+    yield layer
+    layer.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.processes import Process, Processes
-from tests.support.servers import Server
+from tests.support.servers import Server, any_kind
 
 PROJECT = Path(__file__).parent / "project"
 READY = r"djchan worker \S+ is ready"
@@ -56,6 +56,20 @@ def socket(server: Process, path: str, **options: object) -> Iterator[ClientConn
     url = f"ws://127.0.0.1:{server.port}{path}"
     with connect(url, compression=None, open_timeout=10, close_timeout=5, **options) as client:  # type: ignore[arg-type]
         yield client
+
+
+@contextmanager
+def together(folder: Path) -> Iterator[tuple[Server, Processes]]:
+    """A server and a starter of processes, for all tests of a module, or of more."""
+    broker = Server(any_kind())
+    processes = Processes(folder)
+    try:
+        broker.start()
+        yield broker, processes
+    finally:
+        for process in reversed(processes.started):  # The worker last: it answers the rest.
+            process.clean_up()
+        broker.remove()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ here is in docs/reference/hostile.md.
 import contextlib
 import json
 import os
-import shutil
 import struct
 import threading
 import time
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.conftest import PROJECT, READY, socket
+from tests.processes.conftest import PROJECT, READY, socket, together
 from tests.support import raw
 from tests.support.processes import Process, Processes
 from tests.support.raw import Raw, frame, handshake, header, opened
@@ -73,15 +72,8 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("hostile")
-    broker = Server("redis" if shutil.which("redis-server") else "valkey")
-    processes = Processes(folder)
-    try:
-        broker.start()
+    with together(folder) as (broker, processes):
         yield World(folder, broker, processes)
-    finally:
-        for process in reversed(processes.started):  # The worker last: it answers the rest.
-            process.clean_up()
-        broker.remove()
 
 
 class Witness:

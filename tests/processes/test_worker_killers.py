@@ -6,7 +6,6 @@ channel, the value. One worker, with one thread, takes them all.
 
 import itertools
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 
 from djchan.layers.operations import Push, Send
 from djchan.layers.redis.layer import RedisChannelLayer
-from tests.processes.conftest import PROJECT, READY, socket
+from tests.processes.conftest import PROJECT, READY, socket, together
 from tests.support.processes import Process, Processes
 from tests.support.raw import Raw
 from tests.support.servers import Server
@@ -82,15 +81,8 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("killers")
-    broker = Server("redis" if shutil.which("redis-server") else "valkey")
-    processes = Processes(folder)
-    try:
-        broker.start()
+    with together(folder) as (broker, processes):
         yield World(folder, broker, processes)
-    finally:
-        for process in reversed(processes.started):  # The worker last: it answers the rest.
-            process.clean_up()
-        broker.remove()
 
 
 # What a consumer does -> what the log says of the value. The consumer and the channel are

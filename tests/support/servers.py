@@ -224,7 +224,12 @@ def start_server() -> Iterator[Callable[..., Server]]:
         server.remove()
 
 
+def any_kind() -> Kind:
+    """Of a server for a test that needs one kind only: Redis, or else Valkey."""
+    return "redis" if shutil.which("redis-server") else "valkey"
+
+
 @pytest.fixture
 def own_broker(start_server: Callable[..., Server]) -> Server:
     """A server for this test alone, which it may stop and kill: Redis, or else Valkey."""
-    return start_server("redis" if shutil.which("redis-server") else "valkey")
+    return start_server(any_kind())

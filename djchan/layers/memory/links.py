@@ -1,6 +1,6 @@
 """Links to a layer in memory: the lock, the clock, and waiting. The thin shell of ``engine``.
 
-From ``layers.local``, ``layers.base`` and ``worker``; on to ``layers.memory.engine``.
+From ``layers.local``, ``layers.calls`` and ``lanes``; on to ``layers.memory.engine``.
 Threads and event loops share one MemoryEngine. Nobody polls: who waits leaves a *waker*
 under the signals that may end its wait, and whoever causes such a signal calls it, from
 any thread. A waker only says "look again"; what is there is decided under the lock.

@@ -1,6 +1,6 @@
 """Connections to Redis: commands out, replies in, nothing decided and nothing repeated.
 
-From ``layers.local``, ``layers.base`` and ``worker``, through the contract in
+From ``layers.local``, ``layers.calls`` and ``lanes``, through the contract in
 ``layers.engine``; ``commands`` says what to send and what replies mean.
 
 A connection whose reading was interrupted, by an error, a timeout or a cancellation, is

@@ -1,0 +1,122 @@
+"""What a call sends: words for effects, and the round trip that applies them.
+
+From ``layers.base`` (one word for a call), ``djchan.outbox`` and ``djchan.channel`` (all that a
+consumer or a view said); through ``layers.effects``, which knows what a word means, to a link.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from djchan import names
+from djchan.exceptions import BrokerUnavailable, ChannelFull, Fenced, OutcomeUnknown, ProcessGone
+from djchan.layers import effects
+from djchan.layers.calls import Calls
+from djchan.layers.effects import Words
+from djchan.layers.operations import Address, Part, Send, SendResult, Sent
+
+
+class Sending(Calls):
+    """The part of a layer that sends."""
+
+    def word(
+        self, channel: str, message: Any, *, delay: float = 0, admission: bool = True
+    ) -> Words:
+        """What sending ``message`` to ``channel`` in ``delay`` seconds is; checks both."""
+        return effects.send(
+            self,
+            names.check_channel(channel),
+            self.encode(message),
+            delay=int(delay * 1000),
+            admission=admission,
+        )
+
+    def group_word(self, group: str, message: Any) -> Words:
+        return effects.group_send(self, names.check_group(group), self.encode(message))
+
+    def add_word(self, group: str, channel: str) -> Words:
+        return effects.group_add(self, names.check_group(group), names.check_channel(channel))
+
+    def discard_word(self, group: str, channel: str) -> Words:
+        return effects.group_discard(names.check_group(group), names.check_channel(channel))
+
+    def raise_for(self, results: Sequence[SendResult], channel: str) -> None:
+        """Raise what a result says, in words."""
+        for result in results:
+            if result == "full":
+                raise ChannelFull(
+                    f"The channel {channel!r} holds {self.capacity_of(channel)} messages, its "
+                    "capacity. Run more workers for it, or raise capacity or channel_capacity "
+                    "in the layer's CONFIG."
+                )
+            if result == "fenced":
+                raise Fenced
+
+    def apply(
+        self, words: Sequence[Words], *, fence: tuple[str, int] | None = None
+    ) -> tuple[SendResult, ...]:
+        """Do ``words`` now, each on its own, in one round trip.
+
+        ``fence``: the (worker, token) they are sent from. Raises OutcomeUnknown when the
+        answer got lost: they may or may not have been applied.
+        """
+        packed, _ = effects.pack(words)
+        with self._link() as link:
+            try:
+                (sent,) = link.perform(Send("", 0, packed, fence=fence))
+            except BrokerUnavailable as error:
+                raise _unknown(error) from error
+        return _results(sent)
+
+    async def aapply(
+        self, words: Sequence[Words], *, fence: tuple[str, int] | None = None
+    ) -> tuple[SendResult, ...]:
+        """``apply`` for an event loop."""
+        packed, _ = effects.pack(words)
+        try:
+            (sent,) = await self._alink().perform(Send("", 0, packed, fence=fence))
+        except BrokerUnavailable as error:
+            raise _unknown(error) from error
+        return _results(sent)
+
+    def part(self, fence: tuple[str, int], address: Address, index: int, message: bytes) -> None:
+        """Send part ``index`` of the response to ``address`` while its consumer still runs.
+
+        Raises Fenced, ProcessGone (the client has left: stop), OutcomeUnknown.
+        """
+        part = effects.part(address, fence[1], index, message)
+        with self._link() as link:
+            try:
+                (told,) = link.perform(Part(*fence, address.process, address.connection, part))
+            except BrokerUnavailable as error:
+                raise _unknown(error) from error
+        _told(told)
+
+    async def apart(
+        self, fence: tuple[str, int], address: Address, index: int, message: bytes
+    ) -> None:
+        """``part`` for an event loop."""
+        part = effects.part(address, fence[1], index, message)
+        try:
+            (told,) = await self._alink().perform(
+                Part(*fence, address.process, address.connection, part)
+            )
+        except BrokerUnavailable as error:
+            raise _unknown(error) from error
+        _told(told)
+
+
+def _results(sent: Sent | None) -> tuple[SendResult, ...]:
+    if sent is None:
+        raise ProcessGone
+    return sent.results
+
+
+def _told(told: SendResult) -> None:
+    if told == "fenced":
+        raise Fenced
+    if told == "gone":
+        raise ProcessGone("The client of this response has left, or its process has.")
+
+
+def _unknown(error: BrokerUnavailable) -> OutcomeUnknown:
+    return OutcomeUnknown(f"{error} The send may or may not have been applied.")
