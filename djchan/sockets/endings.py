@@ -61,7 +61,15 @@ def ending(error: BaseException | None) -> Ending:
     """What a view's end means for its socket."""
     if error is None:
         return _RETURNED
+    error = worst(error)
     for kinds, found in _ENDINGS:
         if isinstance(error, kinds):
             return found
     return _FAILED
+
+
+def worst(error: BaseException) -> BaseException:
+    """Of a group of errors the one that counts: a TaskGroup raises one when the client leaves."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    return max(map(worst, error.exceptions), key=lambda each: ending(each).level)

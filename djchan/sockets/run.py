@@ -18,7 +18,7 @@ from typing import Any
 
 from djchan.interface.websocket import ABNORMAL, SERVICE_RESTART
 from djchan.legible import value
-from djchan.sockets.endings import ending
+from djchan.sockets.endings import ending, worst
 from djchan.sockets.limits import SocketLimits
 from djchan.sockets.server import Receive
 from djchan.sockets.socket import Socket
@@ -148,4 +148,5 @@ async def _cancel(
 
 def _told(error: BaseException | None) -> str:
     # Http404 and the like may carry a client's text.
+    error = error and worst(error)
     return value(str(error)) if error is not None and str(error) else type(error).__name__

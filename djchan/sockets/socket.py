@@ -195,6 +195,7 @@ class Socket:
                 return frame
             self._news.clear()
             await self._news.wait()
+            self._machine.waited(call)
 
     async def _say(self, call: str, frame: Frame) -> None:
         try:

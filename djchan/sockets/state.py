@@ -70,6 +70,17 @@ class SocketState:
         self._refuse_unaccepted(call)
         self._refuse_ended(call)
 
+    def waited(self, call: str) -> None:
+        """After ``call`` has waited for a frame: an error if the view closed the socket meanwhile.
+
+        No misuse, as to call it later would be: another task of the view was first.
+        """
+        if self.state is State.CLOSED:
+            code = NORMAL if self.code is None else self.code
+            raise SocketDisconnected(
+                f"{call}: this view closed the socket meanwhile (code {code}).", code=code
+            )
+
     def close(self, code: int) -> State:
         """The view ends it; what it was before. Ended before: nothing happens.
 

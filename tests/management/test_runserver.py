@@ -117,8 +117,10 @@ class TestApplication:
         settings.ROOT_URLCONF = (websocket("ws/clock/", clock),)
 
     def test_has_the_socket_views_beside_the_layer(self, command, wrapper, socket_views):
-        application = command.get_application(wrapper, options(command))
+        given = options(command, "--websocket_handshake_timeout=10")
+        application = command.get_application(wrapper, given)
         assert isinstance(application, SocketViews)
+        assert application.limits.connect_timeout == 8.0
         assert application.app is application.fallback is wrapper
         assert wrapper.interface_options["http_timeout"] == 60
 

@@ -164,6 +164,14 @@ class TestOtherPaths:
         assert get(process, "/hello/")[::2] == (200, "hello")
         assert get(process, "/ws/echo/")[0] == 426
 
+    def test_without_an_asgi_file(self, site: Site, server: str):
+        process = getattr(site, server)("djchan.urls:application")
+        site.worker()
+        for path in ("/ws/echo/", "/echo/"):
+            with socket(process, path) as client:
+                client.send("hello")
+                assert client.recv(timeout=10) == "hello"
+
     def test_a_plain_request_is_told_to_upgrade(self, site: Site, server: str):
         process = site.serve(server, "alone")
         assert get(process, "/hello/")[::2] == (200, "hello")

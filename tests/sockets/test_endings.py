@@ -13,7 +13,7 @@ from djchan.exceptions import (
     SocketStateError,
     UnexpectedFrame,
 )
-from djchan.sockets.endings import Ending, ending
+from djchan.sockets.endings import Ending, ending, worst
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,12 @@ from djchan.sockets.endings import Ending, ending
 )
 def test_endings(error, expected):
     assert ending(error) == expected
+
+
+def test_of_a_group_the_worst_counts():
+    gone, bad, failed = SocketDisconnected(), InvalidJSON(), ZeroDivisionError()
+    assert ending(ExceptionGroup("", [gone, gone])) == ending(gone)
+    assert ending(ExceptionGroup("", [gone, ExceptionGroup("", [bad])])) == ending(bad)
+    assert ending(BaseExceptionGroup("", [failed, bad, SystemExit()])).code == 1011
+    assert worst(ExceptionGroup("", [gone, ExceptionGroup("", [bad])])) is bad
+    assert worst(failed) is failed

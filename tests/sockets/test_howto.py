@@ -35,6 +35,18 @@ async def test_the_clock():
         await talk.end()
 
 
+async def test_the_chat(caplog):
+    chat = example("async def chat(")["chat"]
+    application = websockets(no_http, [websocket("ws/", chat)])
+    async with Talk(application) as talk:
+        assert await talk.heard() == "Still about nothing?"
+        talk.say("tea")
+        assert await talk.heard() == "Still about tea?"
+        talk.leave()
+        await talk.end()
+    assert not caplog.records
+
+
 @pytest.mark.django_db(transaction=True)
 async def test_the_feed_is_for_users():
     feed = example("async def feed(")["feed"]

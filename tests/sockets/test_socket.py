@@ -115,6 +115,36 @@ class TestFrames:
             await talk.end()
         assert not caplog.records
 
+    @pytest.mark.parametrize("ends", ["client", "view"])
+    async def test_two_tasks_that_read_and_write_end_without_a_word(self, ends, caplog):
+        async def view(socket):
+            await socket.accept()
+
+            async def read():
+                while True:
+                    await socket.receive_text()
+
+            async def write():
+                for _ in range(3):
+                    await socket.send_text("tick")
+                    await asyncio.sleep(0)
+                if ends == "view":
+                    await socket.close(4000)
+                else:
+                    await asyncio.Event().wait()
+
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(read())
+                tasks.create_task(write())
+
+        async with Talk(serving(view)) as talk:
+            assert [await talk.heard() for _ in range(3)] == ["tick"] * 3
+            if ends == "client":
+                talk.leave()
+            await talk.end()
+        assert not caplog.records
+        assert kinds(talk.sent)[4:] == (["close"] if ends == "view" else [])
+
     async def test_a_server_that_says_so_by_an_oserror(self):
         told = []
 

@@ -76,6 +76,12 @@ class TestCalls:
         with pytest.raises(SocketDisconnected, match=r"the server stops \(code 1012\)"):
             machine.sending("send_text()")
 
+    def test_one_that_waited_while_the_view_closed_is_no_misuse(self):
+        with pytest.raises(SocketDisconnected, match=r"closed the socket meanwhile \(code 4001\)"):
+            closed().waited("receive()")
+        for make in (connecting, opened, left):
+            make().waited("receive()")
+
 
 class TestAccept:
     @pytest.mark.parametrize("name", [None, "chat", "echo"])

@@ -158,7 +158,9 @@ class Command(StaticCommand):
         if path is not None:
             application = import_string(path)
         elif has_socket_views():
-            application = websockets(wrapper or get_asgi_application())
+            application = websockets(
+                wrapper or get_asgi_application(), connect_timeout=_handshake(options)
+            )
         else:
             application = wrapper
         if _of_layer(application, wrapper) or not self._serves_static(options):
@@ -307,12 +309,15 @@ def _of_layer(application: Any, wrapper: ChannelLayerWrapper | None) -> bool:
 
 
 def _set_timeouts(wrapper: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
-    timeout, handshake = options["http_timeout"], options["websocket_handshake_timeout"]
-    if timeout is not None:
-        wrapper.interface_options["http_timeout"] = timeout
+    if options["http_timeout"] is not None:
+        wrapper.interface_options["http_timeout"] = options["http_timeout"]
     wrapper.interface_options.setdefault("http_timeout", HTTP_TIMEOUT)
-    # The interface refuses a little before Daphne cuts, so that the client sees a 403.
-    wrapper.interface_options.setdefault("connect_timeout", 0.8 * handshake)
+    wrapper.interface_options.setdefault("connect_timeout", _handshake(options))
+
+
+def _handshake(options: Mapping[str, Any]) -> float:
+    """Seconds until we refuse a handshake: a little before Daphne cuts, so that it is a 403."""
+    return 0.8 * float(options["websocket_handshake_timeout"])
 
 
 def _nothing() -> None:
