@@ -6,12 +6,15 @@ codes of a server (1011 …), empty frames, and a client that does not read.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from djchan.interface import daphne
 from djchan.interface.websocket import NORMAL
 from djchan.sockets.backlog import Frame
+
+logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -126,6 +129,13 @@ class Server:
         except TimeoutError:
             raise  # An OSError, too; it is the one above.
         except OSError as error:
+            raise Gone from error
+        except RuntimeError as error:
+            # How uvicorn answers while it closes for a reason of its own (no pong came back),
+            # before it says so: we keep to the order of events, so nothing else can be meant.
+            if event["type"] not in ("websocket.send", "websocket.close"):
+                raise
+            logger.debug("The server took no %s: %s", event["type"], error)
             raise Gone from error
 
 

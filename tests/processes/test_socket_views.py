@@ -162,7 +162,17 @@ class TestOtherPaths:
                 client.send("hello")
                 assert client.recv(timeout=10) == "hello"
         assert get(process, "/hello/")[::2] == (200, "hello")
-        assert get(process, "/ws/echo/")[0] == 426
+        status, headers, _ = get(process, "/ws/echo/")
+        assert (status, headers["upgrade"]) == (426, "websocket"), "from a worker"
+
+    def test_a_view_reaches_the_sockets_of_consumers(self, site: Site, server: str):
+        process = site.serve(server, "views")
+        site.worker()
+        with socket(process, "/ws/tell/") as inside, socket(process, "/room/") as outside:
+            outside.send("joined")
+            assert outside.recv(timeout=10) == "joined"
+            inside.send("hello")
+            assert outside.recv(timeout=10) == "hello"
 
     def test_without_an_asgi_file(self, site: Site, server: str):
         process = getattr(site, server)("djchan.urls:application")

@@ -145,7 +145,8 @@ class TestFrames:
         assert not caplog.records
         assert kinds(talk.sent)[4:] == (["close"] if ends == "view" else [])
 
-    async def test_a_server_that_says_so_by_an_oserror(self):
+    @pytest.mark.parametrize("error", [ConnectionResetError(), RuntimeError("after close")])
+    async def test_a_server_that_says_so_by_an_error(self, error):
         told = []
 
         async def view(socket):
@@ -159,7 +160,7 @@ class TestFrames:
             async def send(self, event):
                 await super().send(event)
                 if event["type"] == "websocket.send":
-                    raise ConnectionResetError
+                    raise error
 
         async with Gone(serving(view)) as talk:
             await talk.end()

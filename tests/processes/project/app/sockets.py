@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from app.consumers import mark  # noqa: E402
+from djchan import Group  # noqa: E402
 from djchan.exceptions import SocketDisconnected  # noqa: E402
 from djchan.urls import Socket, websocket, websockets  # noqa: E402
 
@@ -91,6 +92,13 @@ async def wait(socket: Socket) -> None:
         mark("wait ends")
 
 
+async def tell(socket: Socket) -> None:
+    """What this client says, to the sockets of a group that consumers joined."""
+    await socket.accept()
+    async for frame in socket:
+        await Group("room").asend({"text": str(frame)})
+
+
 async def idle(socket: Socket) -> None:
     await socket.accept()
     await asyncio.sleep(600)
@@ -118,6 +126,7 @@ urlpatterns = [
     websocket("ws/fail/", fail),
     websocket("ws/wait/", wait),
     websocket("ws/idle/", idle),
+    websocket("ws/tell/", tell),
     websocket("ws/flood/", flood),
 ]
 
