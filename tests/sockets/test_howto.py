@@ -11,8 +11,6 @@ from channels.auth import AuthMiddlewareStack
 from djchan.urls import websocket, websockets
 from tests.sockets.talk import Talk, kinds, no_http, scope_of
 
-pytestmark = pytest.mark.asyncio
-
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "socket-views.md"
 
 
@@ -25,6 +23,7 @@ def example(beginning: str) -> dict[str, Any]:
     return names
 
 
+@pytest.mark.asyncio
 async def test_the_clock():
     clock = example("async def clock(")["clock"]
     application = websockets(no_http, [websocket("ws/<int:seconds>/", clock)])
@@ -35,6 +34,7 @@ async def test_the_clock():
         await talk.end()
 
 
+@pytest.mark.asyncio
 async def test_the_chat(caplog):
     chat = example("async def chat(")["chat"]
     application = websockets(no_http, [websocket("ws/", chat)])
@@ -47,6 +47,7 @@ async def test_the_chat(caplog):
     assert not caplog.records
 
 
+@pytest.mark.asyncio
 @pytest.mark.django_db(transaction=True)
 async def test_the_feed_is_for_users():
     feed = example("async def feed(")["feed"]
@@ -55,6 +56,16 @@ async def test_the_feed_is_for_users():
         assert kinds([await talk.end()]) == ["close"]
 
 
+def test_the_test(settings):
+    clock = example("async def clock(")["clock"]
+    settings.ROOT_URLCONF = (websocket("ws/clock/<int:seconds>/", clock),)
+    case = example("class ClockTests(")["ClockTests"]("test_tells_the_time")
+    result = case.defaultTestResult()
+    case(result)
+    assert result.testsRun == 1 and result.wasSuccessful(), result.errors + result.failures
+
+
+@pytest.mark.asyncio
 async def test_ping_and_pong_without_any_library():
     async with Talk(example("async def application(")["application"]) as talk:
         talk.say("ping")
