@@ -23,6 +23,12 @@
         │   │   └── OutcomeUnknown        a send may or may not have been applied
         │   ├── BrokerRefused             Redis answered that it cannot do it now
         │   └── BrokerUnsupported         Redis or Valkey is too old, or set up unfit
+        ├── SocketError                   base of what a socket view is told
+        │   ├── SocketDisconnected        the client has left
+        │   ├── SocketStateError          a call that the socket's state does not allow
+        │   ├── InvalidSocketValue (ValueError)  a value that cannot be sent, or be a code
+        │   └── UnexpectedFrame           the client sent what the view did not ask for
+        │       └── InvalidJSON           … or what is no JSON
         ├── ProcessGone                   the layer no longer knows this process
         └── Fenced                        somebody else runs this delivery now
 
@@ -139,6 +145,34 @@ class BrokerUnsupported(BrokerError):
 
 class OutcomeUnknown(BrokerUnavailable):
     """The connection to Redis broke before its answer: the send may have been applied."""
+
+
+class SocketError(DjchanError):
+    """Something went wrong on the socket of a socket view."""
+
+
+class SocketDisconnected(SocketError):
+    """The client has left; nothing can be sent, and nothing more will be received."""
+
+    def __init__(self, *args: Any, code: int = 1006) -> None:
+        super().__init__(*args)
+        self.code = code  # The close code: the client's, or 1006 when it said none.
+
+
+class SocketStateError(SocketError):
+    """A socket cannot do this now: it is not accepted yet, or closed."""
+
+
+class InvalidSocketValue(SocketError, ValueError):
+    """Not something that can be sent on a socket, nor a close code or subprotocol of it."""
+
+
+class UnexpectedFrame(SocketError):
+    """The client sent a text frame where bytes were asked for, or bytes for text."""
+
+
+class InvalidJSON(UnexpectedFrame):
+    """The client sent a frame that is no JSON."""
 
 
 class ProcessGone(DjchanError):

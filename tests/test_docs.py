@@ -16,6 +16,7 @@ from djchan.layers.base import BaseChannelLayer
 from djchan.layers.policy import Policy
 from djchan.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from djchan.layers.redis.scripts import NAMES, SCRIPTS
+from djchan.sockets.limits import SocketLimits
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -118,6 +119,12 @@ class TestSettings:
         }
 
         assert told == known - {"options"}
+
+
+def test_every_limit_of_socket_views_with_its_default():
+    told = table("howto/socket-views.md", "Limits")
+
+    assert told == {field.name: str(field.default) for field in fields(SocketLimits)}
 
 
 def test_every_check_has_its_line():

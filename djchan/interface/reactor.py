@@ -44,6 +44,8 @@ def drain_at_shutdown(interface: Drained, server: Any) -> None:
         # At once: the applications that Daphne canceled a moment ago look at it.
         interface.draining = True
         for port in listening_ports(server):
+            if port.disconnecting:
+                continue  # Another application of this process was here before.
             # Those who have knocked already are let in, to be told "later" and not be cut off.
             port.doRead()
             port.stopListening()

@@ -1,7 +1,8 @@
 """Refuse WebSockets that another site's page opened.
 
-From ``djchan.dispatch``, before a ``websocket.connect`` consumer runs, and from the project's
-decorators; on to that consumer, or to DenyConnection.
+From ``djchan.dispatch``, before a ``websocket.connect`` consumer runs, from
+``djchan.sockets``, before a socket view does, and from the project's decorators; on to that
+consumer or view, or to DenyConnection.
 
 A browser sends a site's cookies along whoever's page opens the socket, and names that page's
 site in the Origin header. Only the host is compared, with ALLOWED_HOSTS as Django does it for
@@ -46,7 +47,12 @@ def any_origin(consumer: C) -> C:
 
 def foreign_origin(message: Any) -> str | None:
     """The Origin of a connect message if it is not one of ours, to be named in a log; else None."""
-    for value in _values(message, "origin"):
+    return foreign_origin_in(message.content.get("headers"))
+
+
+def foreign_origin_in(headers: Any) -> str | None:
+    """The same for headers themselves: pairs of bytes, or a dict."""
+    for value in _values(headers, "origin"):
         origin = value.decode("ascii", "backslashreplace")
         if not _allowed(origin):
             return origin or "(empty)"
@@ -81,7 +87,7 @@ class BaseOriginValidator:
     def get_header(self, message: Any, name: str | bytes) -> list[bytes]:
         """All values of a header, which is named in lower case; KeyError if there is none."""
         name = name.decode("latin-1") if isinstance(name, bytes) else name
-        values = list(_values(message, name))
+        values = list(_values(message.content.get("headers"), name))
         if not values:
             raise KeyError(f"No header named {name!r}")
         return values
@@ -110,10 +116,9 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
 allowed_hosts_only = AllowedHostsOnlyOriginValidator
 
 
-def _values(message: Any, name: str) -> Iterable[bytes]:
-    """The values of a header in a message whose headers are pairs of bytes, or a dict."""
-    headers = message.content.get("headers") or ()
-    for pair in headers.items() if isinstance(headers, Mapping) else headers:
+def _values(headers: Any, name: str) -> Iterable[bytes]:
+    """The values of a header among headers that are pairs of bytes, or a dict."""
+    for pair in headers.items() if isinstance(headers, Mapping) else headers or ():
         # Tests of Channels 1.x projects write [] for no header.
         if len(pair) != 2:
             continue

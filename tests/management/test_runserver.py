@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.management import load_command_class
 from websockets.sync.client import connect
 
@@ -15,7 +16,9 @@ from djchan.asgi import ChannelLayerWrapper
 from djchan.handler import ViewConsumer
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.management.commands.runserver import Command, describe
+from djchan.sockets.application import SocketViews
 from djchan.staticfiles import StaticFilesConsumer
+from djchan.urls import websocket
 from tests.support.processes import Process, Processes
 from tests.support.servers import Server
 from tests.support.waiting import free_port, wait_for
@@ -106,6 +109,30 @@ class TestApplication:
         assert application is not wrapper
         assert application.__name__ == "hello"
 
+    @pytest.fixture
+    def socket_views(self, settings):
+        async def clock(socket):
+            pass
+
+        settings.ROOT_URLCONF = (websocket("ws/clock/", clock),)
+
+    def test_has_the_socket_views_beside_the_layer(self, command, wrapper, socket_views):
+        given = options(command, "--websocket_handshake_timeout=10")
+        application = command.get_application(wrapper, given)
+        assert isinstance(application, SocketViews)
+        assert application.limits.connect_timeout == 8.0
+        assert application.app is application.fallback is wrapper
+        assert wrapper.interface_options["http_timeout"] == 60
+
+    def test_has_them_without_a_layer(self, command, socket_views, settings):
+        settings.DEBUG = True
+        application = command.get_application(None, options(command))
+        assert isinstance(application, ASGIStaticFilesHandler)
+        assert isinstance(application.application, SocketViews)
+        assert application.application.fallback is None
+        bare = command.get_application(None, options(command, "--nostatic"))
+        assert isinstance(bare, SocketViews)
+
 
 class TestDescribe:
     """The lines of the console."""
@@ -164,7 +191,7 @@ import json, os
 SECRET_KEY = "only-for-tests"
 DEBUG = True
 ALLOWED_HOSTS = ["127.0.0.1"]
-ROOT_URLCONF = "site_urls"
+ROOT_URLCONF = os.environ.get("URLS", "site_urls")
 INSTALLED_APPS = json.loads(os.environ.get("APPS", '["djchan", "django.contrib.staticfiles"]'))
 STATIC_URL = "static/"
 STATICFILES_DIRS = [os.path.join(os.path.dirname(__file__), "assets")]
@@ -185,6 +212,17 @@ def where(request):
     return HttpResponse(request.script_name + " " + request.path_info)
 
 urlpatterns = [path("hello/", hello), path("where/", where)]
+""",
+    "site_sockets.py": """\
+from djchan.urls import websocket
+from site_urls import urlpatterns
+
+async def shout(socket):
+    await socket.accept()
+    async for text in socket:
+        await socket.send_text(text.upper())
+
+urlpatterns = [websocket("ws/shout/", shout), *urlpatterns]
 """,
     "site_routing.py": """\
 from djchan import Channel, route
@@ -339,6 +377,35 @@ class TestServing:
         # Its views are run by Django in this process, and see Django's own request.
         assert get(process, "/hello/") == (200, "from ASGIRequest")
         assert get(process, "/static/file.txt") == (200, "a static file")
+
+    def test_socket_views_beside_workers(self, site: Site):
+        process = site.run("--noreload", LAYERS=IN_MEMORY, URLS="site_sockets")
+        process.wait_printed(READY)
+        process.wait_listening()
+        assert echo(process, "1", "/ws/shout/") == "1"
+        assert echo(process, "hello", "/ws/shout/") == "HELLO"
+        assert echo(process, "hello") == "You said: hello"
+        assert get(process, "/hello/") == (200, "from AsgiRequest")
+        assert get(process, "/static/file.txt") == (200, "a static file")
+        assert get(process, "/ws/shout/")[0] == 426
+        process.send_signal(signal.SIGINT)
+        assert process.wait_exit(timeout=10) == 0
+
+    @pytest.mark.parametrize("reload", [[], ["--noreload"]], ids=["reload", "noreload"])
+    def test_socket_views_without_a_layer(self, site: Site, reload: list[str]):
+        process = site.run(*reload, LAYERS="{}", URLS="site_sockets")
+        process.wait_printed("Socket views, no channel layer")
+        process.wait_listening()
+        assert echo(process, "hello", "/ws/shout/") == "HELLO"
+        assert get(process, "/hello/") == (200, "from ASGIRequest")
+        assert get(process, "/static/file.txt") == (200, "a static file")
+        assert get(process, "/ws/shout/")[0] == 426
+        assert process.printed(READY) == 0
+
+    def test_a_plain_request_to_one_on_djangos_own_server(self, site: Site):
+        process = site.run("--noreload", "--noasgi", LAYERS="{}", URLS="site_sockets")
+        process.wait_listening()
+        assert get(process, "/ws/shout/")[0] == 426
 
     @pytest.mark.parametrize(
         ("arguments", "layers"), [(["--noasgi"], IN_MEMORY), ([], "{}")], ids=["noasgi", "no layer"]

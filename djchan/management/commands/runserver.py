@@ -7,7 +7,8 @@ that the settings name, and a worker in a thread of its own::
     django-main-thread     Daphne ── interface ──┐
     djchan-worker          Worker, its threads ──┴── channel layer
 
-Django's own command comes back without a default layer, and with ``--noasgi``.
+Socket views (``djchan.urls``) are served beside: without a layer too, and then without a
+worker. Django's own command comes back without either, and with ``--noasgi``.
 """
 
 import atexit
@@ -27,6 +28,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.contrib.staticfiles.management.commands.runserver import Command as StaticCommand
+from django.core.asgi import get_asgi_application
 from django.core.management import CommandParser
 from django.core.servers.basehttp import WSGIServer
 from django.db import connections
@@ -39,7 +41,9 @@ from djchan.checks import broker_problem, sentence
 from djchan.delay.consumer import serve_delay
 from djchan.handler import ViewConsumer
 from djchan.log import setup_logger
+from djchan.sockets.application import SocketViews
 from djchan.staticfiles import StaticFilesConsumer
+from djchan.urls import has_socket_views, websockets
 from djchan.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -97,7 +101,8 @@ class Command(StaticCommand):
         )
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        if not options["use_asgi"] or DEFAULT_CHANNEL_LAYER not in channel_layers:
+        layered = DEFAULT_CHANNEL_LAYER in channel_layers
+        if not options["use_asgi"] or not (layered or has_socket_views()):
             self.server_cls = WSGIServer
             super().inner_run(*args, **options)
             return
@@ -108,10 +113,11 @@ class Command(StaticCommand):
         self.check_migrations()
         for connection in connections.all(initialized_only=True):
             connection.close()
-        self._quit_unless_usable(channel_layers[DEFAULT_CHANNEL_LAYER])
-        self._serve(channel_layers[DEFAULT_CHANNEL_LAYER], options)
+        wrapper = channel_layers[DEFAULT_CHANNEL_LAYER] if layered else None
+        self._quit_unless_usable(wrapper)
+        self._serve(wrapper, options)
 
-    def _serve(self, wrapper: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
+    def _serve(self, wrapper: ChannelLayerWrapper | None, options: Mapping[str, Any]) -> None:
         """Run worker and server until Ctrl-C, a signal, or a reload."""
         if options["verbosity"]:
             setup_logger("djchan", options["verbosity"])
@@ -123,12 +129,14 @@ class Command(StaticCommand):
             signal_handlers=not options["use_reloader"],
             action_logger=self.log_action,
             # The interface has a timeout of its own; other applications have Daphne's.
-            http_timeout=None if application is wrapper else options["http_timeout"],
+            http_timeout=None if _of_layer(application, wrapper) else options["http_timeout"],
             root_path=getattr(settings, "FORCE_SCRIPT_NAME", "") or "",
             websocket_handshake_timeout=options["websocket_handshake_timeout"],
         )
         self.stdout.write(self._banner(wrapper))
-        stop = self._start_worker(wrapper, options) if options["run_worker"] else _nothing
+        stop = _nothing
+        if wrapper is not None and options["run_worker"]:
+            stop = self._start_worker(wrapper, options)
         try:
             server.run()
         except KeyboardInterrupt:
@@ -138,17 +146,24 @@ class Command(StaticCommand):
         if options.get("shutdown_message"):
             self.stdout.write(options["shutdown_message"])
 
-    def get_application(self, wrapper: ChannelLayerWrapper, options: Mapping[str, Any]) -> Any:
-        """What Daphne serves: ASGI_APPLICATION, or the layer's interface without one."""
-        timeout, handshake = options["http_timeout"], options["websocket_handshake_timeout"]
-        if timeout is not None:
-            wrapper.interface_options["http_timeout"] = timeout
-        wrapper.interface_options.setdefault("http_timeout", HTTP_TIMEOUT)
-        # The interface refuses a little before Daphne cuts, so that the client sees a 403.
-        wrapper.interface_options.setdefault("connect_timeout", 0.8 * handshake)
+    def get_application(
+        self, wrapper: ChannelLayerWrapper | None, options: Mapping[str, Any]
+    ) -> Any:
+        """What Daphne serves: ASGI_APPLICATION; without one the layer's interface, or Django
+        where there is no layer, with the socket views of the URLconf."""
+        if wrapper is not None:
+            _set_timeouts(wrapper, options)
         path = getattr(settings, "ASGI_APPLICATION", None)
-        application: Any = wrapper if path is None else import_string(path)
-        if application is wrapper or not self._serves_static(options):
+        application: Any
+        if path is not None:
+            application = import_string(path)
+        elif has_socket_views():
+            application = websockets(
+                wrapper or get_asgi_application(), connect_timeout=_handshake(options)
+            )
+        else:
+            application = wrapper
+        if _of_layer(application, wrapper) or not self._serves_static(options):
             return application
         return ASGIStaticFilesHandler(application)
 
@@ -198,9 +213,9 @@ class Command(StaticCommand):
         except Exception:
             logger.exception("The worker of runserver ended; requests will not be answered.")
 
-    def _quit_unless_usable(self, wrapper: ChannelLayerWrapper) -> None:
+    def _quit_unless_usable(self, wrapper: ChannelLayerWrapper | None) -> None:
         """End the process, with one sentence, when layer or port cannot be used."""
-        problem = broker_problem(wrapper)
+        problem = None if wrapper is None else broker_problem(wrapper)
         if problem is not None:
             self._quit(sentence(problem))
         family = socket.AF_INET6 if self.use_ipv6 else socket.AF_INET
@@ -221,15 +236,16 @@ class Command(StaticCommand):
     def _host(self) -> str:
         return "0.0.0.0" if self.addr == "0" else self.addr
 
-    def _banner(self, wrapper: ChannelLayerWrapper) -> str:
+    def _banner(self, wrapper: ChannelLayerWrapper | None) -> str:
         host = f"[{self.addr}]" if self._raw_ipv6 else self._host()
         key = "CTRL-BREAK" if sys.platform == "win32" else "CONTROL-C"
+        what = "Socket views, no channel layer" if wrapper is None else f"Channel layer {wrapper}"
         return (
             f"{datetime.now():%B %d, %Y - %X}\n"
             f"Django version {self.get_version()}, djchan version {__version__}, "
             f"using settings {settings.SETTINGS_MODULE!r}\n"
             f"Starting Channels development server at {self.protocol}://{host}:{self.port}/\n"
-            f"Channel layer {wrapper}\n"
+            f"{what}\n"
             f"Quit the server with {key}.\n"
         )
 
@@ -283,6 +299,25 @@ def describe(protocol: str, action: str, details: Mapping[str, Any]) -> str | No
     if protocol == "websocket" and action in _WEBSOCKET:
         return f"WebSocket {_WEBSOCKET[action]} {path} [{client}]"
     return None
+
+
+def _of_layer(application: Any, wrapper: ChannelLayerWrapper | None) -> bool:
+    """Whether the layer's interface takes the requests, which then go to workers."""
+    if isinstance(application, SocketViews):
+        application = application.app
+    return application is wrapper
+
+
+def _set_timeouts(wrapper: ChannelLayerWrapper, options: Mapping[str, Any]) -> None:
+    if options["http_timeout"] is not None:
+        wrapper.interface_options["http_timeout"] = options["http_timeout"]
+    wrapper.interface_options.setdefault("http_timeout", HTTP_TIMEOUT)
+    wrapper.interface_options.setdefault("connect_timeout", _handshake(options))
+
+
+def _handshake(options: Mapping[str, Any]) -> float:
+    """Seconds until we refuse a handshake: a little before Daphne cuts, so that it is a 403."""
+    return 0.8 * float(options["websocket_handshake_timeout"])
 
 
 def _nothing() -> None:
