@@ -1,4 +1,4 @@
-"""What every engine does, in one text: memory, Redis and Valkey. See layers/operations.py.
+"""What every engine does, in one text: memory, Redis and Valkey. See layers/operations/.
 
 The words that a fault makes necessary are in ``contract/``.
 """
