@@ -27,6 +27,6 @@ def test_sign_in_by_a_click_and_out_again(tab):
     page = tab("/echo/")
     page.get_by_role("link", name="Sign in").click()
     page.get_by_role("button", name="I am ada").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Echo")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Echo and task queue")
     page.get_by_role("button", name="Sign out ada").click()
     expect(page.get_by_role("link", name="Sign in")).to_be_visible()

@@ -108,8 +108,9 @@ export function connect(path, { message, open = () => {} }) {
 function show(state, text) {
   document.getElementById("connection").dataset.state = state;
   document.getElementById("connection-text").textContent = text;
-  const button = document.querySelector("form#say [type=submit]");
-  if (button) button.disabled = state !== "open";
+  for (const button of document.querySelectorAll("form#say [type=submit]")) {
+    button.disabled = state !== "open";
+  }
 }
 
 // Add a line to the page's #log: spans of text, each with its class. Keeps the last 500,
