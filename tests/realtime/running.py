@@ -19,6 +19,7 @@ PATIENCE = 10_000  # ms
 expect.set_options(timeout=PATIENCE)
 
 BOTH = pytest.mark.parametrize("running", ["runserver", "deployed"], indirect=True)
+ALONE = pytest.mark.parametrize("running", ["runserver"], indirect=True)
 DEPLOYED = pytest.mark.parametrize("running", ["deployed"], indirect=True)
 
 

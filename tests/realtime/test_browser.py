@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from realtime import systems
-from tests.realtime.running import BOTH
+from tests.realtime.running import ALONE, BOTH
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -20,6 +20,16 @@ def test_the_home_page_leads_to_every_page_and_its_source(tab):
         expect(page.locator("pre .k, pre .kd, pre .kn").first).to_be_visible()
         page.get_by_role("link", name="djchan").click()
         expect(page).to_have_title("djchan")
+
+
+@ALONE
+def test_a_file_is_copied_by_a_click(tab):
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = tab("/source/echo/")
+    page.get_by_role("button", name="Copy").first.click()
+    expect(page.get_by_role("status")).to_have_text("realtime/echo/consumers.py is copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == (systems.ROOT / "realtime/echo/consumers.py").read_text().strip()
 
 
 @BOTH
