@@ -118,7 +118,8 @@ function show(state, text) {
 export function line(kind, parts) {
   const log = document.getElementById("log");
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  const item = document.createElement("li");
+  // A log is no list to a screen reader, so its lines are no list items.
+  const item = document.createElement(log.matches("ol, ul") ? "li" : "div");
   item.className = kind;
   for (const [name, text] of parts) {
     const span = document.createElement("span");
