@@ -1,9 +1,7 @@
-"""A source file as HTML, with its words colored by their kind.
+"""Source code as HTML, with its words colored by their kind.
 
 For ``realtime.views.source``; the colors of the classes are in ``realtime/code.css``.
 """
-
-from pathlib import Path
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -17,10 +15,10 @@ except ImportError:
     highlight = None
 
 
-def highlighted(path: Path) -> SafeString:
-    text = path.read_text()
+def highlighted(text: str, file: str) -> SafeString:
+    """``text`` as HTML; the name of its ``file`` says in which language it is."""
     if highlight is None:
         return format_html("{}", text)
     formatter = HtmlFormatter(nowrap=True)
     # Pygments escapes what it is given; our own files are all that it gets.
-    return mark_safe(highlight(text, get_lexer_for_filename(path.name), formatter))
+    return mark_safe(highlight(text, get_lexer_for_filename(file), formatter))

@@ -1,7 +1,8 @@
 """The systems that the site shows, in the order of its home page.
 
 From the package of each (``SYSTEM`` in ``realtime/<name>/__init__.py``); on to the cards of
-the home page, the heading of every page and the page that shows the source.
+the home page, the heading of every page, the page that shows the source, and docs/systems.md
+(``manage.py systems --write``).
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
+from django.urls import reverse
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,6 +49,11 @@ class System(NamedTuple):
     @property
     def url_name(self) -> str:
         return f"{self.name}:{self.page}"
+
+    @property
+    def address(self) -> str:
+        """The path of its page on the site."""
+        return reverse(self.url_name, urlconf="realtime.urls")
 
     @property
     def test_file(self) -> str:

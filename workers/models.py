@@ -10,17 +10,26 @@
 
 Every change is one UPDATE with its condition, and raises ``revision``: work may be run
 twice, at times by two workers at once, and a page may get an older state after a newer.
+
+Jobs do not stay for ever: each new upload removes those that are too old or too many.
 """
 
+import shutil
 import uuid
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
+from django.utils import timezone
 
 from workers.images import SIZES
+
+KEEP = timedelta(days=1)  # for so long at most, whatever its state
+MOST = 100  # so many at most that are done or failed; those that are not, the channel bounds
 
 
 def original_path(job: "Job", filename: str) -> str:
@@ -56,13 +65,28 @@ class Job(models.Model):
         """The group of the sockets whose pages show this job."""
         return f"job-{self.pk}"
 
+    @property
+    def archive_url(self) -> str:
+        """Where all thumbnails are in one file, once they are made."""
+        return reverse("thumbnails:archive", args=[self.pk])
+
     def thumbnail_path(self, size: int) -> Path:
         return Path(self.image.storage.path(f"jobs/{self.pk}/{size}.webp"))
 
+    @classmethod
+    def remove_old(cls) -> None:
+        """Discard what is older than KEEP, and what has ended but for the newest MOST."""
+        ended = cls.objects.filter(state__in=(cls.State.DONE, cls.State.FAILED))
+        too_many = ended.order_by("-created")[MOST:]
+        too_old = cls.objects.filter(created__lt=timezone.now() - KEEP)
+        for job in (*too_old, *too_many):
+            job.discard()
+
     def discard(self) -> None:
-        """Remove the job and its upload, for which no message could be sent."""
-        self.image.delete(save=False)
-        self.delete()
+        """Remove the job and its files. Harmless if another does the same."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.image.storage.path(f"jobs/{self.pk}"))
+        type(self).objects.filter(pk=self.pk).delete()
 
     def begin(self, message_id: str) -> bool:
         """Take the job for the message with this id.
@@ -104,6 +128,7 @@ class Job(models.Model):
             "error": self.error,
             "total": len(SIZES),
             "thumbnails": [thumbnail.as_state() for thumbnail in self.thumbnails.all()],
+            "archive": self.archive_url if self.state == self.State.DONE else "",
         }
 
 

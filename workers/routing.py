@@ -1,8 +1,9 @@
 """The custom channels of this app: work without a socket."""
 
 from djchan import route
-from workers import consumers
+from workers import consumers, echo
 
 channel_routing = [
+    route("slow-echo", echo.slow_echo),
     route("thumbnails", consumers.make_thumbnails),
 ]

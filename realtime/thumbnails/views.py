@@ -3,7 +3,9 @@
 The work itself is for a worker: see ``workers.consumers``.
 """
 
+import io
 import uuid
+import zipfile
 from typing import Any
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
@@ -14,7 +16,7 @@ from djchan import Channel
 from djchan.exceptions import BrokerError, ChannelFull
 from workers.forms import ImageForm
 from workers.images import SIZES
-from workers.models import Job
+from workers.models import KEEP, Job
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -25,6 +27,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     form = ImageForm(request.POST, request.FILES)
     if form.is_valid():
         image = form.cleaned_data["image"]
+        Job.remove_old()
         job = Job(name=image.name[-100:])
         job.image.save(image.name, image)  # saves the job, too
         try:
@@ -39,7 +42,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 
 def _upload_page(request: HttpRequest, form: ImageForm, *, status: int) -> HttpResponse:
-    context: dict[str, Any] = {"form": form, "sizes": SIZES}
+    context: dict[str, Any] = {"form": form, "sizes": SIZES, "keep": KEEP}
     return render(request, "thumbnails/upload.html", context, status=status)
 
 
@@ -61,3 +64,18 @@ def thumbnail(request: HttpRequest, job_id: uuid.UUID, size: int) -> FileRespons
     # The image under this address never changes.
     response["Cache-Control"] = "private, max-age=86400, immutable"
     return response
+
+
+@require_safe
+def archive(request: HttpRequest, job_id: uuid.UUID) -> FileResponse:
+    """All thumbnails of a job that is done, in one file: four at most, made small already."""
+    found = get_object_or_404(Job, pk=job_id, state=Job.State.DONE)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for made in found.thumbnails.all():
+            try:
+                packed.write(found.thumbnail_path(made.size), f"{made.size}.webp")
+            except FileNotFoundError:
+                raise Http404 from None
+    file.seek(0)
+    return FileResponse(file, as_attachment=True, filename="thumbnails.zip")

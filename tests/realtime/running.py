@@ -19,7 +19,22 @@ PATIENCE = 10_000  # ms
 expect.set_options(timeout=PATIENCE)
 
 BOTH = pytest.mark.parametrize("running", ["runserver", "deployed"], indirect=True)
+ALONE = pytest.mark.parametrize("running", ["runserver"], indirect=True)
 DEPLOYED = pytest.mark.parametrize("running", ["deployed"], indirect=True)
+
+
+STUCK = """
+import sys, threading
+import django
+from django.core.management import execute_from_command_line
+
+def stuck(*args):
+    print("stuck", flush=True)
+    threading.Event().wait()
+
+django.setup()
+"""
+RUNWORKER = "execute_from_command_line(['manage.py', 'runworker', *sys.argv[1:]])"
 
 
 class Site:
@@ -27,6 +42,7 @@ class Site:
 
     def __init__(self, processes: Processes, folder: Path, redis_url: str) -> None:
         self.processes = processes
+        self.media = folder / "media"
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.daphne: Process | None = None
@@ -35,7 +51,7 @@ class Site:
         processes.env = {
             "DJANGO_SETTINGS_MODULE": "realtime.settings",
             "REALTIME_DB": str(folder / "db.sqlite3"),
-            "REALTIME_MEDIA": str(folder / "media"),
+            "REALTIME_MEDIA": str(self.media),
             "REALTIME_DEBUG": "1",
             "REDIS_URL": redis_url,
         }
@@ -48,8 +64,21 @@ class Site:
     def start_daphne(self) -> None:
         self.daphne = self.processes.daphne("realtime.asgi:channel_layer", port=self.port)
 
-    def start_worker(self, *options: str) -> None:
-        self.workers.append(self.processes.runworker(*options))
+    def start_worker(self, *options: str) -> Process:
+        worker = self.processes.runworker(*options)
+        self.workers.append(worker)
+        return worker
+
+    def start_stuck_worker(self, change: str, *options: str) -> Process:
+        """Start a worker that is in the middle of something for as long as a test likes.
+
+        ``change``: Python code that it runs before all else. What blocks calls ``stuck()``,
+        which prints "stuck" and never returns.
+        """
+        code = "\n".join((STUCK, change, RUNWORKER))
+        worker = self.processes.python("-c", code, *options, name="stuck")
+        self.workers.append(worker)
+        return worker
 
     def wait_answering(self) -> None:
         """A page comes out of a worker, so a page is the sign that all are there."""
@@ -71,9 +100,9 @@ def running(request: pytest.FixtureRequest, processes: Processes, tmp_path: Path
     else:
         site = Site(processes, tmp_path, request.getfixturevalue("own_broker").url)
         site.start_daphne()
-        # Thumbnails have to wait until a test starts a worker for them.
-        site.start_worker("--exclude-channels=thumbnails")
-        site.start_worker("--exclude-channels=thumbnails")
+        # Background work has to wait until a test starts a worker for it.
+        for _ in range(2):
+            site.start_worker("--exclude-channels=slow-echo", "--exclude-channels=thumbnails")
         site.wait_answering()
     return site
 

@@ -27,7 +27,7 @@ class TestSystem:
 
     def test_its_source_is_shown_whole(self, client, system):
         content = client.get(f"/source/{system.name}/").content.decode()
-        shown = re.findall(r"<h2[^>]*>([^<]*)</h2>\s*<pre[^>]*>(.*?)</pre>", content, re.DOTALL)
+        shown = re.findall(r"<h2[^>]*>([^<]*)</h2>.*?<pre[^>]*>(.*?)</pre>", content, re.DOTALL)
         assert [file for file, _ in shown] == list(system.files)
         for file, text in shown:
             as_read = html.unescape(re.sub("<[^>]*>", "", text))
@@ -39,6 +39,14 @@ def test_every_other_page_answers(client, path):
     response = client.get(path)
     assert response.status_code == 200
     assert "//" not in response.content.decode().replace("http://www.w3.org", "")
+
+
+def test_the_home_page_shows_a_whole_consumer_that_runs_here(client):
+    content = client.get("/").content.decode()
+    (shown,) = re.findall(r"<pre[^>]*>(.*?)</pre>", content, re.DOTALL)
+    code = html.unescape(re.sub("<[^>]*>", "", shown)).strip()
+    assert code.startswith("def ws_echo(")
+    assert code in (systems.ROOT / "realtime/echo/consumers.py").read_text()
 
 
 def test_the_home_page_names_every_system(client):

@@ -108,8 +108,9 @@ export function connect(path, { message, open = () => {} }) {
 function show(state, text) {
   document.getElementById("connection").dataset.state = state;
   document.getElementById("connection-text").textContent = text;
-  const button = document.querySelector("form#say [type=submit]");
-  if (button) button.disabled = state !== "open";
+  for (const button of document.querySelectorAll("form#say [type=submit]")) {
+    button.disabled = state !== "open";
+  }
 }
 
 // Add a line to the page's #log: spans of text, each with its class. Keeps the last 500,
@@ -117,7 +118,8 @@ function show(state, text) {
 export function line(kind, parts) {
   const log = document.getElementById("log");
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  const item = document.createElement("li");
+  // A log is no list to a screen reader, so its lines are no list items.
+  const item = document.createElement(log.matches("ol, ul") ? "li" : "div");
   item.className = kind;
   for (const [name, text] of parts) {
     const span = document.createElement("span");

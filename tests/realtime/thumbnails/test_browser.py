@@ -3,12 +3,13 @@
 import io
 import json
 import re
+import zipfile
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.realtime.running import BOTH, PATIENCE, connected
+from tests.realtime.running import BOTH, DEPLOYED, PATIENCE, connected
 from tests.support.waiting import wait_for
 from workers.images import SIZES
 
@@ -18,22 +19,18 @@ pytestmark = pytest.mark.timeout(90)
 @BOTH
 def test_an_image_becomes_thumbnails(tab, running):
     page = tab("/thumbnails/")
-    page.get_by_label("Image").set_input_files(
-        {"name": "sea <1>.png", "mimeType": "image/png", "buffer": sea()}
-    )
     frames: list[dict] = []
     page.on(
         "websocket",
         lambda socket: socket.on("framereceived", lambda data: frames.append(json.loads(data))),
     )
-    page.get_by_role("button", name="Make thumbnails").click()
-    page.wait_for_url(re.compile(r"/thumbnails/[-0-9a-f]{36}/$"))
+    upload(page, "sea <1>.png")
     expect(page.get_by_role("heading", level=1)).to_have_text("Thumbnails of sea <1>.png")
-    connected(page)
 
     if running.workers:
         # Nobody takes them yet, so the page is there before the work begins.
         expect(page.locator("#state")).to_have_text("waiting")
+        expect(result_of(page)).to_be_hidden()
         running.start_worker("--only-channels=thumbnails")
 
     expect(page.locator("#state")).to_have_text("done", timeout=30_000)
@@ -52,6 +49,11 @@ def test_an_image_becomes_thumbnails(tab, running):
         assert made == sorted(made)
         assert set(made) == set(range(len(SIZES) + 1))
 
+    with page.expect_download() as download:
+        result_of(page).click()
+    with zipfile.ZipFile(download.value.path()) as packed:
+        assert packed.namelist() == [f"{size}.webp" for size in SIZES]
+
     before = len(frames)
     page.reload()
     expect(page.locator("#state")).to_have_text("done")
@@ -59,6 +61,41 @@ def test_an_image_becomes_thumbnails(tab, running):
     connected(page)
     expect(page.locator("#job")).to_have_attribute("data-state", "done")
     wait_for_frames(page, frames, before + 1)
+
+
+@DEPLOYED
+def test_another_worker_finishes_what_a_killed_one_began(tab, running):
+    first = running.start_stuck_worker(
+        f"""
+from workers import images
+shrink = images.shrink
+images.shrink = lambda *a: stuck() if a[1] == {SIZES[2]} else shrink(*a)
+""",
+        "--only-channels=thumbnails",
+    )
+    page = tab("/thumbnails/")
+    upload(page, "sea.png")
+    items = page.locator("#thumbnails li")
+    expect(page.locator("#state")).to_have_text("working: 2 of 4", timeout=30_000)
+    expect(items).to_have_count(2)
+    folder = running.media / "jobs" / page.url.rstrip("/").rpartition("/")[2]
+    made = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.webp")}
+    assert set(made) == {f"{size}.webp" for size in SIZES[:2]}
+
+    page.reload()  # nothing is forgotten; and from here on, the page is not loaded again
+    expect(page.locator("#state")).to_have_text("working: 2 of 4")
+    connected(page)
+    page.evaluate("window.loaded = 'once'")
+    running.start_worker("--only-channels=thumbnails").wait_printed("is ready", timeout=30)
+    first.kill9()
+    expect(page.locator("#state")).to_have_text("done", timeout=30_000)
+    assert page.evaluate("loaded") == "once"
+    sizes = items.evaluate_all("all => all.map((item) => Number(item.dataset.size))")
+    assert sizes == list(SIZES)
+    # What the first one had made was not made again.
+    after = {file.name: file.stat().st_mtime_ns for file in folder.glob("*.webp")}
+    assert set(after) == {f"{size}.webp" for size in SIZES}
+    assert made.items() <= after.items()
 
 
 @BOTH
@@ -70,6 +107,20 @@ def test_what_is_no_image_is_refused(tab):
     page.get_by_role("button", name="Make thumbnails").click()
     expect(page.get_by_role("alert")).to_contain_text("not an image in one of the formats")
     tab.expect_complaints("400 (Bad Request)")
+
+
+def upload(page: Page, name: str) -> None:
+    page.get_by_label("Image").set_input_files(
+        {"name": name, "mimeType": "image/png", "buffer": sea()}
+    )
+    page.get_by_role("button", name="Make thumbnails").click()
+    page.wait_for_url(re.compile(r"/thumbnails/[-0-9a-f]{36}/$"))
+    connected(page)
+
+
+def result_of(page: Page) -> Locator:
+    # By its text: a role would not find what is hidden.
+    return page.get_by_text("Download all of them in one file")
 
 
 def sea() -> bytes:

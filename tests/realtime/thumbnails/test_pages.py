@@ -2,18 +2,20 @@
 
 import io
 import uuid
+import zipfile
 import zlib
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 from PIL import Image
 
 from djchan import Channel
 from djchan.exceptions import BrokerUnavailable, ChannelFull
 from tests.realtime.site import Sent
-from workers import images
-from workers.models import Job
+from workers import images, models
+from workers.models import KEEP, Job
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("site")]
 
@@ -80,6 +82,26 @@ class TestUpload:
     def test_needs_the_token_of_its_own_form(self, sent, db):
         assert upload(Client(enforce_csrf_checks=True), picture()).status_code == 403
 
+    def test_removes_what_is_older_than_it_keeps(self, client, sent, site):
+        for _ in range(2):
+            upload(client, picture())
+        old, new = Job.objects.order_by("created")
+        old.thumbnails.create(size=96, width=96, height=72)
+        Job.objects.filter(pk=old.pk).update(created=timezone.now() - KEEP)
+        upload(client, picture())
+        assert Job.objects.count() == 2
+        assert not Job.objects.filter(pk=old.pk).exists()
+        assert not (site / f"jobs/{old.pk}").exists()
+        assert (site / f"jobs/{new.pk}/original").exists()
+
+    def test_removes_what_is_done_but_for_the_newest(self, client, sent, monkeypatch):
+        monkeypatch.setattr(models, "MOST", 2)
+        states = ("done", "failed", "waiting", "working", "done", "done")
+        jobs = [Job.objects.create(state=state) for state in states]
+        upload(client, picture())
+        kept = set(Job.objects.exclude(name="sea.png"))
+        assert kept == set(jobs[2:])  # among them, what is yet to be done
+
     @pytest.mark.parametrize("error", [ChannelFull, BrokerUnavailable])
     def test_says_when_nobody_can_take_the_job(self, client, monkeypatch, site, error):
         def full(*args, **kwargs):
@@ -117,6 +139,23 @@ class TestJob:
         job = Job.objects.create()
         job.thumbnails.create(size=96, width=96, height=72)  # its file is gone
         assert client.get(f"/thumbnails/{job.pk}/{size}.webp").status_code == 404
+
+    def test_its_archive_has_all_thumbnails(self, client, site):
+        job = Job.objects.create(state="done")
+        for size in (96, 192):
+            job.thumbnails.create(size=size, width=40, height=30)
+            images.shrink(Image.new("RGB", (40, 30)), size, job.thumbnail_path(size))
+        response = client.get(job.archive_url)
+        assert response["Content-Disposition"] == 'attachment; filename="thumbnails.zip"'
+        with zipfile.ZipFile(io.BytesIO(response.getvalue())) as packed:
+            assert packed.namelist() == ["96.webp", "192.webp"]
+            assert packed.read("96.webp") == job.thumbnail_path(96).read_bytes()
+
+    @pytest.mark.parametrize("state", ["waiting", "working", "failed", "done"])
+    def test_an_archive_is_whole_or_not_found(self, client, state):
+        job = Job.objects.create(state=state)
+        job.thumbnails.create(size=96, width=40, height=30)  # its file is gone
+        assert client.get(job.archive_url).status_code == 404
 
     def test_a_job_that_is_not_there_is_not_found(self, client):
         assert client.get(f"/thumbnails/{uuid.uuid4()}/").status_code == 404

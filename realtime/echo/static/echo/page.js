@@ -9,8 +9,9 @@ const socket = connect("/chat/", {
 document.getElementById("say").addEventListener("submit", (event) => {
   event.preventDefault();
   const input = event.target.elements.text;
-  if (socket.send(input.value)) {
-    line("sent", [["text", input.value]]);
+  const slow = event.submitter?.value === "slow";
+  if (socket.send(slow ? `/slow ${input.value}` : input.value)) {
+    line("sent", [["text", input.value], ["note", slow ? "the slow way" : ""]]);
     input.select();
   }
 });

@@ -19,6 +19,7 @@ function show(state) {
   refusal.textContent = error;
   refusal.hidden = !error;
   for (const thumbnail of thumbnails) add(thumbnail);
+  document.getElementById("result").hidden = !state.archive;
 }
 
 function add({ size, width, height, url }) {
@@ -38,8 +39,5 @@ show(JSON.parse(document.getElementById("initial").textContent));
 
 const socket = connect(`/ws/jobs/${job.dataset.job}/`, {
   open: () => socket.send("state"),
-  message(text) {
-    const state = JSON.parse(text);
-    show(state);
-  },
+  message: (text) => show(JSON.parse(text)),
 });
