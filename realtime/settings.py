@@ -82,6 +82,8 @@ TEMPLATES = [
     }
 ]
 
+ASGI_APPLICATION = "realtime.asgi.application"
+
 # The channel layer: what interface and workers share.
 
 REDIS_URL = os.environ.get("REDIS_URL", "")

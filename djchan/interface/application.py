@@ -225,9 +225,10 @@ class Interface:
         self._warming = asyncio.ensure_future(self._started())
 
     async def shutdown(self, grace: float | None = None) -> None:
-        """Close the sockets (1012) a few at a time, each when what its client had sent is
-        answered, enqueue their disconnects, answer the requests, say goodbye: within ``grace``
-        seconds (shutdown_grace). New connections are refused meanwhile.
+        """Close the sockets (1012) and cut the held responses a few at a time, each when what
+        its client had sent is answered, enqueue their disconnects, answer the requests, say
+        goodbye: within ``grace`` seconds (shutdown_grace). New connections are refused
+        meanwhile.
 
         Whatever could not be enqueued, the layer sends: it has a record of each socket.
         """
@@ -240,11 +241,11 @@ class Interface:
             self._watch.cancel()
         logger.info("Shutting down with %d connections", len(self.connections))
         end = time.monotonic() + grace
-        sockets = [each for each in self.connections if isinstance(each, MailboxConnection)]
-        for pause, batch in drain.schedule(sockets, min(self.options.drain, grace / 2)):
+        there = list(self.connections)
+        for pause, batch in drain.schedule(there, min(self.options.drain, grace / 2)):
             await asyncio.sleep(pause)
-            for socket in batch:
-                socket.leave()
+            for connection in batch:
+                connection.leave()
         # Some of the time is for those whose answers do not come.
         await self._until(lambda connection: connection.idle, end - min(1.0, grace / 4))
         for connection in list(self.connections):

@@ -1,4 +1,4 @@
-"""Which sockets leave when, at the end of an interface process. No I/O happens here.
+"""Which connections leave when, at the end of an interface process. No I/O happens here.
 
 From ``application``, at its shutdown; on to it again, which waits and tells them. All at once
 would come back all at once, to the processes that are left: so they leave in batches of about
@@ -13,21 +13,21 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PACE = 0.1  # Seconds between two batches, on average.
-UNHURRIED = 40  # Sockets a second: that many may come back at any time.
+UNHURRIED = 40  # A second: that many may come back at any time.
 
 
 def schedule(
-    sockets: Sequence[T], seconds: float, *, chance: Callable[[], float] = random.random
+    connections: Sequence[T], seconds: float, *, chance: Callable[[], float] = random.random
 ) -> list[tuple[float, list[T]]]:
     """(seconds after the one before, batch) over at most ``seconds``, in random order.
 
-    Fewer sockets than ``UNHURRIED`` a second take less time. ``chance``: from 0 to 1.
+    Fewer of them than ``UNHURRIED`` a second take less time. ``chance``: from 0 to 1.
     """
-    if not sockets:
+    if not connections:
         return []
-    seconds = min(seconds, len(sockets) / UNHURRIED)
-    count = min(len(sockets), max(1, math.ceil(seconds / PACE)))
-    order = sorted(sockets, key=lambda _: chance())
+    seconds = min(seconds, len(connections) / UNHURRIED)
+    count = min(len(connections), max(1, math.ceil(seconds / PACE)))
+    order = sorted(connections, key=lambda _: chance())
     moments = [(number + chance()) * seconds / count for number in range(count)]
     pauses = [moment - before for before, moment in zip([0.0, *moments], moments, strict=False)]
     return [(pause, order[number::count]) for number, pause in enumerate(pauses)]

@@ -47,10 +47,12 @@ class HttpConnection(BodyConnection):
         "_awaited",
         "_deadline",
         "_handed_on",
+        "_heard",
         "_introduced",
         "_outlet",
         "_over",
         "_reply_channel",
+        "_returned",
         "_returning",
         "_task",
     )
@@ -68,8 +70,10 @@ class HttpConnection(BodyConnection):
         self._introduced = False  # Some worker may know the reply channel.
         self._handed_on = False  # The request, and all of its body.
         self._awaited = False  # The layer owes an answer.
+        self._returned = False  # Its consumer has, and did not raise.
         self._over = False  # The response has ended, whichever way.
         self._deadline: asyncio.TimerHandle | None = None
+        self._heard = 0.0  # When the last message for a held response came (the loop's time).
         self._task: asyncio.Task[Any] | None = None
         self._returning = False
 
@@ -186,6 +190,7 @@ class HttpConnection(BodyConnection):
         self._awaited = False
         self._push = None
         self.answered_seq = seq
+        self._returned = status == codec.DONE
         self.on_replies(replies)
         if status:
             self._host.journal.count(f"answer.{status}")
@@ -198,6 +203,8 @@ class HttpConnection(BodyConnection):
         """Messages to the reply channel: the response, or more of it."""
         for message in replies:
             self._perform(self._exchange.reply(message))
+        if self._held:
+            self._hold()
 
     def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any]) -> None:
         """A piece of a response while its consumer still runs."""
@@ -208,8 +215,11 @@ class HttpConnection(BodyConnection):
         return seq == _SEQ and self._awaited
 
     def on_gap(self, group: str) -> None:
-        """A request in a group that missed messages: it has its timeout."""
+        """A request in a group that missed messages: a held response is cut, and its client
+        comes back to ask for them; any other one has its timeout."""
         self._host.journal.count("http.gap")
+        if self._held and self._host.options.close_on_gap:
+            self._perform(self._exchange.fail())
 
     def on_dead(self) -> None:
         """The layer buried this process."""
@@ -243,7 +253,10 @@ class HttpConnection(BodyConnection):
         return self._over
 
     def leave(self) -> None:
-        """A request is answered, or refused, before anything ends."""
+        """A request is answered, or refused, before anything ends; a held response, which
+        has no end of its own, ends now."""
+        if self._held:
+            self.shut_down()
 
     def shut_down(self) -> None:
         self._perform(self._exchange.refuse(503, http.RESTARTING))
@@ -255,6 +268,7 @@ class HttpConnection(BodyConnection):
             for action in actions:
                 self._do(action)
         except Exception as error:
+            actions = [Cut()]
             self._host.journal.say(
                 "outlet.error",
                 "A response could not be written: %r",
@@ -264,7 +278,7 @@ class HttpConnection(BodyConnection):
             self._exchange.left()
             self._outlet.cut()
         if self._exchange.state is State.DONE:
-            self._end(early=False)
+            self._end(early=any(isinstance(action, Cut) for action in actions))
 
     def _do(self, action: Action) -> None:
         if isinstance(action, Start):
@@ -278,6 +292,40 @@ class HttpConnection(BodyConnection):
             self._host.journal.say(
                 "reply.invalid", "%s: %s", self.name, action.reason, level=logging.ERROR
             )
+
+    @property
+    def _held(self) -> bool:
+        """The response has begun, and its consumer has returned and left it open: whoever
+        knows the reply channel, or its group, says what comes next."""
+        return self._returned and self._exchange.state is State.STARTED
+
+    def _hold(self) -> None:
+        """From here on what counts is how long nothing is said."""
+        if self._host.draining:
+            self.shut_down()
+            return
+        if not self._heard and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._heard = self._loop.time()
+        silence = self._host.options.http_idle_timeout
+        if self._deadline is None and silence is not None:
+            self._deadline = self._loop.call_later(silence, self._listen, silence)
+
+    def _listen(self, silence: float) -> None:
+        """A held response may have been silent for too long. (A look now and then: a timer
+        that each message sets anew would cost more than the message.)"""
+        left = self._heard + silence - self._loop.time()
+        if left > 0:
+            self._deadline = self._loop.call_later(left, self._listen, silence)
+            return
+        self._host.journal.say(
+            "http.idle",
+            "A held response was cut: nothing was sent to it for %.0f s (http_idle_timeout under "
+            "INTERFACE in CHANNEL_LAYERS)",
+            silence,
+        )
+        self._perform(self._exchange.fail())
 
     def _timed_out(self) -> None:
         self._host.journal.say(

@@ -19,7 +19,9 @@ class InterfaceOptions:
     """Limits of one interface. Times are seconds, sizes bytes; see each line."""
 
     # HTTP.
-    http_timeout: float | None = 120.0  # Until a response has begun, and until it is whole.
+    http_timeout: float | None = 120.0  # Until a response is whole, or its consumer has
+    # returned with more_content: then it is held, and may be silent for so long.
+    http_idle_timeout: float | None = 300.0
     http_max_body: int = 100 * MIB  # A larger request body gets a 413.
     http_inline_body: int = 512 * KIB  # A larger one follows its message in chunks.
     http_outgoing_bytes: int = 64 * MIB  # Of a response, waiting for a client that reads slowly.
@@ -56,7 +58,7 @@ class InterfaceOptions:
             elif isinstance(field.default, int):
                 if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                     raise _wrong(field.name, "a whole number above 0", value)
-            elif field.name == "http_timeout" and value is None:
+            elif field.name in ("http_timeout", "http_idle_timeout") and value is None:
                 pass  # No limit.
             elif isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise _wrong(field.name, "a number of seconds above 0", value)

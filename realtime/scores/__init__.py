@@ -1,4 +1,4 @@
-"""Live scores."""
+"""Live scores: one writer, thousands of readers."""
 
 from realtime.systems import System
 
@@ -6,5 +6,12 @@ SYSTEM = System(
     name="scores",
     title="Live scores",
     sentence="One writer, thousands of readers, and who comes late sees the present state at once.",
-    files=("realtime/scores/views.py",),
+    files=(
+        "realtime/scores/consumers.py",
+        "realtime/scores/models.py",
+        "realtime/scores/routing.py",
+        "realtime/scores/views.py",
+        "realtime/scores/management/commands/score.py",
+        "realtime/scores/static/scores/page.js",
+    ),
 )

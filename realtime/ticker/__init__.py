@@ -1,4 +1,4 @@
-"""Ticker."""
+"""Server-sent events: a response that a worker has left open."""
 
 from realtime.systems import System
 
@@ -7,5 +7,12 @@ SYSTEM = System(
     title="Ticker",
     sentence="Server-sent events from a worker: a held response is a reply channel, and joins a "
     "group.",
-    files=("realtime/ticker/views.py",),
+    files=(
+        "realtime/ticker/consumers.py",
+        "realtime/ticker/feed.py",
+        "realtime/ticker/models.py",
+        "realtime/ticker/routing.py",
+        "realtime/ticker/views.py",
+        "realtime/ticker/static/ticker/page.js",
+    ),
 )

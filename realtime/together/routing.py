@@ -1,5 +1,14 @@
-"""The sockets."""
+"""The sockets that workers serve: ``/ws/together/outside/``. The others: ``realtime/asgi.py``."""
 
-from typing import Any
+from djchan import include, route
+from realtime.together import consumers
 
-channel_routing: list[Any] = []
+outside = [
+    route("websocket.connect", consumers.together_connect),
+    route("websocket.receive", consumers.together_receive),
+    route("websocket.disconnect", consumers.together_disconnect),
+]
+
+channel_routing = [
+    include(outside, path=r"^/ws/together/outside/$"),
+]

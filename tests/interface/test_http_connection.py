@@ -162,6 +162,79 @@ async def test_a_timeout_after_the_start_cuts_that_response_only():
         assert server.sent[-1]["more_body"] is True, "no clean end"
 
 
+def held(local):
+    """A response that its consumer has begun and left open."""
+    handler = local.handlers["c1"]
+    handler.on_answer(1, [{"status": 200, "content": b"a", "more_content": True}], "")
+    return handler
+
+
+@pytest.mark.asyncio
+async def test_a_held_response_outlives_the_timeout_and_gets_what_others_send():
+    async with request(http_timeout=0.05) as (server, local, interface):
+        handler = held(local)
+        await asyncio.sleep(0.1)  # The timeout itself is what is tried.
+        handler.on_replies([{"content": b"b", "more_content": True}])
+        handler.on_replies([{"content": b"c"}])
+        await server.wait("http.response.body", 3)
+        assert [event["body"] for event in server.sent[1:]] == [b"a", b"b", b"c"]
+        assert not server.sent[-1].get("more_body")
+        assert "http.timeout" not in interface.counts
+        assert local.left == ["c1"] and local.forgotten == ["c1"]
+
+
+@pytest.mark.asyncio
+async def test_a_response_that_others_begin_may_be_held_too():
+    async with request(http_timeout=0.05) as (server, local, _):
+        local.handlers["c1"].on_answer(1, [], "")
+        local.handlers["c1"].on_replies([{"status": 200, "more_content": True}])
+        await asyncio.sleep(0.1)
+        local.handlers["c1"].on_replies([{"content": b"late"}])
+        assert (await server.wait("http.response.body", 2))["body"] == b"late"
+
+
+@pytest.mark.asyncio
+async def test_a_held_response_is_cut_when_it_is_silent_for_too_long(caplog):
+    async with request(http_idle_timeout=1.0, http_disconnect=False) as (server, local, interface):
+        handler = held(local)
+        for _ in range(3):
+            await asyncio.sleep(0.4)
+            handler.on_replies([{"content": b": still here\n\n", "more_content": True}])
+        assert "http.idle" not in interface.counts
+        await until(lambda: local.forgotten == ["c1"])
+        assert interface.counts["http.idle"] == 1 and interface.counts["http.cut"] == 1
+        assert "http_idle_timeout" in caplog.text
+        assert local.channels() == ["http.request", "http.disconnect"], "it did not end: told"
+        await asyncio.wait_for(server.task, 5)
+
+
+@pytest.mark.asyncio
+async def test_a_response_whose_consumer_raised_is_not_held():
+    async with request(http_timeout=0.05) as (_, local, interface):
+        handler = local.handlers["c1"]
+        handler.on_part(1, 5, 0, {"status": 200, "more_content": True})
+        handler.on_answer(1, [], codec.FAILED)
+        await until(lambda: not interface.connections)
+        assert interface.counts["http.timeout"] == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("close", [True, False])
+async def test_a_held_response_that_missed_messages_of_its_group_is_cut(close):
+    async with request(close_on_gap=close) as (_, local, interface):
+        held(local).on_gap("ticker")
+        assert local.left == (["c1"] if close else [])
+        assert interface.counts.get("http.cut", 0) == close
+
+
+@pytest.mark.asyncio
+async def test_no_timeout_for_silence():
+    async with request(http_idle_timeout=None, http_timeout=0.05) as (_, local, interface):
+        held(local)
+        await asyncio.sleep(0.1)
+        assert len(interface.connections) == 1
+
+
 @pytest.mark.asyncio
 async def test_no_timeout():
     async with request(http_timeout=None) as (_, local, _):
@@ -378,6 +451,26 @@ async def test_a_body_that_is_still_read_at_shutdown_is_closed_for_its_reader():
         await server.end()
         assert (await page(server))[0] == 503
         assert local.bodies()[-1] == {"content": b"", "closed": True}
+
+
+@pytest.mark.asyncio
+async def test_a_held_response_ends_at_shutdown_at_once():
+    async with request(shutdown_grace=60) as (_, local, interface):
+        held(local)
+        await asyncio.wait_for(interface.shutdown(), 5)
+        assert interface.counts["http.cut"] == 1
+        assert local.channels() == ["http.request", "http.disconnect"]
+
+
+@pytest.mark.asyncio
+async def test_a_response_that_is_left_open_at_shutdown_is_not_held():
+    async with request(shutdown_grace=60) as (_, local, interface):
+        ending = asyncio.ensure_future(interface.shutdown())
+        await settle()
+        assert not ending.done(), "its answer is still to come"
+        held(local)
+        await asyncio.wait_for(ending, 5)
+        assert interface.counts["http.cut"] == 1
 
 
 @pytest.mark.asyncio

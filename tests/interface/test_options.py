@@ -13,13 +13,17 @@ def test_defaults():
 
 
 def test_a_dict_of_settings():
-    options = InterfaceOptions.parse({"http_timeout": None, "websocket_protocols": ["a", "b"]})
-    assert options.http_timeout is None
+    options = InterfaceOptions.parse(
+        {"http_timeout": None, "http_idle_timeout": None, "websocket_protocols": ["a", "b"]}
+    )
+    assert options.http_timeout is None and options.http_idle_timeout is None
     assert options.websocket_protocols == ("a", "b")
 
 
 def test_an_unknown_key_is_named_with_those_that_exist():
-    with pytest.raises(InvalidChannelLayer, match=r"'http_timout'.*http_timeout, http_max_body"):
+    with pytest.raises(
+        InvalidChannelLayer, match=r"'http_timout'.*http_timeout, http_idle_timeout"
+    ):
         InterfaceOptions.parse({"http_timout": 3})
 
 

@@ -68,6 +68,55 @@ def test_a_response_that_has_begun_is_cut_when_its_worker_dies(project: Project)
     assert [worker.running() for worker in workers].count(True) == 1
 
 
+def test_a_held_response_gets_what_its_group_is_told_until_its_client_leaves(
+    project: Project,
+) -> None:
+    project.env["LAYER_INTERFACE"] = '{"http_timeout": 0.5}'
+    server = project.daphne()
+    project.worker()
+    connections = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=15) for _ in "12"]
+    held = []
+    for connection in connections:
+        connection.request("GET", "/hold/")
+        held.append(connection.getresponse())
+    assert [response.readline() for response in held] == [b"held\n"] * 2
+    # Starting a shell takes longer than http_timeout: it does not end what is held.
+    for number in (1, 2):
+        content = f"{{'content': b'news {number}\\n', 'more_content': True}}"
+        project.shell(f"from djchan import Group; Group('held').send({content})")
+        assert [response.readline() for response in held] == [b"news %d\n" % number] * 2
+
+    held[0].close()
+    connections[0].close()
+    wait_for(lambda: marked(project, "let go"), timeout=10, what="http.disconnect")
+    content = "{'content': b'the end\\n'}"
+    project.shell(f"from djchan import Group; Group('held').send({content})")
+    assert held[1].read() == b"the end\n"
+    connections[1].close()
+    look = "from djchan.asgi import channel_layers; assert not channel_layers['default']"
+    wait_for(
+        lambda: sum("let go" in line for _, line in project.lines()) == 2,
+        timeout=10,
+        what="the other http.disconnect",
+    )
+    project.shell(f"{look}.group_channels('held')")
+
+
+def test_a_held_response_does_not_hold_the_server(project: Project) -> None:
+    project.env["LAYER_INTERFACE"] = '{"shutdown_grace": 60}'
+    server = project.daphne()
+    project.worker()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=15)
+    connection.request("GET", "/hold/")
+    response = connection.getresponse()
+    assert response.readline() == b"held\n"
+    server.stop(timeout=20)  # Well before shutdown_grace.
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        response.read()
+    connection.close()
+    wait_for(lambda: marked(project, "let go"), timeout=10, what="http.disconnect")
+
+
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 503)])
 def test_only_a_safe_request_is_run_again(project: Project, method: str, status: int) -> None:
     server = project.daphne()

@@ -62,7 +62,7 @@ class Site:
         self.wait_answering()
 
     def start_daphne(self) -> None:
-        self.daphne = self.processes.daphne("realtime.asgi:channel_layer", port=self.port)
+        self.daphne = self.processes.daphne("realtime.asgi:application", port=self.port)
 
     def start_worker(self, *options: str) -> Process:
         worker = self.processes.runworker(*options)

@@ -8,21 +8,28 @@
 // minute), so that a thousand pages do not come back in one instant. It waits for the
 // network when there is none. A close code from 4000 on is the application's last word.
 //
-// It shows its state in the page's #connection, and enables [type=submit] of form#say.
+// It shows its state in the page's #connection (of several sockets, the worst), enables
+// [type=submit] of form#say, and tells it to state(name, text), if that is given.
 
 const SHORTEST = 500; // milliseconds
 const LONGEST = 30_000;
 const STEADY = 5_000; // open for so long: the next loss starts again at the shortest
 
-export function connect(path, { message, open = () => {} }) {
+export function connect(path, { message, open = () => {}, state = () => {} }) {
+  const key = {}; // whose state it is
   let socket = null;
   let failures = 0;
   let timer = 0;
   let over = false;
 
+  function tell(name, text) {
+    state(name, text);
+    show(name, text, key);
+  }
+
   function start() {
     clearTimeout(timer);
-    show("connecting", "Connecting …");
+    tell("connecting", "Connecting …");
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const target = typeof path === "function" ? path() : path;
     const current = new WebSocket(`${scheme}//${location.host}${target}`);
@@ -31,7 +38,7 @@ export function connect(path, { message, open = () => {} }) {
     current.addEventListener("open", () => {
       if (socket !== current) return;
       steady = setTimeout(() => (failures = 0), STEADY);
-      show("open", "Connected");
+      tell("open", "Connected");
       open();
     });
     current.addEventListener("message", (event) => {
@@ -44,7 +51,7 @@ export function connect(path, { message, open = () => {} }) {
       if (over) return;
       if (event.code >= 4000) {
         over = true;
-        show("closed", `Closed (${event.code})`);
+        tell("closed", `Closed (${event.code})`);
         return;
       }
       later();
@@ -54,11 +61,11 @@ export function connect(path, { message, open = () => {} }) {
   function later() {
     clearTimeout(timer);
     if (!navigator.onLine) {
-      show("waiting", "No network");
+      tell("waiting", "No network");
       return; // the event "online" goes on from here
     }
     const wait = Math.random() * Math.min(LONGEST, SHORTEST * 2 ** failures++) + 100;
-    show("waiting", "Connection lost, trying again …");
+    tell("waiting", "Connection lost, trying again …");
     timer = setTimeout(start, wait);
   }
 
@@ -100,12 +107,17 @@ export function connect(path, { message, open = () => {} }) {
       over = true;
       clearTimeout(timer);
       drop();
-      show("closed", "Closed");
+      tell("closed", "Closed");
     },
   };
 }
 
-function show(state, text) {
+const states = new Map();
+
+// Show the state of one of the page's connections; it is connected when all of them are.
+export function show(name, words, key = "page") {
+  states.set(key, [name, words]);
+  const [state, text] = [...states.values()].find(([one]) => one !== "open") ?? [name, words];
   document.getElementById("connection").dataset.state = state;
   document.getElementById("connection-text").textContent = text;
   for (const button of document.querySelectorAll("form#say [type=submit]")) {
@@ -113,10 +125,9 @@ function show(state, text) {
   }
 }
 
-// Add a line to the page's #log: spans of text, each with its class. Keeps the last 500,
+// Add a line to the page's #log, or to another one: spans of text, each with its class. Keeps the last 500,
 // and stays at the end unless the reader has scrolled up.
-export function line(kind, parts) {
-  const log = document.getElementById("log");
+export function line(kind, parts, log = document.getElementById("log")) {
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   // A log is no list to a screen reader, so its lines are no list items.
   const item = document.createElement(log.matches("ol, ul") ? "li" : "div");

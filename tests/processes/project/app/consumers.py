@@ -47,6 +47,17 @@ def leave(message: Message) -> None:
     Group("room").discard(message.reply_channel)
 
 
+def hold(message: Message) -> None:
+    """Begin a response and leave it open for what the group is told."""
+    message.reply_channel.send({"status": 200, "content": b"held\n", "more_content": True})
+    Group("held").add(message.reply_channel)
+
+
+def let_go(message: Message) -> None:
+    Group("held").discard(message.reply_channel)
+    mark("let go")
+
+
 def hear(message: Message) -> None:
     """From a worker to Channels 4 consumers, and to sockets that workers joined."""
     Group("mixed").send({"type": "mixed.message", "text": f"worker heard {message['text']}"})

@@ -12,6 +12,8 @@ routing = [
     route("websocket.connect", consumers.join_mixed, path=r"^/mixed/$"),
     route("websocket.receive", consumers.hear, path=r"^/mixed/$"),
     route("http.request", consumers.raw_page, path=r"^/raw/$"),
+    route("http.request", consumers.hold, path=r"^/hold/$"),
+    route("http.disconnect", consumers.let_go, path=r"^/hold/$"),
     route("notes", consumers.note),
     route("hear", consumers.hear),
     route("slow", consumers.fill),
