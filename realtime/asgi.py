@@ -26,7 +26,7 @@ websockets = URLRouter(
         # Whatever does not go through djchan's interface checks the Origin by itself.
         path("ws/together/inside/", AllowedHostsOriginValidator(Inside.as_asgi())),
         path("ws/together/json/", AllowedHostsOriginValidator(InsideJson.as_asgi())),
-        re_path("", channel_layer),  # type: ignore[arg-type]
+        re_path("", channel_layer),
     ]
 )
 

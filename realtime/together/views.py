@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 PANES = (
     ("inside", "AsyncWebsocketConsumer", "Channels 4, in the server"),
     ("json", "AsyncJsonWebsocketConsumer", "Channels 4, in the server, in JSON"),
-    ("outside", "def together_receive(message)", "djchan, in any worker"),
+    ("outside", "together_receive(message)", "djchan, in any worker"),
 )
 
 

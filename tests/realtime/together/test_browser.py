@@ -1,9 +1,11 @@
 """A person talks to three consumers, two in the server and one in a worker."""
 
 import re
+import urllib.request
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from websockets.sync.client import connect
 
 from tests.realtime.running import BOTH, DEPLOYED, connected
 
@@ -67,6 +69,25 @@ def test_what_is_no_line_is_said_in_words_and_nowhere_else(tab):
         expect(pane(page, name).locator(".refused")).to_have_count(0)
     tell(page, "outside", "   x")  # The browser takes it; what is around it is cut off.
     expect(said(page, "outside").last).to_contain_text("outside x process")
+
+
+@DEPLOYED
+def test_without_what_runs_inside_the_rest_is_the_same(running):
+    plain = running.processes.daphne("realtime.asgi:channel_layer")
+    with urllib.request.urlopen(f"http://127.0.0.1:{plain.port}/together/", timeout=10) as page:
+        assert b"<h1>Side by side</h1>" in page.read()
+    for path, said, heard in (
+        ("/chat/", "hello", "You said: hello"),
+        ("/ws/together/outside/", "hello", '"where": "outside"'),
+    ):
+        with connect(f"ws://127.0.0.1:{plain.port}{path}", open_timeout=10) as socket:
+            socket.send(said)
+            assert heard in socket.recv(timeout=10)
+    # A path that is inside elsewhere is here one that no route names.
+    with connect(f"ws://127.0.0.1:{plain.port}/ws/together/inside/", open_timeout=10) as socket:
+        socket.send("hello")
+        with pytest.raises(TimeoutError):
+            socket.recv(timeout=0.5)
 
 
 @DEPLOYED

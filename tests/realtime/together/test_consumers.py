@@ -47,6 +47,8 @@ def test_a_line_has_a_limit():
         said("json", "x" * 501)
 
 
+# Channels 4's consumers look after the database's connections at each message.
+@pytest.mark.django_db
 class TestInside:
     """Run as the server runs them, by what it is given to run; no worker is there."""
 
