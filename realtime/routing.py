@@ -17,7 +17,6 @@ channel_routing = [
     include("realtime.scores.routing.channel_routing"),
     include("realtime.pingpong.routing.channel_routing"),
     include("realtime.together.routing.channel_routing"),
-    include("realtime.clock.routing.channel_routing"),
     include("realtime.ticker.routing.channel_routing"),
     include("realtime.thumbnails.routing.channel_routing"),
     include("workers.routing.channel_routing"),

@@ -2,7 +2,9 @@
 
 from django.urls import include, path
 
+from djchan.urls import websocket
 from realtime import views
+from realtime.clock.views import clock
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -18,6 +20,7 @@ urlpatterns = [
     path("pingpong/", include("realtime.pingpong.urls")),
     path("together/", include("realtime.together.urls")),
     path("clock/", include("realtime.clock.urls")),
+    websocket("ws/clock/", clock, name="ws-clock"),
     path("ticker/", include("realtime.ticker.urls")),
     path("thumbnails/", include("realtime.thumbnails.urls")),
 ]

@@ -100,6 +100,7 @@ class TestInside:
 
 
 def test_everything_else_goes_to_the_layer():
-    assert asgi.application.application_mapping["http"] is asgi.channel_layer
-    assert asgi.websockets.routes[-1].callback is asgi.channel_layer
+    assert asgi.application.app is asgi.channel_layer
+    assert asgi.application.fallback is asgi.other_sockets
+    assert asgi.other_sockets.routes[-1].callback is asgi.channel_layer
     assert import_string(settings.ASGI_APPLICATION) is asgi.application

@@ -1,5 +1,0 @@
-"""The sockets."""
-
-from typing import Any
-
-channel_routing: list[Any] = []
