@@ -3,12 +3,14 @@
 One server and one browser for the whole file: nothing here changes what the site shows.
 """
 
+import io
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.urls import reverse
+from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from realtime import systems
@@ -112,6 +114,13 @@ def findings(page: Page) -> list[str]:
     ]
 
 
+def check(page: Page, look: Look) -> None:
+    assert findings(page) == []
+    if look.width == PHONE:
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE, "scrolls sideways"
+    page.context.close()
+
+
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 @pytest.mark.parametrize("path", paths())
 def test_axe_finds_nothing_grave(visits, path, look):
@@ -121,10 +130,20 @@ def test_axe_finds_nothing_grave(visits, path, look):
     if path in TALKATIVE:
         say(connected(page), "hello world")
         expect(page.locator("#log").get_by_text("hello world").last).to_be_visible()
-    assert findings(page) == []
-    if look.width == PHONE:
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE, "scrolls sideways"
-    page.context.close()
+    check(page, look)
+
+
+@pytest.mark.parametrize("look", LOOKS[1:3], ids=str)
+def test_axe_finds_nothing_grave_where_work_was_done(visits, look):
+    page = visits.open("/thumbnails/", look)
+    image = io.BytesIO()
+    Image.radial_gradient("L").resize((900, 300)).save(image, "PNG")
+    page.get_by_label("Image").set_input_files(
+        {"name": f"{'a-long-name' * 6}.png", "mimeType": "image/png", "buffer": image.getvalue()}
+    )
+    page.get_by_role("button", name="Make thumbnails").click()
+    expect(page.get_by_role("link", name="Download all")).to_be_visible()
+    check(page, look)
 
 
 def test_axe_does_find_what_is_grave(visits):

@@ -19,7 +19,7 @@ def test_every_system_has_its_row_there():
     assert len(rows) == len(SYSTEMS) == len(systems.NAMES)
     for row, system in zip(rows, SYSTEMS, strict=True):
         assert row.startswith(f"| {system.title} | {system.sentence} | ")
-        assert row.endswith(f" | `{system.test_file}` | `{system.address}` |")
+        assert row.endswith(f"(../{system.test_file}) | `{system.address}` |")
         for file in system.files:
             assert f"(../{file})" in row
 
@@ -33,8 +33,8 @@ def test_the_command_writes_it_and_leaves_the_rest(tmp_path, monkeypatch, capsys
 
 
 @pytest.mark.parametrize("system", SYSTEMS, ids=systems.NAMES)
-def test_its_files_are_there(system):
-    for file in system.files:
+def test_its_files_and_its_test_are_there(system):
+    for file in (*system.files, system.test_file):
         assert (systems.ROOT / file).is_file(), file
 
 

@@ -39,7 +39,7 @@ def with_table(page: str) -> str:
 
 def _row(system: System) -> tuple[str, ...]:
     files = ", ".join(map(_link, system.files))
-    return system.title, system.sentence, files, f"`{system.test_file}`", f"`{system.address}`"
+    return system.title, system.sentence, files, _link(system.test_file), f"`{system.address}`"
 
 
 def _link(file: str) -> str:
