@@ -39,7 +39,7 @@ from djchan.layers import codec
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import Link
 from djchan.layers.operations import Closing, Ring
-from djchan.process import Signals
+from djchan.process import READY, STOPPING, Signals, tell_systemd
 from djchan.signals import worker_ready
 
 logger = logging.getLogger(__name__)
@@ -190,6 +190,7 @@ class Worker:
         )
         self._log_start(channels)
         roster.start()
+        tell_systemd(READY)
         try:
             self._watch_over(roster, reconciler)
         finally:
@@ -241,6 +242,7 @@ class Worker:
 
     def _end(self, crew: Crew, roster: Roster, reconciler: Reconciler) -> None:
         """Stop claiming, let what runs finish, say goodbye."""
+        tell_systemd(STOPPING)
         registrations, grace = crew.registrations, self.options.grace
         deadline = time.monotonic() + grace
         crew.stopping = True
