@@ -35,6 +35,7 @@ from djchan.lanes.options import WorkerOptions
 from djchan.lanes.reconcile import Reconciler
 from djchan.lanes.registration import Registration, Registrations
 from djchan.lanes.roster import Roster
+from djchan.lanes.unrouted import Lookout
 from djchan.layers import codec
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import Link
@@ -188,13 +189,19 @@ class Worker:
             interval=self.options.reconcile,
             counters=roster.counters,
         )
+        lookout = Lookout(
+            self._link,
+            self.channel_layer.router.channels,
+            interval=self.options.reconcile,
+            alias=getattr(self.channel_layer, "alias", "default"),
+        )
         self._log_start(channels)
         roster.start()
         tell_systemd(READY)
         try:
-            self._watch_over(roster, reconciler)
+            self._watch_over(roster, reconciler, lookout)
         finally:
-            self._end(crew, roster, reconciler)
+            self._end(crew, roster, reconciler, lookout)
 
     def _register(self, crew: Crew) -> int | None:
         """Make the worker known; None when it was told to stop before that."""
@@ -212,11 +219,11 @@ class Worker:
                 return now
         return None
 
-    def _watch_over(self, roster: Roster, reconciler: Reconciler) -> None:
+    def _watch_over(self, roster: Roster, *watchers: Reconciler | Lookout) -> None:
         """Wait until it is to stop; meanwhile, see after ids, leases and lanes."""
         while not self._told:
             self._sleep(self._step)
-            self._see_to(roster, reconciler)
+            self._see_to(roster, *watchers)
             if any(lane.ended.is_set() for lane in roster.lanes):
                 return
             if self.can_restart and roster.is_spent():
@@ -228,19 +235,20 @@ class Worker:
                 self.restart = not self._told
                 return
 
-    def _see_to(self, roster: Roster, reconciler: Reconciler) -> None:
+    def _see_to(self, roster: Roster, *watchers: Reconciler | Lookout) -> None:
         """What the lanes cannot see to themselves."""
         now = time.monotonic()
         roster.look(now)
         try:
-            reconciler.look(now)
+            for watcher in watchers:
+                watcher.look(now)
             asleep = roster.wake_idle()
             if asleep:
                 self._link.perform(Ring(asleep))
         except BrokerError as error:
             logger.debug("Not now: %s", error)
 
-    def _end(self, crew: Crew, roster: Roster, reconciler: Reconciler) -> None:
+    def _end(self, crew: Crew, roster: Roster, *watchers: Reconciler | Lookout) -> None:
         """Stop claiming, let what runs finish, say goodbye."""
         tell_systemd(STOPPING)
         registrations, grace = crew.registrations, self.options.grace
@@ -261,7 +269,7 @@ class Worker:
                 self._sleep(step)
             elif roster.loop.drain(step):
                 break
-            self._see_to(roster, reconciler)
+            self._see_to(roster, *watchers)
         drained = roster.loop.drain(0.0)
         self.unfinished = sum(not lane.ended.is_set() for lane in roster.lanes) + (not drained)
         if self.unfinished:

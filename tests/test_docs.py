@@ -121,10 +121,12 @@ class TestSettings:
 
 
 def test_every_check_has_its_line():
-    code = "\n".join((PACKAGE / name).read_text() for name in ("checks.py", "asgi.py"))
-    known = set(re.findall(r'"(djchan\.[EW]\d+)"', code))
+    code = "\n".join(
+        (PACKAGE / name).read_text() for name in ("checks.py", "deploy_checks.py", "asgi.py")
+    )
+    known = set(re.findall(r'"(djchan\.[EWI]\d+)"', code))
 
-    assert set(re.findall(r"^\| (djchan\.[EW]\d+)", text("reference/checks.md"), re.M)) == known
+    assert set(re.findall(r"^\| (djchan\.[EWI]\d+)", text("reference/checks.md"), re.M)) == known
 
 
 class TestRedis:

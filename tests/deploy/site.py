@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.processes import ROOT, Processes
+from tests.support.processes import ROOT, Process, Processes
 from tests.support.servers import Server
 from tests.support.waiting import free_port, listening, missing, wait_for
 
@@ -103,6 +103,7 @@ class Site:
         self.broker = broker
         # Not pytest's folder: the path of a unix socket has at most 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="djchan-deploy-"))
+        self.proxy: Process | None = None
         self.ports: dict[str, int] = {}
         for name in PORTS:
             self.ports[name] = free_port()
@@ -118,6 +119,8 @@ class Site:
 
     def stop(self) -> None:
         """End all of it, or what there is of it."""
+        if self.proxy is not None:
+            self.proxy.stop(timeout=START)
         if (self.folder / "supervisor.sock").exists():
             # Its children are in process groups of their own: it is asked to end them.
             self.ctl("shutdown")
@@ -252,6 +255,7 @@ class Site:
         process = self.processes.start(
             self.nginx, "-p", str(self.folder), "-e", "stderr", "-c", str(conf), name="nginx"
         )
+        self.proxy = process
         process.port = self.ports["https"]
         process.wait_listening(timeout=START)
         assert all(listening(port) for port in self.ports.values())
