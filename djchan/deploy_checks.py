@@ -153,8 +153,8 @@ def check_waiting(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         for channel, number in sorted(unrouted(waiting, routed).items()):
             found.append(
                 Warning(
-                    f"{number} messages wait on {channel!r} of the channel layer "
-                    f"{wrapper.alias!r}, and no route takes that channel.",
+                    f"Messages wait on {channel!r} of the channel layer {wrapper.alias!r} "
+                    f"({number}), and no route takes that channel.",
                     hint=f"Add route({channel!r}, …) to the ROUTING of "
                     f"CHANNEL_LAYERS[{wrapper.alias!r}], or send to another name. (Are they for "
                     f"the workers of another project? {_SILENCE.format('djchan.W009')}.)",

@@ -28,6 +28,7 @@ from types import FrameType
 from typing import Any
 
 from djchan import __version__
+from djchan.asgi import ChannelLayerWrapper
 from djchan.dispatch import MESSAGE_RETRIES
 from djchan.exceptions import BrokerError, BrokerUnsupported
 from djchan.lanes.crew import Crew
@@ -77,6 +78,8 @@ class Worker:
         **options: Any,
     ) -> None:
         self.channel_layer = channel_layer
+        if isinstance(channel_layer, ChannelLayerWrapper):
+            channel_layer.has_worker = True
         self.callback = callback
         self.message_retries = message_retries
         self.signal_handlers = signal_handlers

@@ -216,7 +216,9 @@ class TestWaiting:
             Channel(name).send({"id": 1})
         (message,) = check_waiting(None)
         assert message.id == "djchan.W009"
-        assert message.msg.startswith("2 messages wait on 'thumbnial' of the channel layer 'def")
+        assert message.msg.startswith(
+            "Messages wait on 'thumbnial' of the channel layer 'default' (2)"
+        )
         assert "route('thumbnial', …)" in message.hint
 
     def test_delayed_ones_are_rundelays(self, layer):

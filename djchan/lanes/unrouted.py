@@ -53,10 +53,10 @@ class Lookout:
                 continue
             self._named.add(channel)
             logger.warning(
-                "%d messages wait on %r, which no route of CHANNEL_LAYERS[%r] takes: nobody will "
+                "Messages wait on %r (%d), which no route of CHANNEL_LAYERS[%r] takes: nobody will "
                 "run them, and it fills up (ChannelFull). Add a route for it to the ROUTING, or "
                 "send to another name; unless workers of another project take it.",
-                number,
                 channel,
+                number,
                 self._alias,
             )

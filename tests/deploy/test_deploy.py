@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.deploy.site import Site
+from tests.support.raw import Raw, handshake
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(180)
@@ -244,3 +245,12 @@ def test_a_deploy_of_one_daphne_tells_its_sockets_and_the_other_takes_them(site:
     finally:
         site.ctl("start", "mysite:mysite-daphne-1")
         wait_for((site.folder / "run/daphne-1.sock").is_socket, timeout=60, what="Daphne is back")
+
+
+def test_a_proxy_without_upgrade_is_named_in_the_log(site: Site) -> None:
+    with Raw(site.ports["without_upgrade"], handshake("/ws/room/"), timeout=30) as raw:
+        assert raw.status() == 404, "Django's own: there is no such page"
+    line = "The handshake of a WebSocket to '/ws/room/' arrived as a plain HTTP request"
+    log = site.log("mysite-daphne-1") + site.log("mysite-daphne-2")
+    assert line in log
+    assert "proxy_set_header Upgrade $http_upgrade" in log

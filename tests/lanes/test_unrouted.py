@@ -42,9 +42,9 @@ def test_each_channel_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
         lookout.look(162.0)
     assert link.asked == 3
     first, second = (record.getMessage() for record in caplog.records)
-    assert first.startswith("3 messages wait on 'b', which no route of CHANNEL_LAYERS['default']")
+    assert first.startswith("Messages wait on 'b' (3), which no route of CHANNEL_LAYERS['default']")
     assert "ROUTING" in first
-    assert second.startswith("1 messages wait on 'c'")
+    assert second.startswith("Messages wait on 'c' (1)")
 
 
 def test_a_flood_of_names_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
