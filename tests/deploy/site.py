@@ -53,6 +53,11 @@ http {{
     server {{
         listen 127.0.0.1:{without_upgrade};
         location / {{ proxy_pass http://mysite_daphne; }}
+        location /half/ {{
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_pass http://mysite_daphne;
+        }}
     }}
 }}
 """

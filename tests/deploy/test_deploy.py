@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
+import signal
+import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -250,7 +253,32 @@ def test_a_deploy_of_one_daphne_tells_its_sockets_and_the_other_takes_them(site:
 def test_a_proxy_without_upgrade_is_named_in_the_log(site: Site) -> None:
     with Raw(site.ports["without_upgrade"], handshake("/ws/room/"), timeout=30) as raw:
         assert raw.status() == 404, "Django's own: there is no such page"
-    line = "The handshake of a WebSocket to '/ws/room/' arrived as a plain HTTP request"
     log = site.log("mysite-daphne-1") + site.log("mysite-daphne-2")
-    assert line in log
+    assert "handshake of a WebSocket to '/ws/room/' arrived as a plain HTTP request" in log
     assert "proxy_set_header Upgrade $http_upgrade" in log
+
+
+def test_a_proxy_with_half_of_it_too(site: Site) -> None:
+    with Raw(site.ports["without_upgrade"], handshake("/half/"), timeout=30) as raw:
+        assert raw.status() == 400
+    log = site.log("mysite-daphne-1") + site.log("mysite-daphne-2")
+    assert "handshake of a WebSocket is none" in log
+    assert "hand the headers Upgrade and Connection on" in log
+
+
+def test_a_daphne_that_was_killed_comes_back_on_its_socket(site: Site) -> None:
+    killed = int(site.ctl("pid", "mysite:mysite-daphne-1"))
+    os.kill(killed, signal.SIGKILL)
+
+    def back() -> bool:
+        return "RUNNING" in site.ctl("status", "mysite:mysite-daphne-1") and (
+            int(site.ctl("pid", "mysite:mysite-daphne-1")) != killed
+        )
+
+    wait_for(back, timeout=60, what="supervisor has started it again")
+    # Its old socket is still in the folder; the new one takes the name.
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(30)
+        client.connect(str(site.folder / "run/daphne-1.sock"))
+        client.sendall(b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        assert b"200 OK" in client.recv(100)

@@ -92,8 +92,8 @@ def test_nobody_is_killed_within_his_grace(service: str, section: str) -> None:
 def test_who_dies_is_started_again() -> None:
     for service, section in SERVICES.items():
         assert unit(service)["Restart"] == "always"
+        assert program(section)["autorestart"] == "true"
         if kind(service) in ("worker", "background"):
-            assert program(section)["autorestart"] == "true"
             # However often: systemd's own limit is five times in ten seconds.
             assert "\nStartLimitIntervalSec=0\n" in (SYSTEMD / service).read_text()
 
