@@ -165,6 +165,14 @@ class Site:
         pattern = f"{program}-stdout*.log"
         return "".join(path.read_text(errors="replace") for path in self.folder.glob(pattern))
 
+    def wait_logged(self, words: str, *programs: str) -> None:
+        """Wait until one of ``programs`` has printed ``words``."""
+        wait_for(
+            lambda: any(words in self.log(program) for program in programs),
+            timeout=20,
+            what=f"one of {programs} prints {words!r}",
+        )
+
     # ----------------------------------------------------------------------- set up
 
     def _install(self, name: str, target: str, places: dict[str, str]) -> None:
@@ -216,7 +224,10 @@ class Site:
         own = "user=root" if os.geteuid() == 0 else ""
         conf.write_text(SUPERVISORD_CONF.format(folder=self.folder, user=own))
         process = self.processes.start(
-            self.supervisord, "-c", str(conf), name="supervisord", cwd=PROJECT
+            *(self.supervisord, "-c", str(conf)),
+            name="supervisord",
+            env={"PYTHONUNBUFFERED": ""},  # What it runs has it from /etc/mysite/env.
+            cwd=PROJECT,
         )
         process.wait_printed(r"spawned: 'mysite-worker-2'", timeout=START)
         wait_for(self._all_running, timeout=START, what="supervisor says that all are running")

@@ -23,6 +23,7 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.timeout(180)
 
 HERE = "127.0.0.2"  # Where the client comes from, unlike anything else on this machine.
+DAPHNES = ("mysite-daphne-1", "mysite-daphne-2")
 SERVERS = ("by_path", "by_upgrade", "daphne_only")
 
 
@@ -131,9 +132,8 @@ def test_the_client_is_who_knocked_at_nginx(
     hello, port = asyncio.run(knock())
     assert hello["client"] == [HERE, port]
     assert hello["scheme"] == "ws"
-    log = site.log("mysite-daphne-1") + site.log("mysite-daphne-2")
-    assert f"{HERE}:{port} - - " in log, "Daphne's access log names it, too"
-    assert "6.6.6.6" not in log
+    site.wait_logged(f"{HERE}:{port} - - ", *DAPHNES)  # Its access log.
+    assert not any("6.6.6.6" in site.log(daphne) for daphne in DAPHNES)
 
 
 def test_a_view_in_gunicorn_sends_to_sockets_and_to_a_background_worker(site: Site) -> None:
@@ -253,17 +253,17 @@ def test_a_deploy_of_one_daphne_tells_its_sockets_and_the_other_takes_them(site:
 def test_a_proxy_without_upgrade_is_named_in_the_log(site: Site) -> None:
     with Raw(site.ports["without_upgrade"], handshake("/ws/room/"), timeout=30) as raw:
         assert raw.status() == 404, "Django's own: there is no such page"
-    log = site.log("mysite-daphne-1") + site.log("mysite-daphne-2")
-    assert "handshake of a WebSocket to '/ws/room/' arrived as a plain HTTP request" in log
-    assert "proxy_set_header Upgrade $http_upgrade" in log
+    site.wait_logged(
+        "handshake of a WebSocket to '/ws/room/' arrived as a plain HTTP request", *DAPHNES
+    )
+    site.wait_logged("proxy_set_header Upgrade $http_upgrade", *DAPHNES)
 
 
 def test_a_proxy_with_half_of_it_too(site: Site) -> None:
     with Raw(site.ports["without_upgrade"], handshake("/half/"), timeout=30) as raw:
         assert raw.status() == 400
-    log = site.log("mysite-daphne-1") + site.log("mysite-daphne-2")
-    assert "handshake of a WebSocket is none" in log
-    assert "hand the headers Upgrade and Connection on" in log
+    site.wait_logged("handshake of a WebSocket is none", *DAPHNES)
+    site.wait_logged("hand the headers Upgrade and Connection on", *DAPHNES)
 
 
 def test_a_daphne_that_was_killed_comes_back_on_its_socket(site: Site) -> None:
