@@ -11,6 +11,7 @@ W007    everybody on the network may use Redis
 W008    sessions are kept in the memory of one process
 W009    messages wait on channels that no route takes
 I001    consumers that take WebSockets from pages of every site, as they say themselves
+I002    limits of time that are switched off
 ======  ==================================================================================
 """
 
@@ -183,6 +184,37 @@ def check_any_origin(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def check_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """What has no limit of time, because a setting says so."""
+    found: list[CheckMessage] = []
+    for wrapper in usable_layers():
+        off = {
+            "group_expiry in CONFIG (a socket may live for ever)": (
+                not wrapper.channel_layer.group_expiry
+            ),
+            "http_timeout under INTERFACE (a request may wait for ever)": (
+                wrapper.interface_options.get("http_timeout", 0) is None
+            ),
+            "run_limit under WORKER (a consumer that never returns keeps its thread)": (
+                wrapper.worker_options.get("run_limit") == 0
+            ),
+            "http_run_limit under WORKER (so does a view)": (
+                wrapper.worker_options.get("http_run_limit") == 0
+            ),
+        }
+        names = [name for name, is_off in off.items() if is_off]
+        if names:
+            found.append(
+                Info(
+                    f"CHANNEL_LAYERS[{wrapper.alias!r}] has switched limits off: "
+                    f"{'; '.join(names)}.",
+                    hint="A limit that is long is safer than none.",
+                    id="djchan.I002",
+                )
+            )
+    return found
+
+
 DEPLOY_CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
     check_memory,
     check_session_key,
@@ -191,6 +223,7 @@ DEPLOY_CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
     check_sessions,
     check_waiting,
     check_any_origin,
+    check_limits,
 )
 
 

@@ -11,6 +11,7 @@ from djchan.asgi import channel_layers
 from djchan.deploy_checks import (
     check_any_origin,
     check_hosts,
+    check_limits,
     check_memory,
     check_network,
     check_session_key,
@@ -248,3 +249,25 @@ class TestAnyOrigin:
         assert isinstance(message, Info)
         assert message.id == "djchan.I001"
         assert message.msg.count("public") == 1
+
+
+class TestLimits:
+    def test_the_defaults_have_all(self, layer):
+        layer(IN_MEMORY)
+        assert check_limits(None) == []
+
+    def test_those_that_are_off_are_named(self, settings):
+        settings.CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": IN_MEMORY,
+                "ROUTING": [],
+                "CONFIG": {"group_expiry": 0},
+                "INTERFACE": {"http_timeout": None},
+                "WORKER": {"run_limit": 0, "http_run_limit": 0},
+            }
+        }
+        (message,) = check_limits(None)
+        assert isinstance(message, Info)
+        assert message.id == "djchan.I002"
+        for name in ("group_expiry", "http_timeout", "run_limit", "http_run_limit"):
+            assert f"{name} " in message.msg

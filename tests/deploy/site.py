@@ -119,6 +119,7 @@ class Site:
         self._make_certificate()
         self._manage("migrate", "--verbosity=0")
         self._manage("collectstatic", "--no-input", "--verbosity=0")
+        self._manage("check", "--deploy", "--tag=djchan", "--fail-level=WARNING")
         self._start_supervisor()
         self._start_nginx()
 
