@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser
 from websockets.asyncio.client import connect as aconnect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.deploy.site import Site
@@ -77,6 +77,22 @@ def test_pages_and_sockets_on_one_domain(site: Site, server: str) -> None:
         client.send("hello")
         assert client.recv(timeout=20) == "hello"
     assert hello["scheme"] == ("wss" if server == "https" else "ws")
+
+
+def test_by_path_the_path_decides(site: Site) -> None:
+    assert Answer(site, "by_path", "/ws/a-page/").status == 404
+    site.wait_logged('"GET /ws/a-page/', *DAPHNES)
+    with pytest.raises(InvalidStatus) as refused, opened(site, "by_path", "/elsewhere/"):
+        pass
+    assert refused.value.response.status_code == 404
+    site.wait_logged('"GET /elsewhere/', "mysite-gunicorn")
+
+
+def test_by_upgrade_the_header_decides(site: Site) -> None:
+    assert Answer(site, "by_upgrade", "/ws/another-page/").status == 404
+    site.wait_logged('"GET /ws/another-page/', "mysite-gunicorn")
+    with opened(site, "by_upgrade", "/anywhere/"):
+        site.wait_logged('"WSCONNECT /anywhere/', *DAPHNES)
 
 
 def test_plain_http_goes_to_tls(site: Site) -> None:
