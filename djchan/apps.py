@@ -15,7 +15,8 @@ from django.core.signals import setting_changed
 
 from djchan.asgi import channel_layers
 from djchan.binding.base import BindingMetaclass
-from djchan.checks import TAG, check_app_order, check_brokers, check_layers, check_session_key
+from djchan.checks import TAG, check_app_order, check_brokers, check_layers
+from djchan.deploy_checks import DEPLOY_CHECKS
 from djchan.exceptions import InvalidChannelLayer
 from djchan.log import join_loggers
 
@@ -29,7 +30,8 @@ class ChannelsConfig(AppConfig):
         checks.register(check_layers, TAG)
         checks.register(check_app_order, TAG)
         checks.register(check_brokers, TAG, deploy=True)
-        checks.register(check_session_key, TAG, deploy=True)
+        for check in DEPLOY_CHECKS:
+            checks.register(check, TAG, deploy=True)
         join_loggers()
         tell_channels4()
         # After Channels 4's own receiver, which was connected when it was imported above.

@@ -70,6 +70,12 @@ class InvalidChannelLayerError(InvalidChannelLayer):
         self.check = check
 
 
+class NoChannelLayerError(InvalidChannelLayerError, KeyError):
+    """CHANNEL_LAYERS has no entry of this alias."""
+
+    __str__ = InvalidChannelLayerError.__str__  # KeyError's is a repr.
+
+
 class ChannelLayerWrapper:
     """A layer with its alias, its routing and its interface.
 
@@ -91,6 +97,7 @@ class ChannelLayerWrapper:
         self.routing = routing
         self.interface_options = dict(interface_options or {})
         self.worker_options = dict(worker_options or {})
+        self.has_worker = False  # One of this very process serves it.
 
     @cached_property
     def router(self) -> Router:
@@ -110,6 +117,18 @@ class ChannelLayerWrapper:
     def local_only(self) -> bool:
         """Whether the layer reaches no other process than this."""
         return self.channel_layer.engine.local_only
+
+    def warm_up(self) -> None:
+        """A server is about to run the interface in this process."""
+        self.interface.warm_up()
+        if self.local_only() and not self.has_worker:
+            logger.error(
+                "The channel layer %r is in memory, and no worker runs in this process: nothing "
+                "will be answered. Workers of other processes do not see it: set its BACKEND in "
+                "CHANNEL_LAYERS to %r; or use `manage.py runserver`, which is both in one.",
+                self.alias,
+                REDIS,
+            )
 
     async def __call__(
         self,
@@ -158,14 +177,14 @@ class ChannelLayerManager:
     def make_backend(self, name: str) -> ChannelLayerWrapper:
         """A new wrapper for the alias ``name``.
 
-        Raises KeyError for an alias that is not there, InvalidChannelLayerError for one that
-        cannot be used.
+        Raises NoChannelLayerError (a KeyError) for an alias that is not there,
+        InvalidChannelLayerError for one that cannot be used.
         """
-        return self._make(name, self.configs[name], "CONFIG")
+        return self._make(name, self._entry(name), "CONFIG")
 
     def make_test_backend(self, name: str) -> ChannelLayerWrapper:
         """The same with its TEST_CONFIG in place of its CONFIG."""
-        entry = self.configs[name]
+        entry = self._entry(name)
         if not isinstance(entry, Mapping) or "TEST_CONFIG" not in entry:
             raise InvalidChannelLayerError(
                 f"No TEST_CONFIG specified for {name}",
@@ -188,6 +207,12 @@ class ChannelLayerManager:
 
     def __contains__(self, key: object) -> bool:
         return key in self._built or key in self.configs
+
+    def _entry(self, name: str) -> Any:
+        configs = self.configs
+        if name not in configs:
+            raise no_layer(name)
+        return configs[name]
 
     def _make(self, name: str, entry: Any, which: str) -> ChannelLayerWrapper:
         check_entry(name, entry)
@@ -283,9 +308,9 @@ def _layer(alias: str, backend: Any, config: dict[str, Any]) -> BaseChannelLayer
 channel_layers = ChannelLayerManager()
 
 
-def no_layer(alias: str) -> InvalidChannelLayerError:
+def no_layer(alias: str) -> NoChannelLayerError:
     """The error for an alias that CHANNEL_LAYERS does not have."""
-    return InvalidChannelLayerError(
+    return NoChannelLayerError(
         f"CHANNEL_LAYERS has no entry {alias!r}",
         f'Add {{{alias!r}: {{"BACKEND": {IN_MEMORY!r}, "ROUTING": '
         '"project.routing.channel_routing"}} to your settings, or the BACKEND '
@@ -310,7 +335,7 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> ChannelLayerWrapper
     django.setup(set_prefix=False)
     wrapper = configured_layer(alias)
     if isinstance(wrapper, ChannelLayerWrapper):
-        when_running(lambda: wrapper.interface.warm_up())
+        when_running(wrapper.warm_up)
     return wrapper
 
 

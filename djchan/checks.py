@@ -15,10 +15,12 @@ E009    Redis does not answer, or is too old (``check --deploy`` only)
 W001    there is no default layer
 W002    a layer in memory, and DEBUG is off
 W003    an entry has a key that means nothing
-W004    a URL can stand for a session cookie (``check --deploy`` only)
 ======  ==================================================================================
+
+What is open on a site that is deployed: ``djchan.deploy_checks``.
 """
 
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -38,7 +40,7 @@ from djchan.asgi import (
     configured_layer,
     no_layer,
 )
-from djchan.conf import LAYER_KEYS, setting
+from djchan.conf import LAYER_KEYS
 from djchan.exceptions import BrokerError, BrokerUnavailable, InvalidChannelLayer
 from djchan.interface.options import InterfaceOptions
 from djchan.lanes.options import WorkerOptions
@@ -161,36 +163,20 @@ def _line_of(app: str) -> str:
 
 def check_brokers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Every layer's Redis answers, and is one that djchan can use."""
-    found: list[CheckMessage] = []
+    problems = (broker_problem(wrapper) for wrapper in usable_layers())
+    return [problem for problem in problems if problem is not None]
+
+
+def usable_layers() -> Iterable[ChannelLayerWrapper]:
+    """The layers that can be built. (What is wrong with the others, check_layers says.)"""
     try:
         configs = channel_layers.configs
     except InvalidChannelLayerError:
-        return found  # check_layers says so.
+        return
     for alias, entry in configs.items():
         if isinstance(entry, dict) and "ROUTING" in entry:
-            try:
-                wrapper = channel_layers[alias]
-            except InvalidChannelLayerError:
-                continue
-            problem = broker_problem(wrapper)
-            if problem is not None:
-                found.append(problem)
-    return found
-
-
-def check_session_key(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """No session key is taken from a URL."""
-    if not setting("CHANNEL_SESSION_KEY_IN_QUERY"):
-        return []
-    return [
-        Warning(
-            "CHANNEL_SESSION_KEY_IN_QUERY is on: who sees a URL with ?session_key= (in logs, the "
-            "Referer, a history) has that session, and a link can put a visitor into another's.",
-            hint="Take it out, and let browsers send the session cookie; other clients can send "
-            "a Cookie header, too.",
-            id="djchan.W004",
-        )
-    ]
+            with contextlib.suppress(InvalidChannelLayerError):
+                yield channel_layers[alias]
 
 
 def broker_problem(wrapper: ChannelLayerWrapper, *, patience: float = 0.0) -> CheckMessage | None:

@@ -31,6 +31,7 @@ from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
 
 from djchan import forks
 from djchan.exceptions import ChannelSocketException, ConsumeLater, DenyConnection, DjchanError
@@ -283,9 +284,21 @@ def _settle(
             return Outcome.FAILED
         return Outcome.INTERRUPTED
     logger.error(
-        "Error in consumer %s, for %s:", name_that_thing(consumer), message, exc_info=error
+        "Error in consumer %s, for %s:%s",
+        name_that_thing(consumer),
+        message,
+        _REMEDY if isinstance(error, SynchronousOnlyOperation) else "",
+        exc_info=error,
     )
     return Outcome.FAILED
+
+
+# For Django's own error, which tells what a view's author can do.
+_REMEDY = (
+    " it is async, and has called what is synchronous, such as the ORM. Make it a plain `def` "
+    "(it then runs in one of the worker's --threads), or await the ORM's async methods (aget, "
+    "acreate, `async for`), or wrap the call: await sync_to_async(function)(…)."
+)
 
 
 def retries_of(content: dict[str, Any]) -> int:

@@ -9,18 +9,26 @@ it calls ``stop``, which must not take one either.
 
 A process that cannot go on as it is (threads that are stuck) begins anew, with the same id and
 command line, so that whoever supervises it sees no end.
+
+systemd is told when a process is ready (``Type=notify``), so that a restart of one worker after
+the other waits for each.
 """
 
 import contextlib
+import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+logger = logging.getLogger(__name__)
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+READY, STOPPING = "READY=1", "STOPPING=1"
 
 
 class Signals:
@@ -61,6 +69,24 @@ def leave(status: int, why: str = "") -> NoReturn:
         os.write(2, f"{why}\n".encode())
     _flush()
     os._exit(status)
+
+
+def tell_systemd(state: str) -> None:
+    """Say READY or STOPPING to the socket that NOTIFY_SOCKET names, if a supervisor set it.
+
+    One that cannot be reached is logged: whether we serve is not for it to decide.
+    """
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):  # Of Linux's abstract names.
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as outlet:
+            outlet.connect(address)
+            outlet.sendall(state.encode())
+    except OSError as error:
+        logger.warning("systemd was not told %s (NOTIFY_SOCKET): %s", state, error)
 
 
 def begin_anew() -> NoReturn:

@@ -197,6 +197,20 @@ class RouteClass(Route):
                 "route_class is for class-based consumers, route for functions."
             )
         super().__init__(consumer.channel_names(), consumer, **filters)
+        _check_methods(consumer)
+
+
+def _check_methods(consumer: Any) -> None:
+    """What ``method_mapping`` names is there: now, and not with the first message."""
+    mapping = getattr(consumer, "method_mapping", None)
+    if not isinstance(mapping, Mapping):
+        return  # A class of the project's own, with channel_names() of its own.
+    for channel, name in mapping.items():
+        if not (isinstance(name, str) and callable(getattr(consumer, name, None))):
+            raise ImproperlyConfigured(
+                f"The consumer {name_that_thing(consumer)} has no method {name!r}, which its "
+                f"method_mapping names for the channel {channel!r}."
+            )
 
 
 class Include:

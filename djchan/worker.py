@@ -28,6 +28,7 @@ from types import FrameType
 from typing import Any
 
 from djchan import __version__
+from djchan.asgi import ChannelLayerWrapper
 from djchan.dispatch import MESSAGE_RETRIES
 from djchan.exceptions import BrokerError, BrokerUnsupported
 from djchan.lanes.crew import Crew
@@ -35,11 +36,12 @@ from djchan.lanes.options import WorkerOptions
 from djchan.lanes.reconcile import Reconciler
 from djchan.lanes.registration import Registration, Registrations
 from djchan.lanes.roster import Roster
+from djchan.lanes.unrouted import Lookout
 from djchan.layers import codec
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import Link
 from djchan.layers.operations import Closing, Ring
-from djchan.process import Signals
+from djchan.process import READY, STOPPING, Signals, tell_systemd
 from djchan.signals import worker_ready
 
 logger = logging.getLogger(__name__)
@@ -76,6 +78,8 @@ class Worker:
         **options: Any,
     ) -> None:
         self.channel_layer = channel_layer
+        if isinstance(channel_layer, ChannelLayerWrapper):
+            channel_layer.has_worker = True
         self.callback = callback
         self.message_retries = message_retries
         self.signal_handlers = signal_handlers
@@ -188,12 +192,19 @@ class Worker:
             interval=self.options.reconcile,
             counters=roster.counters,
         )
+        lookout = Lookout(
+            self._link,
+            self.channel_layer.router.channels,
+            interval=self.options.reconcile,
+            alias=getattr(self.channel_layer, "alias", "default"),
+        )
         self._log_start(channels)
         roster.start()
+        tell_systemd(READY)
         try:
-            self._watch_over(roster, reconciler)
+            self._watch_over(roster, reconciler, lookout)
         finally:
-            self._end(crew, roster, reconciler)
+            self._end(crew, roster, reconciler, lookout)
 
     def _register(self, crew: Crew) -> int | None:
         """Make the worker known; None when it was told to stop before that."""
@@ -211,11 +222,11 @@ class Worker:
                 return now
         return None
 
-    def _watch_over(self, roster: Roster, reconciler: Reconciler) -> None:
+    def _watch_over(self, roster: Roster, *watchers: Reconciler | Lookout) -> None:
         """Wait until it is to stop; meanwhile, see after ids, leases and lanes."""
         while not self._told:
             self._sleep(self._step)
-            self._see_to(roster, reconciler)
+            self._see_to(roster, *watchers)
             if any(lane.ended.is_set() for lane in roster.lanes):
                 return
             if self.can_restart and roster.is_spent():
@@ -227,20 +238,22 @@ class Worker:
                 self.restart = not self._told
                 return
 
-    def _see_to(self, roster: Roster, reconciler: Reconciler) -> None:
+    def _see_to(self, roster: Roster, *watchers: Reconciler | Lookout) -> None:
         """What the lanes cannot see to themselves."""
         now = time.monotonic()
         roster.look(now)
         try:
-            reconciler.look(now)
+            for watcher in watchers:
+                watcher.look(now)
             asleep = roster.wake_idle()
             if asleep:
                 self._link.perform(Ring(asleep))
         except BrokerError as error:
             logger.debug("Not now: %s", error)
 
-    def _end(self, crew: Crew, roster: Roster, reconciler: Reconciler) -> None:
+    def _end(self, crew: Crew, roster: Roster, *watchers: Reconciler | Lookout) -> None:
         """Stop claiming, let what runs finish, say goodbye."""
+        tell_systemd(STOPPING)
         registrations, grace = crew.registrations, self.options.grace
         deadline = time.monotonic() + grace
         crew.stopping = True
@@ -259,7 +272,7 @@ class Worker:
                 self._sleep(step)
             elif roster.loop.drain(step):
                 break
-            self._see_to(roster, reconciler)
+            self._see_to(roster, *watchers)
         drained = roster.loop.drain(0.0)
         self.unfinished = sum(not lane.ended.is_set() for lane in roster.lanes) + (not drained)
         if self.unfinished:

@@ -10,12 +10,13 @@ import sys
 import pytest
 from asgiref.compatibility import is_double_callable
 
-from djchan import asgi
+from djchan import Channel, Group, asgi
 from djchan.asgi import (
     SUCCESSORS,
     ChannelLayerManager,
     ChannelLayerWrapper,
     InvalidChannelLayerError,
+    NoChannelLayerError,
     backend_path,
     channel_layers,
     get_asgi_application,
@@ -24,6 +25,7 @@ from djchan.asgi import (
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.redis import RedisChannelLayer
 from djchan.routing import Router
+from djchan.worker import Worker
 
 IN_MEMORY = "djchan.layers.inmemory.InMemoryChannelLayer"
 
@@ -255,3 +257,34 @@ class TestEntrances:
             [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
         )
         assert done.stdout == f"default ({IN_MEMORY})\n"
+
+
+class TestAnAliasThatIsNotThere:
+    def test_whoever_sends_is_told_what_to_add(self, settings):
+        settings.CHANNEL_LAYERS = {}
+        for send in (Channel("x").send, Group("x").send):
+            with pytest.raises(NoChannelLayerError) as raised:
+                send({})
+            # A KeyError as in Channels 1.x, but with a sentence.
+            assert isinstance(raised.value, KeyError)
+            assert str(raised.value).startswith("CHANNEL_LAYERS has no entry 'default'. Add {")
+
+
+class TestInMemoryBehindAServer:
+    """A server that runs the interface, in a process in which nobody works."""
+
+    @pytest.fixture
+    def wrapper(self, monkeypatch):
+        wrapper = ChannelLayerWrapper(InMemoryChannelLayer(), "default", [])
+        monkeypatch.setattr(wrapper.interface, "warm_up", lambda: None)
+        return wrapper
+
+    def test_without_a_worker_it_is_told(self, wrapper, caplog):
+        wrapper.warm_up()
+        assert "'default' is in memory, and no worker runs in this process" in caplog.text
+        assert "RedisChannelLayer" in caplog.text
+
+    def test_with_one_it_is_runserver(self, wrapper, caplog):
+        Worker(wrapper)
+        wrapper.warm_up()
+        assert caplog.text == ""

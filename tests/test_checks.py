@@ -11,7 +11,6 @@ from djchan.checks import (
     check_app_order,
     check_brokers,
     check_layers,
-    check_session_key,
     in_memory,
     sentence,
 )
@@ -205,13 +204,3 @@ class TestBrokers:
     def test_a_layer_that_cannot_be_built_is_another_checks_matter(self, settings):
         settings.CHANNEL_LAYERS = {"default": {"BACKEND": "nowhere.Layer", "ROUTING": []}}
         assert check_brokers(None) == []
-
-
-class TestSessionKey:
-    def test_off(self):
-        assert check_session_key(None) == []
-
-    def test_on_it_is_told_with_deploy(self, settings):
-        settings.CHANNEL_SESSION_KEY_IN_QUERY = True
-        assert ids(check_session_key(None)) == ["djchan.W004"]
-        assert "djchan.W004" not in ids(run_checks(tags=["djchan"]))

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import SynchronousOnlyOperation
 
 from djchan import Channel, Group, include, route
 from djchan.asgi import ChannelLayerWrapper
@@ -401,3 +403,26 @@ def listening():
     finally:
         consumer_started.disconnect(started)
         consumer_finished.disconnect(finished)
+
+
+class TestOrmInAsyncCode:
+    """Django refuses it in a loop; the line says what to do instead."""
+
+    def test_the_line_has_the_remedy(self, bench, caplog):
+        async def consumer(message):
+            list(ContentType.objects.all())
+
+        assert bench(consumer).outcome is Outcome.FAILED
+        (record,) = caplog.records
+        text = record.getMessage()
+        assert "it is async, and has called what is synchronous, such as the ORM" in text
+        for remedy in ("plain `def`", "--threads", "aget", "sync_to_async"):
+            assert remedy in text
+        assert isinstance(record.exc_info[1], SynchronousOnlyOperation)
+
+    def test_other_errors_have_none(self, bench, caplog):
+        async def consumer(message):
+            raise ValueError("of its own")
+
+        bench(consumer)
+        assert "sync_to_async" not in caplog.records[0].getMessage()

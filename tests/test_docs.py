@@ -128,10 +128,24 @@ def test_every_limit_of_socket_views_with_its_default():
 
 
 def test_every_check_has_its_line():
-    code = "\n".join((PACKAGE / name).read_text() for name in ("checks.py", "asgi.py"))
-    known = set(re.findall(r'"(djchan\.[EW]\d+)"', code))
+    code = "\n".join(
+        (PACKAGE / name).read_text() for name in ("checks.py", "deploy_checks.py", "asgi.py")
+    )
+    known = set(re.findall(r'"(djchan\.[EWI]\d+)"', code))
 
-    assert set(re.findall(r"^\| (djchan\.[EW]\d+)", text("reference/checks.md"), re.M)) == known
+    assert set(re.findall(r"^\| (djchan\.[EWI]\d+)", text("reference/checks.md"), re.M)) == known
+
+
+def test_every_trap_has_its_test_and_its_checks():
+    page = text("howto/troubleshooting.md")
+    rows = [line.split(" | ") for line in page.splitlines() if line.endswith(".py` |")]
+    checks = text("reference/checks.md")
+
+    assert len(rows) > 10
+    for _, where, _, test in rows:
+        assert (ROOT / test.strip("`| ")).is_file(), test
+        for number in re.findall(r"\b[EWI]\d{3}\b", where):
+            assert f"| djchan.{number} |" in checks
 
 
 class TestRedis:

@@ -1,11 +1,13 @@
+import logging
 import signal
+import socket
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from djchan.process import Signals
+from djchan.process import READY, STOPPING, Signals, tell_systemd
 
 PROGRAM = """
 import signal, sys, threading, time
@@ -95,3 +97,27 @@ def test_only_the_main_thread_can_have_them():
     thread.start()
     thread.join(5)
     assert answers == [False]
+
+
+class TestSystemd:
+    @pytest.mark.parametrize("abstract", [False, True])
+    def test_it_is_told(self, tmp_path, monkeypatch, abstract):
+        name = str(tmp_path / "notify")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind("\0" + name if abstract else name)
+            systemd.settimeout(5)
+            monkeypatch.setenv("NOTIFY_SOCKET", "@" + name if abstract else name)
+            for state in (READY, STOPPING):
+                tell_systemd(state)
+                assert systemd.recv(100) == state.encode()
+
+    def test_nobody_is_told_where_nobody_asked(self, monkeypatch, caplog):
+        monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+        tell_systemd(READY)
+        assert caplog.records == []
+
+    def test_one_that_is_gone_is_logged(self, tmp_path, monkeypatch, caplog):
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+        with caplog.at_level(logging.WARNING, "djchan.process"):
+            tell_systemd(READY)
+        assert "NOTIFY_SOCKET" in caplog.text

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from djchan import routing as routing_module
 from djchan.exceptions import DenyConnection
+from djchan.generic.base import BaseConsumer
 from djchan.message import Message
 from djchan.routing import (
     Include,
@@ -452,3 +453,40 @@ def test_normalise_re_arg():
     assert Router.normalise_re_arg(b"abc") == "abc"
     assert Router.normalise_re_arg("abc") == "abc"
     assert Router.resolve_routing([]) == []
+
+
+class TestMethodNames:
+    """A name in method_mapping that is no method is found when the routing is read."""
+
+    @pytest.mark.parametrize("mapping", [{"jobs": "wrok"}, {"jobs": None}, {"jobs": "number"}])
+    def test_one_that_is_not_there(self, mapping):
+        class Jobs(BaseConsumer):
+            method_mapping = mapping
+            number = 7
+
+            def work(self, message):
+                pass
+
+        for make in (route_class, lambda consumer: consumer.as_route()):
+            with pytest.raises(ImproperlyConfigured) as raised:
+                make(Jobs)
+            text = str(raised.value)
+            assert "TestMethodNames" in text and "Jobs has no method" in text
+            assert repr(mapping["jobs"]) in text and "'jobs'" in text
+
+    def test_one_that_is(self):
+        class Jobs(BaseConsumer):
+            method_mapping = {"jobs": "work"}  # noqa: RUF012
+
+            def work(self, message):
+                pass
+
+        assert route_class(Jobs).channels == {"jobs"}
+
+    def test_a_class_that_says_itself_what_it_takes(self):
+        class Own:
+            @staticmethod
+            def channel_names():
+                return {"jobs"}
+
+        assert route_class(Own).channels == {"jobs"}

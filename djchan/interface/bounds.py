@@ -11,6 +11,7 @@ in Daphne 4.2.3 and autobahn 26.10:
 - what a client sends before its handshake is answered is bounded, and is not taken for a
   second handshake.
 - a client that broke the protocol is told its close code: autobahn just drops it.
+- a handshake that is refused before it is ours is logged: it may be a proxy's fault.
 - pings of a client that does not read are not answered without end.
 - a request body over http_max_body is refused when it is announced or when it has grown so
   large: Daphne would first write all of it to the disk.
@@ -42,6 +43,7 @@ _SOCKET = (
     "_fail_connection",
     "_max_message_size_exceeded",
     "dropConnection",
+    "failHandshake",
     "onMessageFrame",
     "onMessageFrameData",
     "onPing",
@@ -143,6 +145,16 @@ def _bounded_socket(plain: Any, bounds: Bounds) -> Any:
                 )
                 self.data = b""
                 self.dropConnection(abort=True)
+
+        def failHandshake(self, reason: str, *rest: Any, **options: Any) -> None:
+            journal.say(
+                "connect.bad",
+                "The handshake of a WebSocket is none: %.200r. If a proxy is in front, it has to "
+                "hand the headers Upgrade and Connection on (docs/howto/deploy.md)",
+                reason,
+                level=logging.INFO,
+            )
+            super().failHandshake(reason, *rest, **options)
 
         def onMessageFrameData(self, payload: bytes) -> None:
             if not self.failedByMe:

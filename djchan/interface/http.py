@@ -86,6 +86,23 @@ class Exchange:
                 return int(value)
         return None
 
+    @property
+    def lost_its_upgrade(self) -> bool:
+        """Whether this is a WebSocket's handshake that a proxy made a plain request of.
+
+        Upgrade and Connection go from hop to hop; this header goes all the way.
+        """
+        # A loop, not any(): it is asked of every request.
+        for name, _ in self._scope.get("headers", ()):  # noqa: SIM110
+            if name == b"sec-websocket-key":
+                return True
+        return False
+
+    @property
+    def path(self) -> str:
+        path: str = self._scope["path"]
+        return path
+
     def request(self, reply_channel: str, body: bytes, body_channel: str | None) -> dict[str, Any]:
         """The message for http.request; with ``body_channel`` the body follows there."""
         scope = self._scope

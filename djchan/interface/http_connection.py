@@ -137,6 +137,15 @@ class HttpConnection(BodyConnection):
         except InvalidMessage as error:
             self._refuse("http.invalid", str(error), http.GAVE_UP)
             return
+        if exchange.lost_its_upgrade:
+            host.journal.say(
+                "http.no_upgrade",
+                "The handshake of a WebSocket to %.200r arrived as a plain HTTP request: the proxy "
+                "in front does not hand its headers Upgrade and Connection on. In nginx: "
+                "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
+                'proxy_set_header Connection "upgrade"; (docs/howto/deploy.md)',
+                exchange.path,
+            )
         timeout = host.options.http_timeout
         expires = 0
         if timeout is not None:

@@ -87,13 +87,13 @@ _OPEN = State.OPEN
 class WebSocket:
     """``scope``: ASGI's; ``protocols``: subprotocols that may be taken for the client."""
 
-    __slots__ = ("_accepted", "_offered", "_protocols", "_scope", "order", "state")
+    __slots__ = ("_offered", "_protocols", "accepted", "order", "scope", "state")
 
     def __init__(self, scope: Mapping[str, Any], *, protocols: Iterable[str] = ()) -> None:
-        self._scope = scope
+        self.scope = scope
         self._offered: list[str] = list(scope.get("subprotocols") or ())
         self._protocols = frozenset(protocols)
-        self._accepted = False
+        self.accepted = False
         self.state = State.CONNECTING
         self.order = 0  # Of the last frame that was made.
 
@@ -101,11 +101,11 @@ class WebSocket:
 
     def common(self, reply_channel: str) -> dict[str, Any]:
         """The keys that every message of this socket has."""
-        return {"reply_channel": reply_channel, "path": self._scope["path"]}
+        return {"reply_channel": reply_channel, "path": self.scope["path"]}
 
     def connect(self, *, scheme: str = "ws") -> dict[str, Any]:
         """The rest of websocket.connect. ``scheme``: for a server whose scope has none."""
-        scope = self._scope
+        scope = self.scope
         return {
             "query_string": scope.get("query_string", b""),
             "headers": headers(scope),
@@ -139,7 +139,7 @@ class WebSocket:
             return None
         self.state = State.CLOSED
         self.order += 1
-        return {"order": self.order, "code": code if self._accepted else ABNORMAL}
+        return {"order": self.order, "code": code if self.accepted else ABNORMAL}
 
     @staticmethod
     def abandoned() -> dict[str, Any]:
@@ -194,7 +194,7 @@ class WebSocket:
 
     def _accept(self, wanted: Any) -> list[Action]:
         self.state = State.OPEN
-        self._accepted = True
+        self.accepted = True
         if wanted is None:
             chosen = next((name for name in self._offered if name in self._protocols), None)
             return [Accept(chosen)]

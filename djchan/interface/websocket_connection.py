@@ -15,7 +15,7 @@ import msgspec
 
 from djchan import names
 from djchan.exceptions import InvalidMessage, MessageTooLarge
-from djchan.interface import websocket
+from djchan.interface import closes, websocket
 from djchan.interface.connection import Host, Local, Replies
 from djchan.interface.mailbox_connection import MailboxConnection
 from djchan.interface.websocket import (
@@ -66,6 +66,7 @@ class WebSocketConnection(MailboxConnection):
         "_age",
         "_deadline",
         "_deaf",
+        "_expired",
         "_held",
         "_limit",
         "_machine",
@@ -90,6 +91,7 @@ class WebSocketConnection(MailboxConnection):
         reply_channel = names.reply_channel("websocket.send", self._process, self.name)
         self._common = msgspec.Raw(codec.encode(self._machine.common(reply_channel)))
         self._deaf = False  # Frames of the client are not read any more.
+        self._expired = False  # It is closed because its time was over.
         self._unheard = False  # Its connect expired before any consumer ran.
         self._deadline: asyncio.TimerHandle | None = None  # Of the handshake, or the close.
         self._age: asyncio.TimerHandle | None = None
@@ -211,6 +213,11 @@ class WebSocketConnection(MailboxConnection):
         content = self._machine.disconnect(code if isinstance(code, int) else websocket.NO_CODE)
         if content is None:
             return
+        if self._machine.accepted or self._expired:
+            # A handshake that was refused has no close code.
+            kind = closes.classify(content["code"], expired=self._expired)
+            self._host.journal.count(f"closed.{kind}")
+            closes.log(kind, content["code"], self._machine.scope)
         self._stop_timers()
         self._unhold()
         if not writable:
@@ -240,6 +247,7 @@ class WebSocketConnection(MailboxConnection):
             self._perform(self._machine.status(delivery.channel, status))
             # Its connect never ran: nobody is to be told that it is gone.
             self._unheard = delivery.channel == websocket.CONNECT and status == codec.EXPIRED
+            self._expired = self._expired or self._unheard
         if delivery.channel == websocket.DISCONNECT or (
             self._unheard and self._machine.state is State.CLOSED
         ):
@@ -403,10 +411,12 @@ class WebSocketConnection(MailboxConnection):
         if away:
             self.end(websocket.TRY_AGAIN_LATER)  # Come back: nobody has said no.
         else:
+            self._expired = True
             self._perform(self._machine.timeout())
 
     def _too_old(self) -> None:
         self._host.journal.count("websocket.too_old")
+        self._expired = True
         self._perform(self._machine.end(websocket.NORMAL))
 
     def _stop_timers(self) -> None:

@@ -70,17 +70,17 @@ class SealedEngine:
 
     def __init__(self, engine: Engine, keys: Any) -> None:
         self.local_only = engine.local_only
-        self._engine = engine
+        self.engine = engine  # The one below.
         self._seal = Seal(keys)
 
     def link(self, name: str) -> "SealedLink":
-        return SealedLink(self._engine.link(name), self._seal)
+        return SealedLink(self.engine.link(name), self._seal)
 
     def alink(self, name: str) -> "AsyncSealedLink":
-        return AsyncSealedLink(self._engine.alink(name), self._seal)
+        return AsyncSealedLink(self.engine.alink(name), self._seal)
 
     def inbox(self, process: str) -> "SealedInbox":
-        return SealedInbox(self._engine.inbox(process), self._seal)
+        return SealedInbox(self.engine.inbox(process), self._seal)
 
     def entry_size(self, entry: bytes, /) -> int:
         return self._seal.size(entry)

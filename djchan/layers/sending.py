@@ -45,8 +45,8 @@ class Sending(Calls):
             if result == "full":
                 raise ChannelFull(
                     f"The channel {channel!r} holds {self.capacity_of(channel)} messages, its "
-                    "capacity. Run more workers for it, or raise capacity or channel_capacity "
-                    "in the layer's CONFIG."
+                    "capacity. Run more workers for it (and see that a route names it), or raise "
+                    "capacity or channel_capacity in the layer's CONFIG."
                 )
             if result == "fenced":
                 raise Fenced

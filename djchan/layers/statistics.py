@@ -24,6 +24,11 @@ class Statistics(Calls):
             "channel_full_count": _total(counters, "full:"),
         }
 
+    def waiting(self) -> dict[str, int]:
+        """How many messages wait, by channel, where some do."""
+        waiting: dict[str, int] = self._perform(Waiting())
+        return waiting
+
     def channel_statistics(self, channel: str) -> dict[str, int]:
         """The same of one channel, with ``messages_pending``: that wait; ``messages_max_age``:
         seconds that the first of them has waited. Process-local channels are counted by prefix,

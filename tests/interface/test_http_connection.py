@@ -480,3 +480,22 @@ async def test_a_request_that_was_handed_on_keeps_its_answer_at_shutdown():
         await server.end()
         local.handlers["c1"].on_answer(1, [{"status": 200, "content": b"out"}], "")
         assert await page(server) == (200, "out")
+
+
+@pytest.mark.asyncio
+async def test_a_handshake_that_lost_its_upgrade_is_told_to_the_log(caplog):
+    key = (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ==")
+    scope = http_scope(path="/ws/", headers=[(b"host", b"example.com"), key])
+    async with request(scope=scope) as (server, local, interface):
+        local.handlers["c1"].on_answer(1, [{"status": 404, "content": b"none"}], "")
+        assert await page(server) == (404, "none"), "what it gets is the site's own"
+        assert interface.counts["http.no_upgrade"] == 1
+    assert "The handshake of a WebSocket to '/ws/' arrived as a plain HTTP request" in caplog.text
+    assert "proxy_set_header Upgrade $http_upgrade" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_other_requests_are_not(caplog):
+    async with request() as (_, __, interface):
+        assert "http.no_upgrade" not in interface.counts
+    assert caplog.text == ""

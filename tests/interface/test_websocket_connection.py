@@ -702,3 +702,61 @@ async def test_a_new_socket_is_refused_at_once_without_redis():
         await asyncio.wait_for(second.task, 5)
         assert local.channels() == ["websocket.connect"]
         assert local.forgotten == ["c2"]
+
+
+class TestCloses:
+    """The class of each close code is counted, and goes to a log of its own."""
+
+    @staticmethod
+    def closed(interface):
+        return {
+            name.removeprefix("closed."): number
+            for name, number in interface.counts.items()
+            if name.startswith("closed.")
+        }
+
+    @pytest.mark.parametrize(("code", "kind"), [(1001, "normal"), (1006, "error")])
+    @pytest.mark.asyncio
+    async def test_a_client_that_leaves(self, caplog, code, kind):
+        caplog.set_level("DEBUG", "djchan.interface.closes")
+        async with opened() as (server, _, interface):
+            server.event("websocket.disconnect", code=code)
+            await asyncio.wait_for(server.task, 5)
+            assert self.closed(interface) == {kind: 1}
+        assert f"closed: {kind} ({code}), path '/chat/'" in caplog.text
+
+    @pytest.mark.asyncio
+    async def test_a_handshake_that_nobody_accepted(self, caplog):
+        caplog.set_level("DEBUG", "djchan.interface.closes")
+        async with connecting(connect_timeout=0.01) as (server, _, interface):
+            await server.wait("websocket.close")
+            server.event("websocket.disconnect", code=1006)
+            await asyncio.wait_for(server.task, 5)
+            assert self.closed(interface) == {"expired": 1}
+        assert "closed: expired (1006)" in caplog.text
+
+    @pytest.mark.asyncio
+    async def test_a_connect_that_expired_before_any_worker_took_it(self):
+        async with connecting() as (server, local, interface):
+            local.handlers["c1"].on_answer(1, [], codec.EXPIRED)
+            await server.wait("websocket.close")
+            server.event("websocket.disconnect", code=1006)
+            await asyncio.wait_for(server.task, 5)
+            assert self.closed(interface) == {"expired": 1}
+
+    @pytest.mark.asyncio
+    async def test_one_that_is_too_old(self):
+        async with opened(layer=FakeLayer(group_expiry=0.01)) as (server, _, interface):
+            await server.wait("websocket.close")
+            server.event("websocket.disconnect", code=1000)
+            await asyncio.wait_for(server.task, 5)
+            assert self.closed(interface) == {"expired": 1}
+
+    @pytest.mark.asyncio
+    async def test_a_refused_handshake_has_no_close_code(self):
+        async with connecting() as (server, local, interface):
+            local.handlers["c1"].on_answer(1, [{"accept": False}], "")
+            await server.wait("websocket.close")
+            server.event("websocket.disconnect", code=1006)
+            await asyncio.wait_for(server.task, 5)
+            assert self.closed(interface) == {}

@@ -68,8 +68,8 @@ class TestSendAndReceive:
             layer.send("a", {})
 
         assert str(caught.value) == (
-            "The channel 'a' holds 2 messages, its capacity. Run more workers for it, or raise "
-            "capacity or channel_capacity in the layer's CONFIG."
+            "The channel 'a' holds 2 messages, its capacity. Run more workers for it (and see that "
+            "a route names it), or raise capacity or channel_capacity in the layer's CONFIG."
         )
         layer.receive(["a"])
         layer.send("a", {})

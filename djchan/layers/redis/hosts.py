@@ -8,6 +8,7 @@ to ten times, and double what it does.
 """
 
 import asyncio
+import ipaddress
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -98,6 +99,25 @@ class Hosts:
         """Where this is, for people: without passwords."""
         return ", ".join(_public(host) for host in self.hosts)
 
+    @property
+    def is_far(self) -> bool:
+        """Whether it, or a sentinel, is on another machine."""
+        if self.is_sentinel:
+            return any(not _is_here(str(host[0])) for host in self.hosts)
+        kwargs = self._pool.connection_kwargs
+        return "path" not in kwargs and not _is_here(kwargs.get("host", "localhost"))
+
+    @property
+    def has_tls(self) -> bool:
+        return issubclass(self._pool.connection_class, redis.SSLConnection)
+
+    @property
+    def asks_who(self) -> bool:
+        """Whether connections name themselves, by a password or a certificate."""
+        kwargs = self._pool.connection_kwargs
+        names = ("password", "credential_provider", "ssl_certfile")
+        return any(kwargs.get(name) for name in names)
+
     def _new_pool(self, library: Any, no_retry: Any) -> Any:
         """A pool of redis-py, of which only the settings of its connections are used."""
         ours = {"retry": no_retry, "protocol": 2, "decode_responses": False}
@@ -184,6 +204,13 @@ def _check_timeout(timeout: float | None, where: str) -> None:
             f"{SHORTEST_TIMEOUT:g} seconds, so it must be longer than that (the default is "
             f"{SOCKET_TIMEOUT:g})."
         )
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _public(host: Host) -> str:

@@ -1,0 +1,243 @@
+"""System checks of a site that is deployed: what is open, and to whom.
+
+From ``manage.py check --deploy``; nothing here can be wrong on a developer's machine.
+
+======  ==================================================================================
+W002    a layer in memory (with DEBUG on too; off, ``djchan.checks`` says so anyway)
+W004    a URL can stand for a session cookie
+W005    pages of every site may open WebSockets: ALLOWED_HOSTS has ``*``
+W006    what crosses the network to Redis can be read there
+W007    everybody on the network may use Redis
+W008    sessions are kept in the memory of one process
+W009    messages wait on channels that no route takes
+I001    consumers that take WebSockets from pages of every site, as they say themselves
+I002    limits of time that are switched off
+======  ==================================================================================
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Info, Warning
+
+from djchan.asgi import ChannelLayerWrapper
+from djchan.checks import Apps, in_memory, usable_layers
+from djchan.conf import setting
+from djchan.delay.request import CHANNEL as DELAY
+from djchan.dispatch import CONNECT
+from djchan.exceptions import BrokerError
+from djchan.lanes.unrouted import unrouted
+from djchan.layers.redis.hosts import Hosts
+from djchan.routing import Include, Router
+from djchan.utils import name_that_thing
+
+_SILENCE = 'SILENCED_SYSTEM_CHECKS = ["{}"]'
+_MEMORY_CACHES = (
+    "django.core.cache.backends.locmem.LocMemCache",
+    "django.core.cache.backends.dummy.DummyCache",
+)
+_CACHED_SESSIONS = (
+    "django.contrib.sessions.backends.cache",
+    "django.contrib.sessions.backends.cached_db",
+)
+
+
+def check_memory(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """No layer lives in the memory of one process."""
+    if not settings.DEBUG:
+        return []
+    return [in_memory(each.alias) for each in usable_layers() if each.local_only()]
+
+
+def check_session_key(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """No session key is taken from a URL."""
+    if not setting("CHANNEL_SESSION_KEY_IN_QUERY"):
+        return []
+    return [
+        Warning(
+            "CHANNEL_SESSION_KEY_IN_QUERY is on: who sees a URL with ?session_key= (in logs, the "
+            "Referer, a history) has that session, and a link can put a visitor into another's.",
+            hint="Take it out, and let browsers send the session cookie; other clients can send "
+            "a Cookie header, too.",
+            id="djchan.W004",
+        )
+    ]
+
+
+def check_hosts(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """The Origin of a WebSocket is compared with something."""
+    if "*" not in settings.ALLOWED_HOSTS:
+        return []
+    return [
+        Warning(
+            'ALLOWED_HOSTS has "*": a page of any site may open WebSockets to this one, and the '
+            "visitor's cookies come along.",
+            hint="Name your hosts. For a consumer that is meant for every site there is "
+            "djchan.security.websockets.any_origin.",
+            id="djchan.W005",
+        )
+    ]
+
+
+def check_network(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Between machines, Redis is talked to in private."""
+    found: list[CheckMessage] = []
+    for wrapper in usable_layers():
+        engine = wrapper.channel_layer.engine
+        below = getattr(engine, "engine", engine)
+        hosts = getattr(below, "hosts", None)
+        if not isinstance(hosts, Hosts) or not hosts.is_far:
+            continue
+        where = f"The Redis of the channel layer {wrapper.alias!r} ({hosts.describe()})"
+        config = f"the CONFIG of CHANNEL_LAYERS[{wrapper.alias!r}]"
+        if not hosts.has_tls and below is engine:
+            found.append(
+                Warning(
+                    f"{where} is on another machine and is talked to in clear: whoever is on the "
+                    "way reads and changes messages, sessions and passwords.",
+                    hint=f"In {config}, write rediss:// in hosts, or give it "
+                    "symmetric_encryption_keys; or, on a network of yours alone, "
+                    f"{_SILENCE.format('djchan.W006')}.",
+                    id="djchan.W006",
+                )
+            )
+        if not hosts.asks_who:
+            found.append(
+                Warning(
+                    f"{where} is on another machine and is used without a password: who reaches "
+                    "it can send as anybody to everybody.",
+                    hint="Set requirepass, or an ACL user, in Redis, and write "
+                    f"rediss://:password@… in hosts of {config}; or "
+                    f"{_SILENCE.format('djchan.W007')}.",
+                    id="djchan.W007",
+                )
+            )
+    return found
+
+
+def check_sessions(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Workers see the sessions that pages have written."""
+    engines = {"SESSION_ENGINE": settings.SESSION_ENGINE}
+    engines["CHANNEL_SESSION_ENGINE"] = setting("CHANNEL_SESSION_ENGINE")
+    alias = settings.SESSION_CACHE_ALIAS
+    cache = settings.CACHES.get(alias, {}).get("BACKEND")
+    names = [name for name, engine in engines.items() if engine in _CACHED_SESSIONS]
+    if cache not in _MEMORY_CACHES or not names:
+        return []
+    return [
+        Warning(
+            f"{' and '.join(names)} keeps sessions in the cache {alias!r}, which is a {cache}: "
+            "each process has its own, and a worker does not see what a page has written.",
+            hint=f"Give CACHES[{alias!r}] a BACKEND that processes share, such as "
+            "django.core.cache.backends.redis.RedisCache, or keep sessions in the database.",
+            id="djchan.W008",
+        )
+    ]
+
+
+def check_waiting(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Nothing waits for a consumer that is not there."""
+    found: list[CheckMessage] = []
+    for wrapper in usable_layers():
+        router = _router(wrapper)
+        if router is None:
+            continue
+        routed = set(router.channels)
+        if apps.is_installed("djchan.delay"):
+            routed.add(DELAY)
+        try:
+            waiting = wrapper.channel_layer.waiting()
+        except BrokerError:
+            continue  # check_brokers says so.
+        for channel, number in sorted(unrouted(waiting, routed).items()):
+            found.append(
+                Warning(
+                    f"Messages wait on {channel!r} of the channel layer {wrapper.alias!r} "
+                    f"({number}), and no route takes that channel.",
+                    hint=f"Add route({channel!r}, …) to the ROUTING of "
+                    f"CHANNEL_LAYERS[{wrapper.alias!r}], or send to another name. (Are they for "
+                    f"the workers of another project? {_SILENCE.format('djchan.W009')}.)",
+                    id="djchan.W009",
+                )
+            )
+    return found
+
+
+def check_any_origin(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Which consumers have opted out of the check of Origin."""
+    names: dict[str, None] = {}
+    for wrapper in usable_layers():
+        router = _router(wrapper)
+        for consumer in _consumers(router.root) if router is not None else ():
+            if getattr(consumer, "any_origin", False):
+                names[name_that_thing(consumer)] = None
+    if not names:
+        return []
+    return [
+        Info(
+            f"Pages of every site may open WebSockets to {', '.join(names)} (any_origin).",
+            hint="If that is not meant, take any_origin away: then pages of ALLOWED_HOSTS may.",
+            id="djchan.I001",
+        )
+    ]
+
+
+def check_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """What has no limit of time, because a setting says so."""
+    found: list[CheckMessage] = []
+    for wrapper in usable_layers():
+        off = {
+            "group_expiry in CONFIG (a socket may live for ever)": (
+                not wrapper.channel_layer.group_expiry
+            ),
+            "http_timeout under INTERFACE (a request may wait for ever)": (
+                wrapper.interface_options.get("http_timeout", 0) is None
+            ),
+            "run_limit under WORKER (a consumer that never returns keeps its thread)": (
+                wrapper.worker_options.get("run_limit") == 0
+            ),
+            "http_run_limit under WORKER (so does a view)": (
+                wrapper.worker_options.get("http_run_limit") == 0
+            ),
+        }
+        names = [name for name, is_off in off.items() if is_off]
+        if names:
+            found.append(
+                Info(
+                    f"CHANNEL_LAYERS[{wrapper.alias!r}] has switched limits off: "
+                    f"{'; '.join(names)}.",
+                    hint="A limit that is long is safer than none.",
+                    id="djchan.I002",
+                )
+            )
+    return found
+
+
+DEPLOY_CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
+    check_memory,
+    check_session_key,
+    check_hosts,
+    check_network,
+    check_sessions,
+    check_waiting,
+    check_any_origin,
+    check_limits,
+)
+
+
+def _router(wrapper: ChannelLayerWrapper) -> Router | None:
+    try:
+        return wrapper.router
+    except Exception:
+        return None  # check_layers says so.
+
+
+def _consumers(include: Include) -> Iterable[Any]:
+    """Those of the project's routes that take websocket.connect."""
+    for route in include.routing:
+        if isinstance(route, Include):
+            yield from _consumers(route)
+        elif CONNECT in route.channel_names():
+            yield getattr(route, "consumer", None)
