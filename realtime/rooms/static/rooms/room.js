@@ -14,6 +14,7 @@ const TYPING_SAID = 2_000; // at most so often
 const TYPING_SHOWN = 5_000; // for so long, unless they say it again
 
 const log = document.getElementById("log");
+const list = document.getElementById("lines");
 const room = log.dataset.room;
 const name = document.querySelector("#call-me [name=name]"); // none: who is signed in has one
 if (name) name.value = remembered() ?? name.value;
@@ -115,7 +116,7 @@ function showLines(lines) {
   // A log is read out as it grows; what was said long ago is not news.
   log.setAttribute("aria-live", "off");
   // What was said before we came goes above what happened since.
-  const end = before ? null : log.firstElementChild;
+  const end = before ? null : list.firstElementChild;
   keepAtEnd(() => {
     if (before && lines.length >= SHOWN && lines[0].id > before) {
       happened("More was said meanwhile than is shown at once: some lines are missing here.");
@@ -127,7 +128,7 @@ function showLines(lines) {
 
 // In its place by its id, once; if it is the newest, before `end` (null: at the end).
 function put({ id, name, signed_in: isSignedIn, text, at }, end = null) {
-  const next = [...log.querySelectorAll(".said")].find((item) => Number(item.dataset.id) >= id);
+  const next = [...list.querySelectorAll(".said")].find((item) => Number(item.dataset.id) >= id);
   if (next && Number(next.dataset.id) === id) return;
   const item = document.createElement("li");
   item.className = "said";
@@ -137,11 +138,11 @@ function put({ id, name, signed_in: isSignedIn, text, at }, end = null) {
   time.title = new Date(at).toLocaleString();
   time.textContent = new Date(at).toLocaleTimeString([], { timeStyle: "short" });
   item.append(named("span", name, isSignedIn), " ", worded(text), " ", time);
-  log.insertBefore(item, next ?? end);
+  list.insertBefore(item, next ?? end);
 }
 
 function newest() {
-  const last = [...log.querySelectorAll(".said")].at(-1);
+  const last = [...list.querySelectorAll(".said")].at(-1);
   return Number(last?.dataset.id ?? 0);
 }
 
@@ -150,7 +151,7 @@ function happened(text, kind = "event") {
     const item = document.createElement("li");
     item.className = kind;
     item.textContent = text;
-    log.append(item);
+    list.append(item);
   });
 }
 
@@ -158,20 +159,19 @@ function happened(text, kind = "event") {
 function keepAtEnd(change) {
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   change();
-  while (log.children.length > KEPT) log.firstElementChild.remove();
+  while (list.children.length > KEPT) list.firstElementChild.remove();
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
 // ------------------------------------------------------------ who is here
 
 function showPeople() {
-  const list = document.getElementById("here");
   const people = new Map(); // somebody in three tabs is one person, who is here three times
   for (const { name, signed_in: isSignedIn } of here.values()) {
     const key = JSON.stringify([name, isSignedIn]);
     people.set(key, (people.get(key) ?? 0) + 1);
   }
-  list.replaceChildren(
+  document.getElementById("here").replaceChildren(
     ...[...people].map(([key, times]) => {
       const item = named("li", ...JSON.parse(key));
       if (times > 1) item.append(` × ${times}`);
