@@ -125,8 +125,8 @@ export function show(name, words, key = "page") {
   }
 }
 
-// Add a line to the page's #log, or to another one: spans of text, each with its class. Keeps the last 500,
-// and stays at the end unless the reader has scrolled up.
+// Add a line to the page's #log, or to another one: spans of text, each with its class. Keeps
+// the last 500, and stays at the end unless the reader has scrolled up.
 export function line(kind, parts, log = document.getElementById("log")) {
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   // A log is no list to a screen reader, so its lines are no list items.
