@@ -1,12 +1,13 @@
 // A WebSocket that comes back, politely. The pages' scripts use it:
 //
-//   const socket = connect("/chat/", { message(text) { … }, open() { … } });
+//   const socket = connect("/chat/", { message(text) { … }, open() { … }, closed(code) { … } });
 //   socket.send("hello");   // false: not open now, nothing was sent
 //   socket.close();         // for good
 //
 // After a loss it waits a random part of a time that doubles (half a second up to half a
 // minute), so that a thousand pages do not come back in one instant. It waits for the
-// network when there is none. A close code from 4000 on is the application's last word.
+// network when there is none. A close code from 4000 on is the application's last word, and
+// what "closed" is for: the page then says in words why. "protocols": subprotocols to offer.
 //
 // It shows its state in the page's #connection, and enables [type=submit] of form#say.
 
@@ -14,7 +15,9 @@ const SHORTEST = 500; // milliseconds
 const LONGEST = 30_000;
 const STEADY = 5_000; // open for so long: the next loss starts again at the shortest
 
-export function connect(path, { message, open = () => {} }) {
+const nothing = () => {};
+
+export function connect(path, { message, open = nothing, closed = nothing, protocols = [] }) {
   let socket = null;
   let failures = 0;
   let timer = 0;
@@ -25,7 +28,7 @@ export function connect(path, { message, open = () => {} }) {
     show("connecting", "Connecting …");
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const target = typeof path === "function" ? path() : path;
-    const current = new WebSocket(`${scheme}//${location.host}${target}`);
+    const current = new WebSocket(`${scheme}//${location.host}${target}`, protocols);
     let steady = 0;
     socket = current;
     current.addEventListener("open", () => {
@@ -45,6 +48,7 @@ export function connect(path, { message, open = () => {} }) {
       if (event.code >= 4000) {
         over = true;
         show("closed", `Closed (${event.code})`);
+        closed(event.code);
         return;
       }
       later();
