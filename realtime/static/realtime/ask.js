@@ -3,7 +3,8 @@
 //   asking(document.getElementById("invite"), (answer, form) => { … });
 //
 // The view answers with JSON. Its "said" is shown in the form's [role=status], as is a refusal
-// ({"error": "…"} with a status of 400 or more), and what goes wrong on the way.
+// ({"error": "…"} with a status of 400 or more), and what goes wrong on the way. A button may
+// have a view of its own, by its formaction.
 
 export function asking(form, answered = () => {}) {
   const status = form.querySelector("[role=status]");
@@ -16,7 +17,10 @@ export function asking(form, answered = () => {}) {
     say("", "…");
     try {
       const body = new FormData(form);
-      const response = await fetch(form.action, { method: "POST", body });
+      const response = await fetch(button.getAttribute("formaction") ?? form.action, {
+        method: "POST",
+        body,
+      });
       if (!response.headers.get("Content-Type")?.startsWith("application/json")) {
         say("error", `The site did not answer as it should (${response.status}). Load the page again.`);
         return;
