@@ -38,12 +38,14 @@ def bound_to_login(consumer: Callable[..., Any]) -> Callable[..., Any]:
     """Run the connect consumer for who is signed in, and close its socket with the login.
 
     Others get the code 4401, and the consumer is not run. ``message.user`` and
-    ``message.http_session`` are there, as with ``http_session_user``.
+    ``message.http_session`` are there, as with ``http_session_user``. The consumer may be a
+    function or a method, and ``async def``.
     """
 
     @http_session_user
     @functools.wraps(consumer)
-    def connect(message: Message, *args: Any, **kwargs: Any) -> Any:
+    def connect(*args: Any, **kwargs: Any) -> Any:
+        message = next(arg for arg in args[:2] if isinstance(arg, Message))  # after self
         if not message.user.is_authenticated:
             # Accepted first: a browser tells its page no code of a refused handshake.
             message.reply_channel.send({"accept": True, "close": reasons.ANONYMOUS})
@@ -54,7 +56,7 @@ def bound_to_login(consumer: Callable[..., Any]) -> Callable[..., Any]:
         # The login may have ended since it was read above, when this socket was in no group
         # yet. This message leaves together with the adds, so the look comes after them.
         Channel(LOOK).send({"login": login.digest})
-        return consumer(message, *args, **kwargs)
+        return consumer(*args, **kwargs)
 
     return connect
 

@@ -1,5 +1,6 @@
 """What binds a socket to a login, and what a look at the login does."""
 
+import asyncio
 from datetime import timedelta
 from importlib import import_module
 
@@ -9,7 +10,9 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from djchan.message import Message
 from realtime.logins import looks, reasons
+from realtime.logins.binding import bound_to_login
 from realtime.logins.models import Login, digest_of
 from tests.realtime.site import SOCKET, Sent, run, socket
 
@@ -70,6 +73,29 @@ class TestBinding:
         connect(login)
         connect(login)
         assert Login.objects.count() == 1
+
+    @pytest.mark.parametrize("session_key", [None, "of ada"])
+    @pytest.mark.parametrize("kind", ["async", "method"])
+    def test_consumers_of_every_kind(self, sent, login, kind, session_key):
+        ran = []
+
+        class Consumer:
+            @bound_to_login
+            def connect(self, message, room):
+                ran.append((message.user.get_username(), room))
+
+        @bound_to_login
+        async def connect(message, room):
+            ran.append((message.user.get_username(), room))
+
+        cookie = f"{settings.SESSION_COOKIE_NAME}={session_key and login}".encode()
+        content = {"path": "/", "reply_channel": SOCKET, "headers": [[b"cookie", cookie]]}
+        consumer = connect if kind == "async" else Consumer().connect
+        value = consumer(Message(content, "websocket.connect", None), room="lobby")
+        if kind == "async" and value is not None:
+            asyncio.run(value)
+        assert ran == ([("ada", "lobby")] if session_key else [])
+        assert len([call for call in sent if call.verb == "add"]) == (2 if session_key else 0)
 
     def test_a_login_that_ended_before_the_join_is_closed_after_it(self, sent, login, client):
         connect(login)

@@ -86,3 +86,8 @@ def test_from_everywhere_to_one_person(tab, browser, running):
     away = connected(tab("/notifications/"))
     expect(items(away)).to_have_count(4)
     expect(away.locator("#unread")).to_be_empty()
+
+    # The socket is bound to the login, so it ends with it.
+    other = connected(tab("/notifications/"))
+    away.get_by_role("button", name="Sign out bob").press("Enter")
+    expect(other.get_by_role("alert")).to_contain_text("closed with 4411. This login was ended")
