@@ -12,7 +12,7 @@ EXPIRED = 4414
 
 WORDS = {
     ANONYMOUS: "Nobody is signed in here, and this socket is for somebody who is.",
-    LOGGED_OUT: "This login was ended: signed out, here or elsewhere.",
+    LOGGED_OUT: "This login was ended: signed out, or in anew, here or elsewhere.",
     PASSWORD_CHANGED: "The password was changed, so all logins with the old one have ended.",
     DEACTIVATED: "This account was deactivated.",
     EXPIRED: "The session has run out of time.",

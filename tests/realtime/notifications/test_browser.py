@@ -68,6 +68,7 @@ def test_from_everywhere_to_one_person(tab, browser, running):
 
         # Read in one tab, it is read in the other, and stays so.
         bob.get_by_role("button", name="Mark as read").press("Enter")
+        expect(bob.get_by_role("log")).to_be_focused()
         for page in (bob, second):
             expect(page.locator("#unread")).to_be_empty()
             expect(items(page).filter(has_text="New:")).to_have_count(0)

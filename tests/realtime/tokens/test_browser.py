@@ -55,6 +55,7 @@ def test_tokens(tab, browser, running):
         expect(page.get_by_label("The token")).to_have_value("")
         page.get_by_role("button", name="Revoke one <b>").press("Enter")
         says(stranger, "Closed with 4403. This token was revoked.")
+        expect(page.get_by_role("rowheader", name="one <b>")).to_be_focused()
         expect(page.get_by_role("row").filter(has_text="This token was revoked.")).to_have_count(1)
         use(stranger, "In the first message")
         expect(stranger.get_by_text("Closed with 4403")).to_have_count(2)

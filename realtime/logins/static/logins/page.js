@@ -20,6 +20,7 @@ const socket = connect("/ws/logins/", {
 });
 
 document.getElementById("again").addEventListener("click", () => {
+  document.getElementById("said").focus(); // The button, which has it, is hidden now.
   over.hidden = true;
   socket.again();
 });

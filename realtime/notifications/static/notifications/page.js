@@ -87,6 +87,8 @@ function seen(row) {
 function count() {
   const number = items.querySelectorAll(".unread").length;
   unread.textContent = number ? `${number} new` : "";
+  // A button that is hidden loses the focus; who uses the keyboard goes on at the list.
+  if (number === 0 && document.activeElement === read) document.getElementById("pushed").focus();
   read.hidden = number === 0;
   document.getElementById("none").hidden = items.children.length > 0;
 }

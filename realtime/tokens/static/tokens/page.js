@@ -42,7 +42,10 @@ function fill(made, { name, used, expires, refused }) {
   const until = made.querySelector(".until");
   until.textContent = refused || moment(expires);
   until.classList.toggle("refused", Boolean(refused));
-  made.querySelector("button").hidden = Boolean(refused);
+  const button = made.querySelector("button");
+  // A button that is hidden loses the focus; who uses the keyboard goes on in its row.
+  if (refused && document.activeElement === button) made.querySelector("th").focus();
+  button.hidden = Boolean(refused);
 }
 
 function count() {
