@@ -1,5 +1,10 @@
-"""The sockets."""
+"""The page's socket, and the custom channel of the looks."""
 
-from typing import Any
+from djchan import route
+from realtime.logins import consumers
+from realtime.logins.binding import LOOK
 
-channel_routing: list[Any] = []
+channel_routing = [
+    route("websocket.connect", consumers.ws_connect, path=r"^/ws/logins/$"),
+    route(LOOK, consumers.look_again),
+]

@@ -1,5 +1,13 @@
-"""The sockets."""
+"""The socket of the notifications."""
 
-from typing import Any
+from djchan import include, route
+from realtime.notifications import consumers
 
-channel_routing: list[Any] = []
+of_a_person = [
+    route("websocket.connect", consumers.ws_connect),
+    route("websocket.receive", consumers.ws_receive),
+]
+
+channel_routing = [
+    include(of_a_person, path=r"^/ws/notifications/$"),
+]

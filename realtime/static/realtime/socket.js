@@ -1,12 +1,13 @@
 // A WebSocket that comes back, politely. The pages' scripts use it:
 //
-//   const socket = connect("/chat/", { message(text) { … }, open() { … } });
+//   const socket = connect("/chat/", { message(text) { … }, open() { … }, closed(code) { … } });
 //   socket.send("hello");   // false: not open now, nothing was sent
 //   socket.close();         // for good
 //
 // After a loss it waits a random part of a time that doubles (half a second up to half a
 // minute), so that a thousand pages do not come back in one instant. It waits for the
-// network when there is none. A close code from 4000 on is the application's last word.
+// network when there is none. A close code from 4000 on is the application's last word, and
+// what "closed" is for: the page then says in words why. "protocols": subprotocols to offer.
 //
 // It shows its state in the page's #connection (of several sockets, the worst), enables
 // [type=submit] of form#say, and tells it to state(name, text), if that is given.
@@ -15,7 +16,12 @@ const SHORTEST = 500; // milliseconds
 const LONGEST = 30_000;
 const STEADY = 5_000; // open for so long: the next loss starts again at the shortest
 
-export function connect(path, { message, open = () => {}, state = () => {} }) {
+const nothing = () => {};
+
+export function connect(
+  path,
+  { message, open = nothing, closed = nothing, state = nothing, protocols = [] },
+) {
   const key = {}; // whose state it is
   let socket = null;
   let failures = 0;
@@ -32,7 +38,7 @@ export function connect(path, { message, open = () => {}, state = () => {} }) {
     tell("connecting", "Connecting …");
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const target = typeof path === "function" ? path() : path;
-    const current = new WebSocket(`${scheme}//${location.host}${target}`);
+    const current = new WebSocket(`${scheme}//${location.host}${target}`, protocols);
     let steady = 0;
     socket = current;
     current.addEventListener("open", () => {
@@ -52,6 +58,7 @@ export function connect(path, { message, open = () => {}, state = () => {} }) {
       if (event.code >= 4000) {
         over = true;
         tell("closed", `Closed (${event.code})`);
+        closed(event.code);
         return;
       }
       later();
