@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 
 from realtime.scores.models import MINUTES, Match
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("matches", "sent")]
 
 
 def test_one_more(capsys):

@@ -7,7 +7,7 @@ import pytest
 from realtime.scores.models import Match
 from tests.realtime.site import SOCKET, lines, socket
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("matches")]
 
 PATH = "/ws/scores/"
 

@@ -6,7 +6,7 @@ import pytest
 
 from realtime.scores.models import MINUTES, Match
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("matches")]
 
 
 @pytest.fixture

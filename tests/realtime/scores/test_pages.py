@@ -5,7 +5,7 @@ import pytest
 from realtime.scores.models import Match
 from tests.realtime.people.test_views import sign_in
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("site", "sent")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("matches", "site", "sent")]
 
 WRITE = "/scores/write/"
 
