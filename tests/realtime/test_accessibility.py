@@ -25,6 +25,7 @@ GRAVE = ("serious", "critical")
 
 SYSTEMS = tuple(systems.in_order())
 ROOM = "/rooms/lobby/"
+SHEET = "/sheet/shop/"
 TALKATIVE = ("/echo/", ROOM)  # Here a line is said before one looks.
 
 
@@ -36,6 +37,7 @@ def paths() -> list[str]:
         *(reverse(system.url_name, urlconf=urls) for system in SYSTEMS),
         *(reverse("source", urlconf=urls, args=[system.name]) for system in SYSTEMS[:1]),
         ROOM,
+        SHEET,
     ]
 
 

@@ -33,7 +33,8 @@ MOST_BYTES = 1_000_000  # of all pictures together
 QUALITY = 65  # of WebP, 0 to 100
 START_SECONDS = 60.0
 STEADY = 700  # ms for what comes by itself once a page is there
-ROOM = "/rooms/lobby/"  # shows more than the list of the rooms
+# What shows more of a system than the page where it begins.
+BETTER = {"rooms": "/rooms/lobby/", "sheet": "/sheet/shop/"}
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -81,7 +82,7 @@ def pages(address: str) -> Iterator[tuple[str, str]]:
     """The name and the address of each page."""
     yield "home", f"{address}/"
     for system in in_order():
-        yield system.name, f"{address}{ROOM if system.name == 'rooms' else system.address}"
+        yield system.name, f"{address}{BETTER.get(system.name, system.address)}"
     yield "source", f"{address}/source/{next(iter(in_order())).name}/"
 
 
