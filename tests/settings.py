@@ -1,5 +1,7 @@
 """Settings of the tests that run in this process; no Redis, no file on the disk."""
 
+from realtime import settings as of_the_site
+
 SECRET_KEY = "only-for-tests"
 DEBUG = False
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -8,24 +10,13 @@ USE_TZ = True
 STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# The apps of the example site.
+SITE = [app for app in of_the_site.INSTALLED_APPS if app.startswith(("realtime", "workers"))]
+
 INSTALLED_APPS = [
     "djchan",
     "djchan.delay",
-    "realtime",
-    "realtime.echo",
-    "realtime.sheet",
-    "realtime.rooms",
-    "realtime.notifications",
-    "realtime.tokens",
-    "realtime.logins",
-    "realtime.scores",
-    "realtime.pingpong",
-    "realtime.together",
-    "realtime.clock",
-    "realtime.ticker",
-    "realtime.thumbnails",
-    "realtime.people",
-    "workers",
+    *SITE,
     "tests.binding",
     "django.contrib.auth",
     "django.contrib.contenttypes",
