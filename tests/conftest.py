@@ -2,6 +2,7 @@
 
 from tests.support.browser import browser, page
 from tests.support.consumers import kind, name
+from tests.support.logs import loggers
 from tests.support.processes import processes
 from tests.support.servers import (
     broker,
@@ -15,6 +16,7 @@ __all__ = [
     "broker",
     "browser",
     "kind",
+    "loggers",
     "name",
     "own_broker",
     "page",

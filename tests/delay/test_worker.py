@@ -245,7 +245,7 @@ def test_a_worker_stopped_before_it_ran_ends_at_once(far, monkeypatch):
 
 
 @pytest.fixture
-def made(monkeypatch):
+def made(monkeypatch, loggers):
     made = []
 
     class Idle(Worker):

@@ -84,6 +84,7 @@ async def test_a_server_that_refuses_an_event_ends_the_writer_not_the_task(caplo
 
 @pytest.mark.asyncio
 async def test_a_client_that_left_is_no_warning(caplog):
+    caplog.set_level("INFO", "djchan")
     sink = Sink(refuses={"bad"})
     sink.error = OSError("gone")
     writer, _ = make(sink)

@@ -38,7 +38,7 @@ def far(settings):
 
 
 @pytest.fixture
-def made(monkeypatch):
+def made(monkeypatch, loggers):
     """The workers that the command made; none of them runs."""
     made: list[Worker] = []
 
