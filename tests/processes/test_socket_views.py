@@ -3,6 +3,7 @@
 import json
 import signal
 import socket as sockets
+import time
 import urllib.error
 import urllib.request
 
@@ -219,6 +220,29 @@ class TestPressure:
             assert process.rss() - before < 24 * 1024 * 1024
             other.send("still here")
             assert other.recv(timeout=10) == "still here"
+
+    def test_a_client_that_does_not_read_and_is_cut_off_is_told_to_its_view(
+        self, site: Site, server: str
+    ):
+        process = site.serve(server, "alone")
+        raw = opened(process.port, "/ws/flood/")
+        since, last = time.monotonic(), ""
+
+        def stands_still() -> bool:
+            nonlocal since, last
+            text = "".join(site.texts()[-1:])
+            if text != last:
+                since, last = time.monotonic(), text
+            return bool(last) and time.monotonic() - since > 0.4
+
+        wait_for(stands_still, timeout=20, what="the kernel is full, and a send waits")
+        raw.reset()
+        wait_for(
+            lambda: any("flood ends" in text for text in site.texts()),
+            timeout=20,
+            what="the view learns that its client left",
+        )
+        assert "is canceled" not in process.output()
 
     def test_a_view_that_does_not_read_stops_its_client_and_is_closed(
         self, site: Site, server: str
