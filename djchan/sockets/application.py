@@ -171,7 +171,9 @@ class SocketViews:
         self.draining = True
         running = [task for task in self._running if task is not asyncio.current_task()]
         for task in running:
-            task.cancel()
+            # Twice would cut off what a view puts in order; the server may have been first.
+            if not task.cancelling():
+                task.cancel()
         if running:
             await asyncio.wait(running, timeout=grace or 2 * self.limits.leave_grace)
 
