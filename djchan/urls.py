@@ -77,14 +77,18 @@ def websockets(
 
 def has_socket_views(patterns: Iterable[Any] | None = None) -> bool:
     """Whether there is a socket view among URL patterns; None: those of ROOT_URLCONF, if set."""
-    if patterns is None and not hasattr(settings, "ROOT_URLCONF"):
-        return False
-    return any(
-        has_socket_views(found.url_patterns)
-        if hasattr(found, "url_patterns")
-        else isinstance(found.callback, SocketView)
-        for found in (get_resolver().url_patterns if patterns is None else patterns)
-    )
+    return any(True for _ in socket_views(patterns))
+
+
+def socket_views(patterns: Iterable[Any] | None = None) -> Iterable[SocketView]:
+    """The socket views among URL patterns; None: those of ROOT_URLCONF, if set."""
+    if patterns is None:
+        patterns = get_resolver().url_patterns if hasattr(settings, "ROOT_URLCONF") else ()
+    for found in patterns:
+        if hasattr(found, "url_patterns"):
+            yield from socket_views(found.url_patterns)
+        elif isinstance(found.callback, SocketView):
+            yield found.callback
 
 
 def _dict(kwargs: Mapping[str, Any] | None) -> dict[str, Any] | None:
