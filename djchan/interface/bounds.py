@@ -147,13 +147,15 @@ def _bounded_socket(plain: Any, bounds: Bounds) -> Any:
                 self.dropConnection(abort=True)
 
         def failHandshake(self, reason: str, *rest: Any, **options: Any) -> None:
-            journal.say(
-                "connect.bad",
-                "The handshake of a WebSocket is none: %.200r. If a proxy is in front, it has to "
-                "hand the headers Upgrade and Connection on (docs/howto/deploy.md)",
-                reason,
-                level=logging.INFO,
-            )
+            if not hasattr(self, "handshake_deferred"):
+                # With one it was ours, and an application has refused it.
+                journal.say(
+                    "connect.bad",
+                    "The handshake of a WebSocket is none: %.200r. If a proxy is in front, it has "
+                    "to hand the headers Upgrade and Connection on (docs/howto/deploy.md)",
+                    reason,
+                    level=logging.INFO,
+                )
             super().failHandshake(reason, *rest, **options)
 
         def onMessageFrameData(self, payload: bytes) -> None:

@@ -143,6 +143,11 @@ class TestAView:
         process = site.serve(server, "alone")
         assert refused(process, "/ws/echo/", origin="https://evil.example") == 403
         process.wait_printed("evil.example.*was refused")
+        assert "is none" not in process.output(), "there is nothing wrong with the handshake"
+        if process.name.startswith("daphne"):
+            with Raw(process.port, handshake("/ws/echo/", connection=None)) as raw:
+                assert raw.status() == 400
+            process.wait_printed("The handshake of a WebSocket is none")
         with socket(process, "/ws/echo/", origin="http://localhost:1234") as client:
             client.send("ours")
             assert client.recv(timeout=10) == "ours"
