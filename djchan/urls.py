@@ -20,6 +20,7 @@ from django.conf import settings
 from django.urls import URLPattern, get_resolver, path, re_path
 
 from djchan.asgi import ChannelLayerWrapper, get_channel_layer
+from djchan.interface.reactor import when_running
 from djchan.sockets.application import Application, SocketView, SocketViews
 from djchan.sockets.limits import SocketLimits
 from djchan.sockets.socket import Socket
@@ -66,13 +67,15 @@ def websockets(
     """
     if fallback is None and isinstance(app, ChannelLayerWrapper):
         fallback = app
-    return SocketViews(
+    views = SocketViews(
         app,
         tuple(urlconf) if isinstance(urlconf, list) else urlconf,
         fallback=fallback,
         middleware=middleware,
         limits=SocketLimits.parse(limits),
     )
+    when_running(views.warm_up)
+    return views
 
 
 def has_socket_views(patterns: Iterable[Any] | None = None) -> bool:

@@ -17,7 +17,8 @@ from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(90)
 
-TEXT = 1
+TEXT, PING = 1, 9
+MIB = 1024 * 1024
 
 
 class Site(Project):
@@ -263,6 +264,33 @@ class TestPressure:
             process.wait_printed("has not taken what the client sent")
             other.send("still here")
             assert other.recv(timeout=10) == "still here"
+
+
+class TestHostile:
+    """What is bounded on Daphne with a layer (test_hostile.py) is so without one."""
+
+    def test_a_flood_before_the_handshake_is_answered(self, site: Site):
+        process = site.daphne("app.layerless:application")
+        with Raw(process.port, handshake("/ws/late/")) as raw:
+            process.wait_printed("WSCONNECTING /ws/late/")
+            raw.timeout = 3.0
+            assert raw.flood(b"x" * 65_536, 256 * MIB) < 64 * MIB
+        process.wait_printed("before its handshake was answered")
+
+    def test_pings_of_a_client_that_does_not_read(self, site: Site):
+        process = site.daphne("app.layerless:application")
+        with opened(process.port, "/ws/idle/") as raw:
+            before = process.rss()
+            raw.timeout = 15.0
+            raw.flood(frame(PING, b"x" * 125) * 500, 24 * MIB, heedless=True)
+            # The kernel holds some; Daphne by itself would hold the rest.
+            assert process.rss() - before < 12 * MIB
+
+    def test_a_client_that_breaks_the_protocol_is_told_so(self, site: Site):
+        process = site.daphne("app.layerless:application")
+        with opened(process.port, "/ws/idle/") as raw:
+            raw.send(frame(3))
+            assert raw.code() == 1002
 
 
 def test_at_sigterm_sockets_are_closed_and_views_canceled(site: Site, server: str):
