@@ -61,16 +61,22 @@ class Server:
 
     async def frame(self, frame: Frame) -> None:
         """Send a frame; returns when the server has room for the next. Raises Gone."""
-        async with asyncio.timeout(self._stall) as limit:
-            if self._daphne is not None and not frame:
-                # Daphne drops an empty one.
-                send_empty = self._daphne.text if isinstance(frame, str) else self._daphne.data
-                send_empty(frame)  # type: ignore[arg-type]
-                self._daphne.flush()
-            else:
-                key = "text" if isinstance(frame, str) else "bytes"
-                await self._say({"type": "websocket.send", key: frame})
-            if self._protocol is not None:
+        key = "text" if isinstance(frame, str) else "bytes"
+        event: Event = {"type": "websocket.send", key: frame}
+        if self._daphne is None:
+            async with asyncio.timeout(self._stall):
+                await self._say(event)
+            return
+        if frame:
+            await self._say(event)
+        else:
+            # Daphne drops an empty one.
+            send_empty = self._daphne.text if isinstance(frame, str) else self._daphne.data
+            send_empty(frame)  # type: ignore[arg-type]
+            self._daphne.flush()
+        # Its ``send`` does not wait, and a timeout costs more than most frames.
+        if daphne.buffered(self._protocol.transport) > self._outgoing:
+            async with asyncio.timeout(self._stall) as limit:
                 await self._room(limit)
 
     async def _room(self, limit: asyncio.Timeout) -> None:

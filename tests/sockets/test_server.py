@@ -50,3 +50,12 @@ async def test_a_client_that_reads_slowly_is_not_one_that_does_not_read(protocol
 async def test_one_that_does_not_is_told_apart(protocol):
     with pytest.raises(TimeoutError):
         await serving(protocol, stall=0.1).frame(b"x" * 1000)
+
+
+async def test_a_frame_for_which_there_is_room_costs_no_timeout(protocol, monkeypatch):
+    protocol.transport.room = 10_000
+    server = serving(protocol)
+    monkeypatch.setattr(module, "asyncio", None)
+    for frame in (b"x", b""):
+        await server.frame(frame)
+    assert daphne.buffered(protocol.transport) <= 3
