@@ -10,7 +10,8 @@ W006    what crosses the network to Redis can be read there
 W007    everybody on the network may use Redis
 W008    sessions are kept in the memory of one process
 W009    messages wait on channels that no route takes
-I001    consumers that take WebSockets from pages of every site, as they say themselves
+I001    consumers and socket views that take WebSockets from pages of every site, as they say
+        themselves
 I002    limits of time that are switched off
 ======  ==================================================================================
 """
@@ -31,6 +32,7 @@ from djchan.exceptions import BrokerError
 from djchan.lanes.unrouted import unrouted
 from djchan.layers.redis.hosts import Hosts
 from djchan.routing import Include, Router
+from djchan.urls import socket_views
 from djchan.utils import name_that_thing
 
 _SILENCE = 'SILENCED_SYSTEM_CHECKS = ["{}"]'
@@ -166,13 +168,16 @@ def check_waiting(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_any_origin(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Which consumers have opted out of the check of Origin."""
+    """Which consumers and socket views have opted out of the check of Origin."""
     names: dict[str, None] = {}
     for wrapper in usable_layers():
         router = _router(wrapper)
         for consumer in _consumers(router.root) if router is not None else ():
             if getattr(consumer, "any_origin", False):
                 names[name_that_thing(consumer)] = None
+    for found in socket_views():
+        if found.any_origin:
+            names[name_that_thing(found.view)] = None
     if not names:
         return []
     return [
@@ -194,6 +199,9 @@ def check_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             ),
             "http_timeout under INTERFACE (a request may wait for ever)": (
                 wrapper.interface_options.get("http_timeout", 0) is None
+            ),
+            "http_idle_timeout under INTERFACE (a held response may be silent for ever)": (
+                wrapper.interface_options.get("http_idle_timeout", 0) is None
             ),
             "run_limit under WORKER (a consumer that never returns keeps its thread)": (
                 wrapper.worker_options.get("run_limit") == 0

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.urls import URLPattern, get_resolver, path, re_path
 
 from djchan.asgi import ChannelLayerWrapper, get_channel_layer
+from djchan.interface.reactor import when_running
 from djchan.sockets.application import Application, SocketView, SocketViews
 from djchan.sockets.limits import SocketLimits
 from djchan.sockets.socket import Socket
@@ -66,25 +67,31 @@ def websockets(
     """
     if fallback is None and isinstance(app, ChannelLayerWrapper):
         fallback = app
-    return SocketViews(
+    views = SocketViews(
         app,
         tuple(urlconf) if isinstance(urlconf, list) else urlconf,
         fallback=fallback,
         middleware=middleware,
         limits=SocketLimits.parse(limits),
     )
+    when_running(views.warm_up)
+    return views
 
 
 def has_socket_views(patterns: Iterable[Any] | None = None) -> bool:
     """Whether there is a socket view among URL patterns; None: those of ROOT_URLCONF, if set."""
-    if patterns is None and not hasattr(settings, "ROOT_URLCONF"):
-        return False
-    return any(
-        has_socket_views(found.url_patterns)
-        if hasattr(found, "url_patterns")
-        else isinstance(found.callback, SocketView)
-        for found in (get_resolver().url_patterns if patterns is None else patterns)
-    )
+    return any(True for _ in socket_views(patterns))
+
+
+def socket_views(patterns: Iterable[Any] | None = None) -> Iterable[SocketView]:
+    """The socket views among URL patterns; None: those of ROOT_URLCONF, if set."""
+    if patterns is None:
+        patterns = get_resolver().url_patterns if hasattr(settings, "ROOT_URLCONF") else ()
+    for found in patterns:
+        if hasattr(found, "url_patterns"):
+            yield from socket_views(found.url_patterns)
+        elif isinstance(found.callback, SocketView):
+            yield found.callback
 
 
 def _dict(kwargs: Mapping[str, Any] | None) -> dict[str, Any] | None:

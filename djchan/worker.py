@@ -253,7 +253,9 @@ class Worker:
 
     def _end(self, crew: Crew, roster: Roster, *watchers: Reconciler | Lookout) -> None:
         """Stop claiming, let what runs finish, say goodbye."""
-        tell_systemd(STOPPING)
+        if not self.restart:
+            # Whoever has said so is killed when TimeoutStopSec is over, begun anew or not.
+            tell_systemd(STOPPING)
         registrations, grace = crew.registrations, self.options.grace
         deadline = time.monotonic() + grace
         crew.stopping = True

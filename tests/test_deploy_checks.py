@@ -5,6 +5,8 @@ import io
 import pytest
 from django.core.checks import Info, Warning, run_checks
 from django.core.management import call_command
+from django.urls import include as urls_include
+from django.urls import path
 
 from djchan import Channel
 from djchan.asgi import channel_layers
@@ -20,6 +22,7 @@ from djchan.deploy_checks import (
 )
 from djchan.routing import include, route
 from djchan.security.websockets import any_origin
+from djchan.urls import websocket
 from tests.support.waiting import free_port
 
 IN_MEMORY = "djchan.layers.inmemory.InMemoryChannelLayer"
@@ -250,6 +253,21 @@ class TestAnyOrigin:
         assert message.id == "djchan.I001"
         assert message.msg.count("public") == 1
 
+    def test_socket_views_too(self, settings, layer):
+        @any_origin
+        async def stream(socket):
+            pass
+
+        async def ours(socket):
+            pass
+
+        layer(IN_MEMORY)
+        inner = [websocket("a/", stream), websocket("b/", ours)]
+        settings.ROOT_URLCONF = (path("in/", urls_include(inner)),)
+        (message,) = check_any_origin(None)
+        assert message.id == "djchan.I001"
+        assert "stream" in message.msg and "ours" not in message.msg
+
 
 class TestLimits:
     def test_the_defaults_have_all(self, layer):
@@ -262,12 +280,15 @@ class TestLimits:
                 "BACKEND": IN_MEMORY,
                 "ROUTING": [],
                 "CONFIG": {"group_expiry": 0},
-                "INTERFACE": {"http_timeout": None},
+                "INTERFACE": {"http_timeout": None, "http_idle_timeout": None},
                 "WORKER": {"run_limit": 0, "http_run_limit": 0},
             }
         }
         (message,) = check_limits(None)
         assert isinstance(message, Info)
         assert message.id == "djchan.I002"
-        for name in ("group_expiry", "http_timeout", "run_limit", "http_run_limit"):
+        for name in (
+            *("group_expiry", "http_timeout", "http_idle_timeout"),
+            *("run_limit", "http_run_limit"),
+        ):
             assert f"{name} " in message.msg

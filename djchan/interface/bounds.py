@@ -1,6 +1,7 @@
 """What a client can make Daphne hold, bounded where Daphne and autobahn leave it open.
 
-From ``application``, when the server starts; on to the server's own factories, which from
+From ``application``, when the server starts, and from ``djchan.sockets``, for what concerns
+WebSockets in a process without a channel layer; on to the server's own factories, which from
 then on make protocols of the classes below. They add to Daphne's what follows, seen missing
 in Daphne 4.2.3 and autobahn 26.10:
 
@@ -55,6 +56,10 @@ _REFUSAL = (
     b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     b"Content-Length: %d\r\n\r\n%s\n"
 )
+_UNKNOWN = (
+    "This Daphne has another shape than the one djchan knows: what clients can make it hold is "
+    "bounded by its own options only. Look for a newer djchan."
+)
 _BAD_ENCODING = "Transfer-Encoding is chunked, or it is left out."
 
 
@@ -93,14 +98,12 @@ class Bounds:
             self.requests = True
         http: Any = getattr(server, "http_factory", None)
         ws: Any = getattr(server, "ws_factory", None)
-        socket = getattr(ws, "protocol", None)
-        if not hasattr(http, "buildProtocol") or not all(hasattr(socket, n) for n in _SOCKET):
-            logger.warning(
-                "This Daphne has another shape than the one djchan knows: what clients can make "
-                "it hold is bounded by its own options only. Look for a newer djchan."
-            )
+        if not hasattr(http, "buildProtocol") or not _is_known(ws):
+            logger.warning(_UNKNOWN)
             return
-        ws.protocol = _bounded_socket(socket, self)
+        # Socket views may have been here before, with bounds of their own.
+        plain = getattr(ws.protocol, "unbounded", ws.protocol)
+        ws.protocol = _bounded_socket(plain, self.outgoing, self.journal)
         build = http.buildProtocol
         classes: dict[Any, Any] = {}
 
@@ -116,17 +119,31 @@ class Bounds:
         http.buildProtocol = build_bounded
 
 
+def bound_sockets(server: Any, *, outgoing: int, journal: Journal) -> None:
+    """Bound the WebSockets that ``server`` accepts from now on, if no interface has done it."""
+    ws: Any = getattr(server, "ws_factory", None)
+    if not _is_known(ws):
+        logger.warning(_UNKNOWN)
+    elif not hasattr(ws.protocol, "unbounded"):
+        ws.protocol = _bounded_socket(ws.protocol, outgoing, journal)
+
+
+def _is_known(factory: Any) -> bool:
+    socket = getattr(factory, "protocol", None)
+    return all(hasattr(socket, name) for name in _SOCKET)
+
+
 def limit_message(protocol: Any, size: int) -> None:
     """Let messages of this WebSocket have at most ``size`` bytes, if Daphne allows as many."""
     if not 0 < getattr(protocol, "maxMessagePayloadSize", 0) <= size:
         protocol.maxMessagePayloadSize = size
 
 
-def _bounded_socket(plain: Any, bounds: Bounds) -> Any:
+def _bounded_socket(plain: Any, outgoing: int, journal: Journal) -> Any:
     """A class like Daphne's WebSocketProtocol, with bounds."""
-    outgoing, journal = bounds.outgoing, bounds.journal
 
     class Socket(plain):  # type: ignore[misc]
+        unbounded = plain
         data: Any
         frame_data: Any
         message_data: Any
@@ -147,13 +164,15 @@ def _bounded_socket(plain: Any, bounds: Bounds) -> Any:
                 self.dropConnection(abort=True)
 
         def failHandshake(self, reason: str, *rest: Any, **options: Any) -> None:
-            journal.say(
-                "connect.bad",
-                "The handshake of a WebSocket is none: %.200r. If a proxy is in front, it has to "
-                "hand the headers Upgrade and Connection on (docs/howto/deploy.md)",
-                reason,
-                level=logging.INFO,
-            )
+            if not hasattr(self, "handshake_deferred"):
+                # With one it was ours, and an application has refused it.
+                journal.say(
+                    "connect.bad",
+                    "The handshake of a WebSocket is none: %.200r. If a proxy is in front, it has "
+                    "to hand the headers Upgrade and Connection on (docs/howto/deploy.md)",
+                    reason,
+                    level=logging.INFO,
+                )
             super().failHandshake(reason, *rest, **options)
 
         def onMessageFrameData(self, payload: bytes) -> None:

@@ -15,7 +15,7 @@ Not WARNING: phones lose their network all day long. What is our own fault has i
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 Kind = Literal["normal", "expired", "error"]
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 # RFC 6455, section 7.4.1, and the IANA registry of close codes.
 _NORMAL = frozenset({1000, 1001, 1005, 1012})
 _TIMEOUT = 3008
+
+_LONGEST = 100  # Characters of a client's name.
 
 _LEVELS: Mapping[Kind, int] = {
     "normal": logging.DEBUG,
@@ -52,5 +54,11 @@ def log(kind: Kind, code: int, scope: Mapping[str, Any]) -> None:
         kind,
         code,
         scope["path"],  # A client's text: repr, so that it makes no line of its own.
-        ":".join(map(str, client)) if client else "unknown",
+        _named(client) if client else "unknown",
     )
+
+
+def _named(client: Iterable[Any]) -> str:
+    # It is a client's text, too, where a server believes X-Forwarded-For.
+    name = ":".join(map(str, client))[:_LONGEST]
+    return name if name.isprintable() else repr(name)

@@ -101,9 +101,10 @@ def _buffered(wire: Any) -> int:
 
 
 def buffered(transport: Any) -> int:
-    """Bytes that wait to be sent on ``transport``; 0 when nobody can tell."""
+    """Bytes that wait to be sent on ``transport``; 0 when nobody can tell, or nobody is there."""
     wire = _wire(transport)
-    return _buffered(wire) if wire is not None and _writable(wire) else 0
+    # What waited for a client that is gone stays in the buffer, and will never be less.
+    return _buffered(wire) if wire is not None and _writable(wire) and wire.connected else 0
 
 
 class DaphneSocket:

@@ -19,7 +19,8 @@ from django.core.handlers.asgi import get_script_prefix
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver, set_script_prefix, set_urlconf
 
-from djchan.interface import daphne, reactor
+from djchan.interface import bounds, daphne, reactor
+from djchan.interface.journal import Journal
 from djchan.legible import value
 from djchan.security.websockets import foreign_origin_in
 from djchan.sockets.limits import SocketLimits
@@ -87,6 +88,15 @@ class SocketViews:
         self._inner: Application = self._run if middleware is None else middleware(self._run)
         self._running: set[asyncio.Task[Any]] = set()
         self._drained_server: Any = None
+        self._journal = Journal(logger)
+
+    def warm_up(self) -> None:
+        """Bound what clients can make Daphne hold, before there is any."""
+        for server in bounds.servers():
+            self._bound(server)
+
+    def _bound(self, server: Any) -> None:
+        bounds.bound_sockets(server, outgoing=self.limits.outgoing_bytes, journal=self._journal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
@@ -117,6 +127,7 @@ class SocketViews:
         if protocol is not None and self._drained_server is not protocol.server:
             self._drained_server = protocol.server
             reactor.drain_at_shutdown(self, protocol.server)
+            self._bound(protocol.server)
         if self.draining:
             await self._refuse(scope, receive, send, 503, "The server stops.")
             return
@@ -171,7 +182,9 @@ class SocketViews:
         self.draining = True
         running = [task for task in self._running if task is not asyncio.current_task()]
         for task in running:
-            task.cancel()
+            # Twice would cut off what a view puts in order; the server may have been first.
+            if not task.cancelling():
+                task.cancel()
         if running:
             await asyncio.wait(running, timeout=grace or 2 * self.limits.leave_grace)
 

@@ -7,6 +7,7 @@ codes of a server (1011 …), empty frames, and a client that does not read.
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -46,7 +47,8 @@ class Server:
         self._daphne = (
             None
             if protocol is None
-            else daphne.DaphneSocket(protocol, limit=outgoing, overflow=_ignore)
+            # Its own limit drops what is over; here a send waits instead.
+            else daphne.DaphneSocket(protocol, limit=sys.maxsize, overflow=_ignore)
         )
 
     @property
@@ -59,18 +61,32 @@ class Server:
 
     async def frame(self, frame: Frame) -> None:
         """Send a frame; returns when the server has room for the next. Raises Gone."""
-        if self._daphne is not None and not frame:
+        key = "text" if isinstance(frame, str) else "bytes"
+        event: Event = {"type": "websocket.send", key: frame}
+        if self._daphne is None:
+            async with asyncio.timeout(self._stall):
+                await self._say(event)
+            return
+        if frame:
+            await self._say(event)
+        else:
             # Daphne drops an empty one.
             send_empty = self._daphne.text if isinstance(frame, str) else self._daphne.data
             send_empty(frame)  # type: ignore[arg-type]
             self._daphne.flush()
-            return
-        key = "text" if isinstance(frame, str) else "bytes"
-        async with asyncio.timeout(self._stall):
-            await self._say({"type": "websocket.send", key: frame})
-            if self._protocol is not None:
-                while daphne.buffered(self._protocol.transport) > self._outgoing:
-                    await asyncio.sleep(_LOOK)
+        # Its ``send`` does not wait, and a timeout costs more than most frames.
+        if daphne.buffered(self._protocol.transport) > self._outgoing:
+            async with asyncio.timeout(self._stall) as limit:
+                await self._room(limit)
+
+    async def _room(self, limit: asyncio.Timeout) -> None:
+        """Wait until Daphne holds little for the client; whatever it reads extends ``limit``."""
+        before = 0
+        while (waiting := daphne.buffered(self._protocol.transport)) > self._outgoing:
+            if waiting < before:
+                limit.reschedule(asyncio.get_running_loop().time() + self._stall)
+            before = waiting
+            await asyncio.sleep(_LOOK)
 
     async def close(self, code: int) -> None:
         """Close an open socket; a server that keeps ``code`` to itself gets 3000 more for it."""

@@ -322,3 +322,23 @@ async def test_an_encoding_that_a_proxy_may_read_otherwise_is_refused(request_, 
     assert request_.answer.startswith(b"HTTP/1.1 400 ")
     assert request_.answer.count(b"HTTP/1.1 ") == 1
     assert server.created == []
+
+
+def test_socket_views_bound_what_no_interface_has_bound(journal, limits):
+    server = daphne.server.Server(application=None, endpoints=["tcp:0"])
+    server.http_factory = HTTPFactory(server)
+    server.ws_factory = WebSocketFactory(server, server="daphne")
+    plain = server.ws_factory.protocol
+    bounds.bound_sockets(server, outgoing=OUTGOING, journal=journal)
+    first = server.ws_factory.protocol
+    assert first.unbounded is plain
+    limits.bind(server, object())  # An interface, with limits of its own.
+    second = server.ws_factory.protocol
+    assert second is not first and second.unbounded is plain
+    bounds.bound_sockets(server, outgoing=OUTGOING, journal=journal)
+    assert server.ws_factory.protocol is second
+
+
+def test_a_daphne_of_another_shape_is_left_to_itself(journal, caplog):
+    bounds.bound_sockets(types.SimpleNamespace(), outgoing=OUTGOING, journal=journal)
+    assert "another shape" in caplog.text

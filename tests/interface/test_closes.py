@@ -49,3 +49,12 @@ def test_a_path_makes_no_line_of_its_own(caplog):
     assert "\n" not in text and "\r" not in text
     assert len(text) < 300
     assert text.endswith("client unknown")
+
+
+def test_nor_does_a_client_who_names_itself(caplog):
+    """With --proxy-headers Daphne takes the first word of X-Forwarded-For, which is a client's."""
+    with caplog.at_level(logging.DEBUG, LOGGER):
+        log("error", 1006, websocket_scope(client=["\x1b[2J\u2028root logged in" + "x" * 1000, 0]))
+    text = caplog.records[0].getMessage()
+    assert text.isprintable()
+    assert len(text) < 300

@@ -17,6 +17,7 @@ from djchan.interface.daphne import (
     _buffered,
     _frame,
     _text_frame,
+    buffered,
     find_request,
     find_socket,
 )
@@ -156,6 +157,14 @@ def test_a_lost_connection_is_left_to_the_reactor(protocol):
     way.text("a")
     way.flush()
     assert b"".join(protocol.transport._tempDataBuffer) == b"\x81\x01a"
+
+
+def test_for_a_client_that_is_gone_nothing_waits(protocol):
+    protocol.transport.room = 0
+    protocol.transport.write(b"x" * 70_000)
+    assert buffered(protocol.transport) == 70_000
+    protocol.transport.connected = 0  # As Twisted leaves it, with its buffer.
+    assert buffered(protocol.transport) == 0
 
 
 def test_nothing_is_written_to_a_socket_that_is_closing(protocol):

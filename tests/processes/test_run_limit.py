@@ -2,8 +2,10 @@
 
 import json
 import signal
+import socket as sockets
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -68,16 +70,23 @@ def test_its_socket_is_closed_and_others_go_on(stuck: Project, path: str) -> Non
 
 @pytest.mark.parametrize(("path", "how"), [("/stick/", "stick"), ("/astick/", "block")])
 def test_with_most_of_it_stuck_it_starts_anew_in_its_place(
-    stuck: Project, path: str, how: str
+    stuck: Project, path: str, how: str, tmp_path: Path
 ) -> None:
     server = stuck.daphne()
-    worker = stuck.worker("--threads", "1")
-    with socket(server, path) as client, socket(server, path) as other:
-        assert echoes(other, "before")
-        client.send(how)
-        assert closed_with(client) == 1011
-        worker.wait_printed(READY, times=2)
-        assert echoes(other, "after")
+    notify = str(tmp_path / "notify")
+    stuck.env["NOTIFY_SOCKET"] = notify
+    with sockets.socket(sockets.AF_UNIX, sockets.SOCK_DGRAM) as systemd:
+        systemd.bind(notify)
+        systemd.settimeout(30)
+        worker = stuck.worker("--threads", "1")
+        with socket(server, path) as client, socket(server, path) as other:
+            assert echoes(other, "before")
+            client.send(how)
+            assert closed_with(client) == 1011
+            worker.wait_printed(READY, times=2)
+            assert echoes(other, "after")
+        # After STOPPING=1 systemd kills what still runs when TimeoutStopSec is over.
+        assert [systemd.recv(100) for _ in range(2)] == [b"READY=1", b"READY=1"]
     assert worker.printed("starts anew") == 1
     # The same process id before and after, as its supervisor sees it.
     assert {pid for pid, _ in stuck.lines()} == {worker.pid}

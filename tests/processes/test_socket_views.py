@@ -3,6 +3,7 @@
 import json
 import signal
 import socket as sockets
+import time
 import urllib.error
 import urllib.request
 
@@ -16,7 +17,8 @@ from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(90)
 
-TEXT = 1
+TEXT, PING = 1, 9
+MIB = 1024 * 1024
 
 
 class Site(Project):
@@ -142,6 +144,11 @@ class TestAView:
         process = site.serve(server, "alone")
         assert refused(process, "/ws/echo/", origin="https://evil.example") == 403
         process.wait_printed("evil.example.*was refused")
+        assert "is none" not in process.output(), "there is nothing wrong with the handshake"
+        if process.name.startswith("daphne"):
+            with Raw(process.port, handshake("/ws/echo/", connection=None)) as raw:
+                assert raw.status() == 400
+            process.wait_printed("The handshake of a WebSocket is none")
         with socket(process, "/ws/echo/", origin="http://localhost:1234") as client:
             client.send("ours")
             assert client.recv(timeout=10) == "ours"
@@ -220,6 +227,29 @@ class TestPressure:
             other.send("still here")
             assert other.recv(timeout=10) == "still here"
 
+    def test_a_client_that_does_not_read_and_is_cut_off_is_told_to_its_view(
+        self, site: Site, server: str
+    ):
+        process = site.serve(server, "alone")
+        raw = opened(process.port, "/ws/flood/")
+        since, last = time.monotonic(), ""
+
+        def stands_still() -> bool:
+            nonlocal since, last
+            text = "".join(site.texts()[-1:])
+            if text != last:
+                since, last = time.monotonic(), text
+            return bool(last) and time.monotonic() - since > 0.4
+
+        wait_for(stands_still, timeout=20, what="the kernel is full, and a send waits")
+        raw.reset()
+        wait_for(
+            lambda: any("flood ends" in text for text in site.texts()),
+            timeout=20,
+            what="the view learns that its client left",
+        )
+        assert "is canceled" not in process.output()
+
     def test_a_view_that_does_not_read_stops_its_client_and_is_closed(
         self, site: Site, server: str
     ):
@@ -234,6 +264,33 @@ class TestPressure:
             process.wait_printed("has not taken what the client sent")
             other.send("still here")
             assert other.recv(timeout=10) == "still here"
+
+
+class TestHostile:
+    """What is bounded on Daphne with a layer (test_hostile.py) is so without one."""
+
+    def test_a_flood_before_the_handshake_is_answered(self, site: Site):
+        process = site.daphne("app.layerless:application")
+        with Raw(process.port, handshake("/ws/late/")) as raw:
+            process.wait_printed("WSCONNECTING /ws/late/")
+            raw.timeout = 3.0
+            assert raw.flood(b"x" * 65_536, 256 * MIB) < 64 * MIB
+        process.wait_printed("before its handshake was answered")
+
+    def test_pings_of_a_client_that_does_not_read(self, site: Site):
+        process = site.daphne("app.layerless:application")
+        with opened(process.port, "/ws/idle/") as raw:
+            before = process.rss()
+            raw.timeout = 15.0
+            raw.flood(frame(PING, b"x" * 125) * 500, 24 * MIB, heedless=True)
+            # The kernel holds some; Daphne by itself would hold the rest.
+            assert process.rss() - before < 12 * MIB
+
+    def test_a_client_that_breaks_the_protocol_is_told_so(self, site: Site):
+        process = site.daphne("app.layerless:application")
+        with opened(process.port, "/ws/idle/") as raw:
+            raw.send(frame(3))
+            assert raw.code() == 1002
 
 
 def test_at_sigterm_sockets_are_closed_and_views_canceled(site: Site, server: str):

@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 
 from djchan.exceptions import DenyConnection, SocketDisconnected
-from tests.sockets.talk import Talk, kinds, scope_of, serving
+from tests.sockets.talk import DEADLINE, Talk, kinds, scope_of, serving
 
 pytestmark = pytest.mark.asyncio
 
@@ -196,6 +196,33 @@ async def test_when_the_server_stops_the_socket_is_closed_and_the_view_canceled(
             await talk.end()
     assert done == [asyncio.CancelledError]
     assert talk.sent[-1] == {"type": "websocket.close", "code": 1012}
+
+
+async def test_what_a_view_puts_in_order_then_is_waited_for_once_canceled_or_twice():
+    """Daphne cancels its applications at its end, and so does our part of that end."""
+    done = []
+    go = asyncio.Event()
+
+    async def view(socket):
+        await socket.accept()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await go.wait()
+            done.append("in order")
+
+    application = serving(view)
+    async with Talk(application) as talk:
+        await talk.next()
+        talk.task.cancel()
+        assert (await talk.next())["code"] == 1012
+        ending = asyncio.ensure_future(application.shutdown(DEADLINE))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not ending.done()
+        go.set()
+        await asyncio.wait_for(ending, DEADLINE)
+        assert done == ["in order"]
 
 
 async def test_a_view_that_fails_while_it_is_canceled_is_logged(caplog):
