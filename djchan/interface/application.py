@@ -241,8 +241,8 @@ class Interface:
             self._watch.cancel()
         logger.info("Shutting down with %d connections", len(self.connections))
         end = time.monotonic() + grace
-        there = list(self.connections)
-        for pause, batch in drain.schedule(there, min(self.options.drain, grace / 2)):
+        lasting = [each for each in self.connections if each.lasts]
+        for pause, batch in drain.schedule(lasting, min(self.options.drain, grace / 2)):
             await asyncio.sleep(pause)
             for connection in batch:
                 connection.leave()

@@ -128,6 +128,11 @@ class Connection:
         """All it had to say is enqueued, its end with it."""
         raise NotImplementedError
 
+    @property
+    def lasts(self) -> bool:
+        """It has no end of its own: when this process ends, it has to be told to leave."""
+        raise NotImplementedError
+
     def leave(self) -> None:
         """This process ends: shut down when what its client had sent is answered."""
         raise NotImplementedError

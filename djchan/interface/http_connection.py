@@ -261,9 +261,12 @@ class HttpConnection(BodyConnection):
     def settled(self) -> bool:
         return self._over
 
+    @property
+    def lasts(self) -> bool:
+        return self._held
+
     def leave(self) -> None:
-        """A request is answered, or refused, before anything ends; a held response, which
-        has no end of its own, ends now."""
+        """A request is answered, or refused, before anything ends; a held response ends now."""
         if self._held:
             self.shut_down()
 

@@ -83,6 +83,10 @@ class MailboxConnection(Connection):
     def settled(self) -> bool:
         return self._settled
 
+    @property
+    def lasts(self) -> bool:
+        return True
+
     def _pump(self) -> None:
         """Hand the next delivery to the layer, if one is due."""
         delivery = self._mailbox.next()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from djchan.interface import drain
 from djchan.interface.application import Interface
 from djchan.layers import codec
 from tests.interface.fakes import FakeLayer, Server, http_scope, settle, until
@@ -460,6 +461,19 @@ async def test_a_held_response_ends_at_shutdown_at_once():
         await asyncio.wait_for(interface.shutdown(), 5)
         assert interface.counts["http.cut"] == 1
         assert local.channels() == ["http.request", "http.disconnect"]
+
+
+@pytest.mark.asyncio
+async def test_requests_are_not_told_to_leave_at_shutdown(monkeypatch):
+    scheduled = []
+    monkeypatch.setattr(drain, "schedule", lambda there, seconds: scheduled.append(there) or [])
+    async with request(shutdown_grace=60) as (_, local, interface):
+        ending = asyncio.ensure_future(interface.shutdown())
+        await settle()
+        # So that a server of pages alone stops as soon as they are answered.
+        assert scheduled == [[]]
+        local.handlers["c1"].on_answer(1, [{"status": 200, "content": b"out"}], "")
+        await asyncio.wait_for(ending, 5)
 
 
 @pytest.mark.asyncio
