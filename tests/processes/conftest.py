@@ -47,7 +47,9 @@ class Project:
 
     def lines(self) -> list[tuple[int, str]]:
         """What consumers marked: (process id, text)."""
-        pairs = (line.split(" ", 1) for line in self.marks.read_text().splitlines())
+        # The last line may be half written yet.
+        whole, _, _ = self.marks.read_text().rpartition("\n")
+        pairs = (line.split(" ", 1) for line in whole.splitlines())
         return [(int(pid), text) for pid, text in pairs]
 
 
