@@ -46,6 +46,8 @@ from djchan.interface.options import InterfaceOptions
 from djchan.lanes.options import WorkerOptions
 
 TAG = "djchan"
+# What a ROUTING that cannot be used raises when it is read: E006. Anything else is a traceback.
+BAD_ROUTING = (ImproperlyConfigured, TypeError, ValueError)
 COMMANDS = ("runserver", "runworker")
 # Seconds: supervisors (honcho, systemd, compose) start Redis and workers at the same time.
 PATIENCE = 5.0
@@ -101,7 +103,7 @@ def _check_entry(alias: str, entry: Any) -> Iterable[CheckMessage]:
         found.append(Error(str(error), id="djchan.E005"))
     try:
         wrapper.router  # noqa: B018  # Building it imports the routing.
-    except (ImproperlyConfigured, TypeError, ValueError) as error:
+    except BAD_ROUTING as error:
         found.append(
             Error(
                 f"The ROUTING of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",

@@ -24,7 +24,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Info, Warning
 
 from djchan.asgi import ChannelLayerWrapper
-from djchan.checks import Apps, in_memory, usable_layers
+from djchan.checks import BAD_ROUTING, Apps, in_memory, usable_layers
 from djchan.conf import setting
 from djchan.delay.request import CHANNEL as DELAY
 from djchan.dispatch import CONNECT
@@ -238,7 +238,7 @@ DEPLOY_CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
 def _router(wrapper: ChannelLayerWrapper) -> Router | None:
     try:
         return wrapper.router
-    except Exception:
+    except BAD_ROUTING:
         return None  # check_layers says so.
 
 
