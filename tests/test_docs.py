@@ -5,7 +5,7 @@ import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -125,6 +125,61 @@ def test_every_limit_of_socket_views_with_its_default():
     told = table("howto/socket-views.md", "Limits")
 
     assert told == {field.name: str(field.default) for field in fields(SocketLimits)}
+
+
+class TestLimits:
+    """An option is on the page of limits, or is listed here as none."""
+
+    page = "reference/limits.md"
+    no_limits: ClassVar[dict[str, set[str]]] = {
+        "INTERFACE": {"close_on_gap", "http_disconnect", "websocket_protocols"},
+        "WORKER": {
+            "beat",
+            "commit_delay",
+            "park_pause",
+            "partial",
+            "retry_delay",
+            "stale_wait",
+        },
+        "CONFIG": {"delivery", "engine", "options", "symmetric_encryption_keys"},
+        "Socket views": set(),
+    }
+
+    @pytest.mark.parametrize(
+        ("heading", "options"),
+        [
+            ("INTERFACE", InterfaceOptions),
+            ("WORKER", WorkerOptions),
+            ("Socket views", SocketLimits),
+        ],
+    )
+    def test_every_limit_with_its_default(self, heading: str, options: type):
+        defaults = {field.name: str(field.default) for field in fields(options)}
+
+        assert table(self.page, heading) == {
+            name: default
+            for name, default in defaults.items()
+            if name not in self.no_limits[heading]
+        }
+
+    def test_every_limit_of_a_layer_with_its_default(self):
+        parameters = {
+            **inspect.signature(Policy).parameters,
+            **inspect.signature(BaseChannelLayer).parameters,
+        }
+        listed = table(self.page, "CONFIG")
+
+        assert set(listed) == set(parameters) - self.no_limits["CONFIG"]
+        for name, default in listed.items():
+            assert default in ("", str(parameters[name].default)), name
+
+    def test_every_row_says_what_happens(self):
+        for heading in self.no_limits:
+            part = text(self.page).split(f"\n## {heading}\n")[1].split("\n## ")[0]
+            rows = [line.split("|") for line in part.splitlines() if line.startswith("| `")]
+
+            assert {len(row) for row in rows} == {8}, heading
+            assert all(row[5].strip() for row in rows), heading
 
 
 def test_every_check_has_its_line():
