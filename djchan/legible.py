@@ -15,6 +15,19 @@ HEADERS = 20  # Headers of one message.
 _SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 
 
+def escaped(text: str) -> str:
+    """``text`` on one line: what is not printable as ``repr`` would show it, without quotes.
+
+    That is all that steers a terminal, ends a line or turns its direction: control
+    characters, separators, what Unicode calls format characters, and lone surrogates.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 def value(given: Any, limit: int = TEXT) -> str:
     """One value on one line. What is cut says how long it was."""
     if isinstance(given, str | bytes):

@@ -132,7 +132,7 @@ class TestLimits:
 
     page = "reference/limits.md"
     no_limits: ClassVar[dict[str, set[str]]] = {
-        "INTERFACE": {"close_on_gap", "http_disconnect", "websocket_protocols"},
+        "INTERFACE": {"close_on_gap", "http_disconnect", "root_path_header", "websocket_protocols"},
         "WORKER": {
             "beat",
             "commit_delay",

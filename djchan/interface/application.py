@@ -78,6 +78,7 @@ class Interface:
             outgoing=self.options.outgoing_bytes,
             body=self.options.http_max_body,
             journal=self.journal,
+            root_path=self.options.root_path_header,
         )
         self._warming: asyncio.Future[Any] | None = None
 

@@ -18,6 +18,7 @@ in Daphne 4.2.3 and autobahn 26.10:
   large: Daphne would first write all of it to the disk.
 - a Transfer-Encoding that is not plainly "chunked", which a proxy may read in another way, is
   refused: Twisted takes "identity" too.
+- headers, paths and subprotocols are taken as ``trust`` has it.
 
 Daphne's classes are left as they are; ``tests/interface/test_bounds.py`` fails when their
 shape changes, and a server of another shape is left as it is, with a warning.
@@ -28,7 +29,9 @@ import logging
 import sys
 from typing import Any
 
-from djchan.interface import daphne
+from twisted.internet.defer import Deferred
+
+from djchan.interface import daphne, trust
 from djchan.interface.http import TOO_LARGE
 from djchan.interface.journal import Journal
 from djchan.interface.websocket import TOO_BIG
@@ -45,13 +48,15 @@ _SOCKET = (
     "_max_message_size_exceeded",
     "dropConnection",
     "failHandshake",
+    "onClose",
+    "onConnect",
     "onMessageFrame",
     "onMessageFrameData",
     "onPing",
     "processHandshake",
     "sendCloseFrame",
 )
-_REQUEST = ("gotLength", "handleContentChunk", "requestReceived")
+_REQUEST = ("gotLength", "handleContentChunk", "process", "requestReceived")
 _REFUSAL = (
     b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     b"Content-Length: %d\r\n\r\n%s\n"
@@ -79,11 +84,15 @@ def servers() -> list[Any]:
 class Bounds:
     """``outgoing``: bytes that wait for one client; ``body``: bytes of one request body, from
     the moment that ``requests`` says that requests come to the interface and not to Django:
-    it is the server's application, or one request came."""
+    it is the server's application, or one request came. ``root_path``: whether a proxy in
+    front sets Daphne-Root-Path."""
 
-    def __init__(self, *, outgoing: int, body: int, journal: Journal) -> None:
+    def __init__(
+        self, *, outgoing: int, body: int, journal: Journal, root_path: bool = False
+    ) -> None:
         self.outgoing = outgoing
         self.body = body
+        self.root_path = root_path
         self.journal = journal
         self.requests = False
         self._bound: list[Any] = []
@@ -93,6 +102,7 @@ class Bounds:
         if server in self._bound:
             return
         self._bound.append(server)
+        trust.escape_access_log(server)
         application = getattr(server, "application", None)
         if interface in (application, getattr(application, "interface", None)):
             self.requests = True
@@ -103,7 +113,7 @@ class Bounds:
             return
         # Socket views may have been here before, with bounds of their own.
         plain = getattr(ws.protocol, "unbounded", ws.protocol)
-        ws.protocol = _bounded_socket(plain, self.outgoing, self.journal)
+        ws.protocol = _bounded_socket(plain, self.outgoing, self.journal, self.root_path)
         build = http.buildProtocol
         classes: dict[Any, Any] = {}
 
@@ -122,6 +132,7 @@ class Bounds:
 def bound_sockets(server: Any, *, outgoing: int, journal: Journal) -> None:
     """Bound the WebSockets that ``server`` accepts from now on, if no interface has done it."""
     ws: Any = getattr(server, "ws_factory", None)
+    trust.escape_access_log(server)
     if not _is_known(ws):
         logger.warning(_UNKNOWN)
     elif not hasattr(ws.protocol, "unbounded"):
@@ -139,12 +150,13 @@ def limit_message(protocol: Any, size: int) -> None:
         protocol.maxMessagePayloadSize = size
 
 
-def _bounded_socket(plain: Any, outgoing: int, journal: Journal) -> Any:
+def _bounded_socket(plain: Any, outgoing: int, journal: Journal, root_path: bool = False) -> Any:
     """A class like Daphne's WebSocketProtocol, with bounds."""
 
     class Socket(plain):  # type: ignore[misc]
         unbounded = plain
         data: Any
+        http_request_uri: str
         frame_data: Any
         message_data: Any
 
@@ -163,6 +175,19 @@ def _bounded_socket(plain: Any, outgoing: int, journal: Journal) -> Any:
                 self.data = b""
                 self.dropConnection(abort=True)
 
+        def onConnect(self, request: Any) -> Any:
+            path = trust.handshake_path(self.http_request_uri)
+            problem = trust.handshake_problem(request.headers)
+            if path is None:
+                problem = "its target is no path"
+            if problem is not None:
+                self.failHandshake(problem, 400)
+                return Deferred()  # Nobody answers it: it is over.
+            request.path = path
+            if not root_path:
+                request.headers.pop(trust.ROOT_PATH, None)
+            return super().onConnect(request)
+
         def failHandshake(self, reason: str, *rest: Any, **options: Any) -> None:
             if not hasattr(self, "handshake_deferred"):
                 # With one it was ours, and an application has refused it.
@@ -174,6 +199,11 @@ def _bounded_socket(plain: Any, outgoing: int, journal: Journal) -> Any:
                     level=logging.INFO,
                 )
             super().failHandshake(reason, *rest, **options)
+
+        def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+            # Daphne's own raises where no handshake was taken, so that there is no server.
+            if hasattr(self, "server"):
+                super().onClose(wasClean, code, reason)
 
         def onMessageFrameData(self, payload: bytes) -> None:
             if not self.failedByMe:
@@ -258,6 +288,10 @@ def _bounded_request(plain: Any, bounds: Bounds) -> Any:
                 self._too_large()
             else:
                 super().handleContentChunk(data)
+
+        def process(self) -> Any:
+            trust.clean_headers(self.requestHeaders, self.server, root_path=bounds.root_path)
+            return super().process()
 
         def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
             if self._refused:

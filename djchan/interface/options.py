@@ -27,6 +27,9 @@ class InterfaceOptions:
     http_outgoing_bytes: int = 64 * MIB  # Of a response, waiting for a client that reads slowly.
     http_disconnect: bool = True  # http.disconnect after a finished response too, as in 1.x.
 
+    # Whether a proxy in front sets, or clears, Daphne-Root-Path; else nobody is believed.
+    root_path_header: bool = False
+
     # WebSockets. Daphne resets a handshake that waited 4.7 s; a denial before it is a 403.
     connect_timeout: float = 4.0
     mailbox_frames: int = 256  # Frames of one socket that wait for its worker …

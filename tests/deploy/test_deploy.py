@@ -125,7 +125,10 @@ FORGED = {
     "X-Forwarded-Port": "66",
     "X-Forwarded-Proto": "https",
     "X_Forwarded_For": "8.8.8.8",
+    "X-Forwarded-Protocol": "ssl",
+    "X-Forwarded-Ssl": "on",
     "Forwarded": "for=9.9.9.9;proto=https",
+    "Daphne-Root-Path": "//evil.test",
 }
 
 
@@ -136,6 +139,7 @@ def test_the_client_is_who_knocked_at_nginx(
 ) -> None:
     page = json.loads(Answer(site, server, "/who/", **headers).text)
     assert (page["client"], page["scheme"]) == (HERE, "http")
+    assert page["links"] == "/say/hello/"
 
     async def knock() -> tuple[dict[str, Any], int]:
         url = site.url(server, "/ws/room/", scheme="ws")

@@ -342,3 +342,100 @@ def test_socket_views_bound_what_no_interface_has_bound(journal, limits):
 def test_a_daphne_of_another_shape_is_left_to_itself(journal, caplog):
     bounds.bound_sockets(types.SimpleNamespace(), outgoing=OUTGOING, journal=journal)
     assert "another shape" in caplog.text
+
+
+# ------------------------------------------------------------- what Daphne would believe
+
+
+@pytest_asyncio.fixture
+async def no_calls_are_left():
+    before = set(reactor.getDelayedCalls())
+    yield
+    for call in set(reactor.getDelayedCalls()) - before:
+        call.cancel()
+
+
+def shake(server, target, *lines):
+    """The scope of a handshake (None: it was refused), and what the client got."""
+    socket = server.ws_factory.buildProtocol(None)
+    socket.makeConnection(Wire())
+    socket._raw_query_string = b""
+    server.created.clear()
+    socket.dataReceived(raw.handshake(target, *lines))
+    return (server.created or [None])[0], socket.transport.value()
+
+
+# What is said twice here is said once by a proxy, as its path.
+SAME_PATHS = [
+    "//x/ws/",
+    "///ws/",
+    "/ws/;x",
+    "/ws/;a=b;c",
+    "/ws/\t",
+    "/w\ts/",
+    "//user@host:80/ws/",
+    "/ws//",
+    "/%2fws/",
+]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("no_calls_are_left")
+@pytest.mark.parametrize("target", SAME_PATHS)
+async def test_the_path_of_a_handshake_is_what_stands_in_its_request_line(server, target):
+    scope, answer = shake(server, f"{target}?a=/ws/")
+    if scope is None:
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        return
+    assert scope["path"] != "/ws/"
+    assert scope["raw_path"] == target.encode()
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("no_calls_are_left")
+@pytest.mark.parametrize("offered", ["grüße", "a, \xff", "\x80"])
+async def test_a_subprotocol_that_is_not_ascii_gets_a_400_and_no_traceback(
+    server,
+    offered,
+    caplog,
+):
+    scope, answer = shake(server, "/", f"Sec-WebSocket-Protocol: {offered}")
+    assert scope is None
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert "Traceback" not in caplog.text
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("no_calls_are_left")
+async def test_daphne_root_path_is_believed_with_the_setting_only(server, journal):
+    name = "Daphne-Root-Path: //evil.test"
+    scope, _ = shake(server, "/", name)
+    assert scope["root_path"] == ""
+    Request(server).post(name, "Content-Length: 0")
+    assert server.created[-1]["root_path"] == ""
+    assert "evil" not in str(server.created)
+
+    believing = Bounds(outgoing=OUTGOING, body=BODY, journal=journal, root_path=True)
+    server.http_factory = type(server.http_factory)(server)
+    believing.bind(server, object())
+    scope, _ = shake(server, "/", name)
+    assert scope["root_path"] == "//evil.test"
+    Request(server).post(name, "Content-Length: 0")
+    assert server.created[-1]["root_path"] == "//evil.test"
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("no_calls_are_left")
+@pytest.mark.parametrize("name", ["Daphne-Root-Path", "X-Forwarded-For", "X-Forwarded-Proto"])
+async def test_a_header_that_daphne_cannot_decode_is_left_out(server, journal, name, caplog):
+    server.proxy_forwarded_address_header = "X-Forwarded-For"
+    server.proxy_forwarded_proto_header = "X-Forwarded-Proto"
+    server.http_factory = type(server.http_factory)(server)
+    Bounds(outgoing=OUTGOING, body=BODY, journal=journal, root_path=True).bind(server, object())
+    request = Request(server)
+    head = f"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\n{name}: ".encode()
+    request.channel.dataReceived(head + b"\xff\r\n\r\n")
+    (scope,) = server.created
+    assert scope["root_path"] == "" and name.lower().encode() not in dict(scope["headers"])
+    assert request.answer == b"" and not caplog.records

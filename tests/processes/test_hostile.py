@@ -241,6 +241,11 @@ HANDSHAKES: dict[str, tuple[bytes, int, int]] = {
         101,
         400,
     ),
+    "a subprotocol that is not ASCII": (
+        handshake("/echo/", "Sec-WebSocket-Protocol: gr\xfc\xdfe"),
+        400,
+        400,
+    ),
     "odd extensions": (handshake("/echo/", "Sec-WebSocket-Extensions: ;;=,,;"), 101, 400),
 }
 
@@ -384,11 +389,22 @@ def test_forged_headers_change_no_address_and_underscores_are_dropped(server: Pr
         assert not any("_" in name for name in headers) and "6.6.6.7" not in headers.values()
 
 
-def test_daphne_takes_the_root_path_from_anybody(server: Process) -> None:
-    with Raw(server.port, GET + b"Daphne-Root-Path: /elsewhere\r\n\r\n") as client:
+def test_daphne_root_path_is_believed_of_nobody(server: Process) -> None:
+    line = "Daphne-Root-Path: /elsewhere"
+    with Raw(server.port, GET + f"{line}\r\n\r\n".encode()) as client:
         status, content = client.body()
-    root = on(server, daphne="/elsewhere", uvicorn="")
-    assert (status, json.loads(content)["root_path"]) == (200, root)
+    with opened(server.port, "/mirror/", line) as client:
+        found = client.frame()
+        assert found is not None
+    assert status == 200
+    assert [json.loads(shown)["root_path"] for shown in (content, found[1])] == ["", ""]
+
+
+@pytest.mark.parametrize("target", ["/mirror/;x", "/mirror/..//mirror/"])
+def test_the_path_of_a_socket_is_that_of_its_request_line(server: Process, target: str) -> None:
+    with opened(server.port, target) as client:
+        found = client.frame()
+        assert found is not None and json.loads(found[1])["path"] == target
 
 
 # ----------------------------------------------------------------------- smuggling

@@ -46,6 +46,7 @@ CHANNEL_LAYERS = {
         },
         "INTERFACE": {
             "connect_timeout": 2.0,
+            "root_path_header": True,
             **json.loads(os.environ.get("LAYER_INTERFACE", "{}")),
         },
         "WORKER": {"retry_delay": 0.02},

@@ -1,7 +1,7 @@
 from django.contrib.auth import get_user_model, login
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.templatetags.static import static
-from django.urls import path
+from django.urls import path, reverse
 
 from djchan import Channel, Group
 
@@ -22,6 +22,7 @@ def who(request: HttpRequest) -> JsonResponse:
             "server": request.META.get("SERVER_SOFTWARE", "a worker").partition("/")[0],
             "client": request.META["REMOTE_ADDR"],
             "scheme": request.scheme,
+            "links": reverse("say", args=["hello"]),
             "visits": request.session["visits"],
         }
     )
@@ -45,5 +46,5 @@ urlpatterns = [
     path("", page),
     path("who/", who),
     path("enter/<str:name>/", enter),
-    path("say/<str:text>/", say),
+    path("say/<str:text>/", say, name="say"),
 ]

@@ -1,0 +1,83 @@
+"""What Daphne takes from a request before anybody has checked it.
+
+``bounds`` calls these functions from its classes of requests and sockets. They mend what
+Daphne 4.2.3 and autobahn 26.10 leave to a proxy, which may not be there or may let it pass:
+
+- Daphne takes the root path from a header ``Daphne-Root-Path``, whoever sent it. It is
+  removed here, unless the operator said that a proxy sets it (``root_path_header``).
+- Behind ``--proxy-headers`` a forwarded value that is not ASCII ends in a traceback and a 500.
+  It is removed here.
+- autobahn parses the target of a handshake as a URL: ``//x/ws/``, ``/ws/;x`` and a path with
+  a tab in it all become ``/ws/``, which is not the path that a proxy has checked. The path
+  is what stands before the ``?``, as it is for requests.
+- A subprotocol that is not ASCII ends in a traceback and a 500; it gets a 400 here.
+- Daphne's access log writes the request line and the client's name as they came.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from djchan.legible import escaped
+
+ROOT_PATH = "daphne-root-path"
+
+_ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
+
+ActionLogger = Callable[[str, str, Mapping[str, Any]], None]
+
+
+def clean_headers(headers: Any, server: Any, *, root_path: bool) -> None:
+    """Remove from Twisted's ``headers`` what Daphne's ``server`` must not believe.
+
+    ``root_path``: whether a proxy in front sets Daphne-Root-Path.
+    """
+    if not root_path:
+        headers.removeHeader(ROOT_PATH.encode())
+    believed = [
+        ROOT_PATH,
+        getattr(server, "proxy_forwarded_address_header", None),
+        getattr(server, "proxy_forwarded_port_header", None),
+        getattr(server, "proxy_forwarded_proto_header", None),
+    ]
+    for name in filter(None, believed):
+        values = headers.getRawHeaders(name.encode(), ())
+        if not all(value.isascii() for value in values):
+            headers.removeHeader(name.encode())
+
+
+def handshake_path(target: str) -> str | None:
+    """The path in the target of a handshake, still percent-encoded; None if there is none.
+
+    RFC 9112, section 3.2: a target begins with the path, or with scheme and host.
+    """
+    absolute = _ABSOLUTE.match(target)
+    if absolute is not None:
+        target = target[absolute.end() :]
+        target = target if target.startswith("/") else f"/{target}"
+    path, _, _ = target.partition("?")
+    return path if path.startswith("/") and path.isascii() else None
+
+
+def handshake_problem(headers: Mapping[str, str]) -> str | None:
+    """Why a handshake with these headers gets a 400; None if it need not."""
+    if not headers.get("sec-websocket-protocol", "").isascii():
+        return "a subprotocol is not ASCII (RFC 6455, section 11.3.4)"
+    return None
+
+
+def escape_access_log(server: Any) -> None:
+    """Let Daphne's access log have no control characters, and no quotes inside of quotes."""
+    write: ActionLogger | None = getattr(server, "action_logger", None)
+    if write is None or getattr(write, "escapes", False):
+        return
+
+    def log_action(protocol: str, action: str, details: Mapping[str, Any]) -> None:
+        write(protocol, action, {name: _escaped(value) for name, value in details.items()})
+
+    log_action.escapes = True  # type: ignore[attr-defined]
+    server.action_logger = log_action
+
+
+def _escaped(value: Any) -> Any:
+    return escaped(value).replace('"', "\\x22") if isinstance(value, str) else value
