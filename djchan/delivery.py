@@ -36,6 +36,7 @@ from djchan.layers.operations import (
     Leased,
     Outcome,
 )
+from djchan.utils import name_that_thing
 
 HTTP = "http.request"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -77,6 +78,7 @@ class Work:
     """A delivery that is run now: its messages, and what they have come to so far."""
 
     __slots__ = (
+        "_consumer",
         "_envelope",
         "_failed",
         "_later",
@@ -119,6 +121,7 @@ class Work:
         # The frames before ``first`` have found their consumers.
         self._routed = first > 0
         self._failed = False
+        self._consumer: Callable[..., Any] | None = None  # Of the message that ran last.
 
     @property
     def response(self) -> Address | None:
@@ -129,9 +132,17 @@ class Work:
         """The id of the message with this content: the same at every run."""
         return codec.message_id(self._envelope, content)
 
-    def keep(self, words: list[Words], *, routed: bool = True, failed: bool = False) -> None:
-        """The next message was run, and sent ``words``."""
+    def keep(
+        self,
+        words: list[Words],
+        *,
+        routed: bool = True,
+        failed: bool = False,
+        consumer: Callable[..., Any] | None = None,
+    ) -> None:
+        """The next message was run, by ``consumer``, and sent ``words``."""
         self._words += words
+        self._consumer = consumer
         self._routed |= routed
         self._failed |= failed
         self._ran += 1
@@ -206,7 +217,10 @@ class Work:
         elif not self._routed:
             status = codec.UNROUTED
         packed, replies = effects.pack(self._words, self.address)
-        answer = effects.answer(self.address, replies, status)
+        unanswered = ""
+        if self.channel == HTTP and not replies and self._consumer is not None:
+            unanswered = name_that_thing(self._consumer)
+        answer = effects.answer(self.address, replies, status, consumer=unanswered)
         return Outcome(self.token, packed, self.address, answer, since=since)
 
     @property

@@ -70,11 +70,12 @@ class Found(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What became of a message, what was sent, and what the consumer returned."""
+    """What became of a message, what was sent, what the consumer returned, and which it was."""
 
     outcome: Outcome
     words: list[Words]
     value: Any = None
+    consumer: Callable[..., Any] | None = None
 
 
 Fence = tuple[str, int] | None
@@ -186,7 +187,7 @@ def run(
             outbox.clear()
         elif outbox.others:
             _send_others(outbox)
-    return Run(outcome, outbox.words, value)
+    return Run(outcome, outbox.words, value, found.consumer)
 
 
 async def arun(
@@ -225,7 +226,7 @@ async def arun(
             outbox.clear()
         elif outbox.others:
             await _asend_others(outbox)
-    return Run(outcome, outbox.words, value)
+    return Run(outcome, outbox.words, value, found.consumer)
 
 
 def _in_thread(found: Found) -> Callable[..., Any]:

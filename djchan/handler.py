@@ -53,6 +53,8 @@ request_logger = logging.getLogger("django.request")
 
 CHUNK_SIZE = 512 * 1024  # Bytes of content in one message.
 
+_EMPTY = (204, 304)  # Statuses of responses without content.
+
 Part = dict[str, Any]
 
 
@@ -143,7 +145,10 @@ class AsgiHandler(BaseHandler):
             response.block_size = CHUNK_SIZE
         try:
             if not promised:
-                yield from self.encode_response(response)
+                if message.content.get("method") == "HEAD" or response.status_code in _EMPTY:
+                    yield self._encode_head(response)
+                else:
+                    yield from self.encode_response(response)
         finally:
             response.close()
 
@@ -209,14 +214,7 @@ class AsgiHandler(BaseHandler):
     @classmethod
     def encode_response(cls, response: Any) -> Iterator[Part]:
         """Yield a response as messages for a reply channel; only the first has a status."""
-        headers = [
-            (name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()
-        ]
-        headers += [
-            (b"Set-Cookie", cookie.OutputString().encode("ascii"))
-            for cookie in response.cookies.values()
-        ]
-        part: Part = {"status": response.status_code, "headers": headers}
+        part = cls._start(response)
         if response.streaming:
             with closing(_stream(response)) as stream:
                 for data in stream:
@@ -230,6 +228,28 @@ class AsgiHandler(BaseHandler):
                 part = {}
 
     @classmethod
+    def _encode_head(cls, response: Any) -> Part:
+        """A response that ends with its headers: its content is not asked for."""
+        return {**cls._start(response), "content": b"", "more_content": False}
+
+    @classmethod
+    def _start(cls, response: Any) -> Part:
+        """Status and headers. Raises ValueError for what no response can have."""
+        if not 200 <= response.status_code <= 599:
+            raise ValueError(
+                f"A view returned a response with status {response.status_code}. A final response "
+                "has one from 200 to 599."
+            )
+        headers = [
+            (name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()
+        ]
+        headers += [
+            (b"Set-Cookie", cookie.OutputString().encode("ascii"))
+            for cookie in response.cookies.values()
+        ]
+        return {"status": response.status_code, "headers": headers}
+
+    @classmethod
     def chunk_bytes(cls, data: bytes) -> Iterator[tuple[bytes, bool]]:
         """Yield ``data`` in pieces of at most ``chunk_size``, each with whether it is the last."""
         if len(data) <= cls.chunk_size:
@@ -241,7 +261,10 @@ class AsgiHandler(BaseHandler):
 
 
 class ViewConsumer:
-    """The consumer that hands ``http.request`` messages to Django's views."""
+    """The consumer that hands ``http.request`` messages to Django's views.
+
+    When it raises, the interface answers: with a 500, or by cutting what has begun.
+    """
 
     handler_class: type[AsgiHandler] = AsgiHandler
     full_wait = 10.0  # Seconds that a part of a response waits for room in a full reply channel.

@@ -36,6 +36,7 @@ Match = tuple[Consumer, dict[str, Any]]
 
 # Named, not imported: views are a consumer like others, and djchan.handler lies above.
 DEFAULT_HTTP_CONSUMER = "djchan.handler.ViewConsumer"
+HTTP_DISCONNECT = "http.disconnect"
 
 
 class Routable(Protocol):
@@ -81,6 +82,8 @@ class Router:
     def add_route(self, route: Routable) -> None:
         """Put a route last, but before the default ones."""
         self.root.routing = (*self._own(), _routable(route), *self._defaults)
+        if self._defaults:
+            self.check_default()  # The route may name a channel that none has named before.
 
     def check_default(
         self, http_consumer: Any = None, *, deny_unrouted: bool | None = None
@@ -89,8 +92,10 @@ class Router:
 
         ``http.request`` goes to ``http_consumer`` (Django's views), ``websocket.connect`` is
         accepted, or refused with ``deny_unrouted``, and ``websocket.receive`` and
-        ``websocket.disconnect`` are dropped. May be called again: the default routes stay
-        one of each, and what is not given stays as it was.
+        ``websocket.disconnect`` are dropped. So is ``http.disconnect``, where the project
+        routes some of it: a channel without any route is not served, and nothing is sent to
+        it. May be called again: the default routes stay one of each, and what is not given
+        stays as it was.
         """
         connect: Consumer = deny_consumer if deny_unrouted else connect_consumer
         if self._defaults:
@@ -107,6 +112,8 @@ class Router:
             Route("websocket.receive", null_consumer),
             Route("websocket.disconnect", null_consumer),
         )
+        if HTTP_DISCONNECT in Include(own).channel_names():
+            self._defaults = (*self._defaults, Route(HTTP_DISCONNECT, null_consumer))
         self.root.routing = own + self._defaults
 
     def _own(self) -> tuple[Routable, ...]:

@@ -205,6 +205,14 @@ def test_words_of_all_frames_are_kept_in_order():
     assert answer(outcome)[3:] == [[], codec.FAILED]
 
 
+@pytest.mark.parametrize("words", [[OURS], [PUSH], []])
+def test_the_answer_names_the_consumer_that_left_a_request_unanswered(words):
+    opened = work({"method": "GET"}, channel="http.request")
+    opened.keep(words, consumer=test_one_routed_frame_makes_it_done)
+    named = answer(opened.outcome())[5:]
+    assert named == ([] if OURS in words else [f"{__name__}.test_one_routed_frame_makes_it_done"])
+
+
 def test_unrouted_is_said_when_no_frame_was_routed():
     opened = work({}, {})
     opened.keep([], routed=False)

@@ -90,7 +90,7 @@ def test_the_arguments_of_the_route_and_the_value_come_through(bench):
 def test_an_unrouted_message_is_logged_and_gives_no_signals(bench, caplog):
     with listening() as heard:
         run = bench(None, {"path": "/nowhere/"}, routes=[])
-    assert run == (Outcome.UNROUTED, [], None)
+    assert run == (Outcome.UNROUTED, [], None, None)
     assert "/nowhere/" in caplog.text
     assert heard == []
 

@@ -483,6 +483,32 @@ def test_a_long_response_is_chunked():
     ]
 
 
+@pytest.mark.parametrize("streaming", [True, False])
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+def test_content_that_is_not_sent_is_not_asked_for(method, status, streaming):
+    asked = []
+
+    def parts():
+        asked.append(1)
+        yield b"x"
+
+    kind = StreamingHttpResponse if streaming else HttpResponse
+    response = kind(parts() if streaming else b"x" * 700_000, status=status)
+    closed = []
+    response._resource_closers.append(lambda: closed.append(1))
+    handler = AsgiHandler()
+    handler._respond = lambda message: (response, False)
+    (part,) = handler(message(method=method))
+    assert (part["status"], part["content"], part["more_content"]) == (status, b"", False)
+    assert (asked, closed) == ([], [1])
+
+
+@pytest.mark.parametrize("status", [100, 103, 199])
+def test_a_status_that_is_no_responses_is_the_views_failure(status):
+    with pytest.raises(ValueError, match=str(status)):
+        list(AsgiHandler.encode_response(HttpResponse(status=status)))
+
+
 def test_an_empty_response_and_a_redirect():
     (part,) = given(HttpResponse())
     assert (part["content"], part["more_content"]) == (b"", False)

@@ -346,6 +346,23 @@ def test_the_default_routes_stay_one_of_each_and_last():
     assert len(router.root.routing) == 5
 
 
+def test_the_end_of_a_request_is_taken_where_some_route_names_it():
+    some = route("http.disconnect", consumer_1, path="^/held/")
+    for router in (Router([include([some], path="^/in")]), Router([])):
+        router.check_default(http_consumer=consumer_3)
+        if "http.disconnect" in router.channels:
+            assert matched(router, "http.disconnect", path="/page/") == (null_consumer, {})
+        router.add_route(some)
+        assert matched(router, "http.disconnect", path="/held/") == (consumer_1, {})
+        assert matched(router, "http.disconnect", path="/page/") == (null_consumer, {})
+
+
+def test_nothing_is_sent_to_a_channel_that_no_route_names():
+    router = Router([])
+    router.check_default(http_consumer=consumer_3)
+    assert "http.disconnect" not in router.channels, "workers do not serve it"
+
+
 def test_views_are_the_default_for_http():
     router = Router([])
     router.check_default()

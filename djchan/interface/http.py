@@ -7,16 +7,19 @@ again: the message for ``http.request``, and actions for the client's server.
 
               status                    last content
     WAITING ─────────► STARTED ─────────────────────────► DONE
-       │                  └──── cut (timeout, worker lost), left ──► DONE
-       └──── refused (503, 413), left ────────────────────────────► DONE
+       │                  └──── cut (timeout, run failed, worker lost), left ──► DONE
+       └──── refused (500, 503, 413), left ────────────────────────────────────► DONE
 
-A response that was cut never looks whole: its connection is closed without a clean end.
+A response that was cut never looks whole: its connection is closed without a clean end. So is
+one whose content is not as long as its Content-Length. A response to HEAD, and one with status
+204 or 304, ends with its headers.
 """
 
 import enum
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from djchan.interface import fields
 from djchan.interface.websocket import Complain, headers
 from djchan.layers import codec
 
@@ -29,10 +32,14 @@ TIMED_OUT = "Worker server failed to respond within time limit."
 QUEUE_FULL = "Request queue full."
 NO_BROKER = "The server cannot reach its message queue. Try again in a moment."
 GAVE_UP = "The worker that ran this request was lost, or could not take it."
+FAILED = "The server failed to answer this request."
 TOO_LARGE = "The request is larger than this server takes."
 RESTARTING = "This server is restarting. Try again in a moment."
 
-_REASONS = {413: "Content Too Large", 503: "Service Unavailable"}
+_REASONS = {413: "Content Too Large", 500: "Internal Server Error", 503: "Service Unavailable"}
+# Statuses of a delivery whose run failed, and of one that nobody can run any more.
+_FAILED = frozenset({codec.FAILED, codec.UNROUTED})
+_GIVEN_UP = frozenset({codec.EXPIRED, codec.LOST, codec.POISON, codec.STUCK})
 # Run again after its worker died: the others may have changed something.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -65,11 +72,12 @@ Action = Start | Content | Cut | Complain
 class Exchange:
     """``scope``: ASGI's, of type http."""
 
-    __slots__ = ("_next", "_scope", "_token", "state")
+    __slots__ = ("_missing", "_next", "_scope", "_token", "state")
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self._scope = scope
         self.state = State.WAITING
+        self._missing: int | None = None  # Bytes until the Content-Length is reached.
         self._token = 0  # Of the run whose parts are taken.
         self._next = 0  # The index of the part to come.
 
@@ -130,7 +138,10 @@ class Exchange:
     # ------------------------------------------------------ words of consumers
 
     def reply(self, message: Mapping[str, Any]) -> list[Action]:
-        """What a message to the reply channel makes of the response."""
+        """What a message to the reply channel makes of the response.
+
+        One that is no part of a response ends it: a 500, or cut when it has begun.
+        """
         if self.state is State.DONE:
             return []
         content = message.get("content")
@@ -138,31 +149,64 @@ class Exchange:
             content = b""
         more = bool(message.get("more_content", False))
         if not isinstance(content, bytes):
-            return [Complain(f"content is bytes, not {type(content).__name__}; dropped")]
-        if self.state is State.STARTED:
-            if message.get("status") is not None:
-                return [
-                    Complain(
-                        "the response has begun, and here is another status "
-                        f"({message['status']!r}); the message was dropped"
-                    )
-                ]
-            self.state = State.STARTED if more else State.DONE
-            return [Content(content, more)]
+            return self._invalid(f"content is bytes, not {type(content).__name__}")
         status = message.get("status")
-        if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
-            return [
-                Complain(
-                    f"the first message of a response needs a status from 200 to 599, not "
-                    f"{status!r}; the message was dropped"
+        if self.state is State.STARTED:
+            if status is not None:
+                return self._invalid(
+                    f"the response has begun, and here is another status ({status!r})"
                 )
-            ]
+            return self._content(content, more)
+        if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+            return self._invalid(
+                f"the first message of a response needs a status from 200 to 599, not {status!r}"
+            )
         try:
-            pairs = _response_headers(message.get("headers") or ())
+            pairs = fields.end_to_end(message.get("headers") or ())
         except (TypeError, ValueError) as error:
-            return [Complain(f"the headers of a response cannot be sent: {error}; dropped")]
+            return self._invalid(f"the headers of a response cannot be sent: {error}")
+        return self._start(status, pairs, content, more)
+
+    def _start(
+        self, status: int, pairs: list[tuple[bytes, bytes]], content: bytes, more: bool
+    ) -> list[Action]:
+        """Begin the response; end it, if it can have no content."""
+        try:
+            announced = fields.content_length(pairs)
+        except ValueError as error:
+            return self._invalid(f"the headers of a response cannot be sent: {error}")
+        if self._is_head or status in fields.WITHOUT_CONTENT:
+            self.state = State.DONE
+            return [Start(status, fields.of_no_content(status, pairs), b"", False)]
+        if announced is None:
+            self.state = State.STARTED if more else State.DONE
+            return [Start(status, pairs, content, more)]
+        if not more and len(content) != announced:
+            return self._invalid(_unlike(announced, len(content)))
+        if len(content) > announced:
+            return self._invalid(_unlike(announced, len(content), "or more"))
+        self._missing = announced - len(content)
         self.state = State.STARTED if more else State.DONE
         return [Start(status, pairs, content, more)]
+
+    def _content(self, content: bytes, more: bool) -> list[Action]:
+        if self._missing is not None:
+            self._missing -= len(content)
+            if self._missing < 0 or (self._missing and not more):
+                what = "more" if self._missing < 0 else f"{self._missing} bytes less"
+                return self._invalid(f"its content is {what} than its Content-Length says")
+        self.state = State.STARTED if more else State.DONE
+        return [Content(content, more)]
+
+    def _invalid(self, reason: str) -> list[Action]:
+        if self.state is State.STARTED:
+            self.state = State.DONE
+            return [Complain(f"{reason}; the response is cut"), Cut()]
+        return [Complain(f"{reason}; the client gets a 500"), *self.refuse(500, FAILED)]
+
+    @property
+    def _is_head(self) -> bool:
+        return bool(self._scope.get("method") == "HEAD")
 
     def part(self, token: int, index: int, message: Mapping[str, Any]) -> list[Action]:
         """A reply of a run that goes on. Only parts of one run (``token``) are taken,
@@ -182,17 +226,10 @@ class Exchange:
         """Answer with a page of ours, or cut what has begun."""
         if self.state is not State.WAITING:
             return self.fail()
-        self.state = State.DONE
         title = f"{status} {_REASONS[status]}"
         page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{sentence}</p>"
-        return [
-            Start(
-                status,
-                [(b"content-type", b"text/html; charset=utf-8")],
-                f"{page}</body></html>\n".encode(),
-                False,
-            )
-        ]
+        content = f"{page}</body></html>\n".encode()
+        return self._start(status, [(b"content-type", b"text/html; charset=utf-8")], content, False)
 
     def fail(self) -> list[Action]:
         """Nothing more will come of this response."""
@@ -207,10 +244,15 @@ class Exchange:
         return self.refuse(503, TIMED_OUT)
 
     def status(self, status: str) -> list[Action]:
-        """What the end of the delivery without a consumer's work means."""
-        if status in (codec.EXPIRED, codec.LOST, codec.POISON, codec.STUCK):
+        """What the end of the delivery means for a response that it did not finish.
+
+        A consumer that returned may have handed its reply channel on (ResponseLater), so the
+        request stays open. One that raised ends it.
+        """
+        if status in _GIVEN_UP:
             return self.fail()
-        # Done, or a consumer that raised: someone may still answer (ResponseLater).
+        if status in _FAILED:
+            return self.refuse(500, FAILED)
         return []
 
     def left(self) -> None:
@@ -218,15 +260,8 @@ class Exchange:
         self.state = State.DONE
 
 
-def _response_headers(given: Any) -> list[tuple[bytes, bytes]]:
-    pairs = given.items() if isinstance(given, Mapping) else given
-    return [(_latin(name), _latin(value)) for name, value in pairs]
-
-
-def _latin(text: Any) -> bytes:
-    data = text.encode("latin-1") if isinstance(text, str) else text
-    if not isinstance(data, bytes):
-        raise TypeError(f"{text!r} is neither text nor bytes")
-    if b"\r" in data or b"\n" in data or b"\0" in data:
-        raise ValueError(f"{text!r} has a line break in it")
-    return data
+def _unlike(announced: int, size: int, more: str = "") -> str:
+    return (
+        f"the Content-Length of a response is {announced}, and its content has {size} bytes"
+        f"{more and f' {more}'}"
+    )

@@ -45,6 +45,7 @@ class HttpConnection(BodyConnection):
 
     __slots__ = (
         "_awaited",
+        "_consumer",
         "_deadline",
         "_handed_on",
         "_heard",
@@ -71,6 +72,7 @@ class HttpConnection(BodyConnection):
         self._handed_on = False  # The request, and all of its body.
         self._awaited = False  # The layer owes an answer.
         self._returned = False  # Its consumer has, and did not raise.
+        self._consumer = ""  # Which returned without a response.
         self._over = False  # The response has ended, whichever way.
         self._deadline: asyncio.TimerHandle | None = None
         self._heard = 0.0  # When the last message for a held response came (the loop's time).
@@ -192,7 +194,7 @@ class HttpConnection(BodyConnection):
         else:
             self.on_dead()
 
-    def on_answer(self, seq: int, replies: Replies, status: str) -> None:
+    def on_answer(self, seq: int, replies: Replies, status: str, consumer: str = "") -> None:
         """The end of the consumer's run, with what it said to this request."""
         if not self._is_in_flight(seq):
             return
@@ -200,6 +202,7 @@ class HttpConnection(BodyConnection):
         self._push = None
         self.answered_seq = seq
         self._returned = status == codec.DONE
+        self._consumer = consumer
         self.on_replies(replies)
         if status:
             self._host.journal.count(f"answer.{status}")
@@ -343,9 +346,12 @@ class HttpConnection(BodyConnection):
         self._host.journal.say(
             "http.timeout",
             "A request was not answered within %.0f s (http_timeout under INTERFACE in "
-            "CHANNEL_LAYERS): %s",
+            "CHANNEL_LAYERS): %s%s",
             self._host.options.http_timeout,
             "503" if self._exchange.state is State.WAITING else "cut",
+            self._consumer
+            and f". Its consumer {self._consumer} returned without a response: did it hand its "
+            "reply channel on to what answers?",
         )
         self._perform(self._exchange.timeout())
 

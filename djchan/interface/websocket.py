@@ -246,7 +246,8 @@ class WebSocket:
         """What the end of a delivery without a consumer's work means for the socket."""
         if status in (codec.POISON, codec.STUCK):
             return self.end(INTERNAL_ERROR)
-        if channel == CONNECT and status in (codec.EXPIRED, codec.LOST):
+        if channel == CONNECT and status in (codec.EXPIRED, codec.LOST, codec.FAILED):
+            # Nobody accepts it any more. One that was accepted before its consumer raised is open.
             return self.timeout()
         return []
 

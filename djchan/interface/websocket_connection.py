@@ -233,7 +233,7 @@ class WebSocketConnection(MailboxConnection):
 
     # ------------------------------------------------------- for the local process
 
-    def on_answer(self, seq: int, replies: Replies, status: str) -> None:
+    def on_answer(self, seq: int, replies: Replies, status: str, consumer: str = "") -> None:
         """The end of the delivery ``seq``, with what its consumers said to this socket."""
         delivery = self._mailbox.in_flight
         if delivery is None or not self._mailbox.answer(seq):

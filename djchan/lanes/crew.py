@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 Frames = list[Frame]
 
+# The message is over, and nobody else will do what its consumer did not.
+_FAILED = (Outcome.FAILED, Outcome.EXHAUSTED)
+
 
 class Crew:
     """``wrapper``: the layer with its router. ``sender``: of the consumer signals.
@@ -130,6 +133,7 @@ def keep(work: Work, index: int, run: Run, counters: Counter[str]) -> bool:
     work.keep(
         run.words,
         routed=run.outcome is not Outcome.UNROUTED,
-        failed=run.outcome is Outcome.FAILED,
+        failed=run.outcome in _FAILED,
+        consumer=run.consumer,
     )
     return True

@@ -275,7 +275,9 @@ class _Mailbox:
                 group,
             )
 
-    def on_answer(self, seq: int, replies: list[dict[str, Any]], status: str) -> None:
+    def on_answer(
+        self, seq: int, replies: list[dict[str, Any]], status: str, consumer: str = ""
+    ) -> None:
         self.on_replies(replies)
 
     def on_progress(self, seq: int, frames: int, replies: list[dict[str, Any]]) -> None:

@@ -36,7 +36,8 @@ class Envelope(msgspec.Struct, array_like=True, omit_defaults=False):
 
 
 # The kinds of entries of an inbox.
-ANSWER = 0  # [0, connection, seq, [reply, ...], status]   the end of delivery (connection, seq)
+# The end of delivery (connection, seq); consumer: of a request that it left unanswered, or "".
+ANSWER = 0  # [0, connection, seq, [reply, ...], status, consumer]
 REPLY = 1  # [1, connection, [reply, ...]]                 from some other consumer
 GROUP = 2  # [2, group, message]                           to all local members of the group
 ADD = 3  # [3, group, connection]

@@ -123,15 +123,16 @@ def group_discard(group: str, channel: str) -> Effect:
     return GroupDiscard(group, process, codec.encode_entry(codec.DISCARD, group, connection))
 
 
-def answer(address: Address, replies: Sequence[bytes], status: str = codec.DONE) -> bytes:
-    """The inbox entry that ends delivery ``address``, with the replies that came last."""
-    return codec.encode_entry(
-        codec.ANSWER,
-        address.connection,
-        address.seq,
-        [msgspec.Raw(reply) for reply in replies],
-        status,
-    )
+def answer(
+    address: Address, replies: Sequence[bytes], status: str = codec.DONE, *, consumer: str = ""
+) -> bytes:
+    """The inbox entry that ends delivery ``address``, with the replies that came last.
+
+    ``consumer``: the name of the one that left a request unanswered.
+    """
+    said = [msgspec.Raw(reply) for reply in replies]
+    fields = (codec.ANSWER, address.connection, address.seq, said, status)
+    return codec.encode_entry(*fields, consumer) if consumer else codec.encode_entry(*fields)
 
 
 def progress(address: Address, frames: int, replies: Sequence[bytes]) -> bytes:

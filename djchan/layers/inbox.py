@@ -30,8 +30,13 @@ class Handler(Protocol):
     answered_seq: int  # The highest seq that was answered; 0: none.
     answered_frames: int  # Of the delivery behind that one.
 
-    def on_answer(self, seq: int, replies: list[dict[str, Any]], status: str) -> None:
-        """Delivery ``seq`` has ended; ``status`` is one of codec's."""
+    def on_answer(
+        self, seq: int, replies: list[dict[str, Any]], status: str, consumer: str = ""
+    ) -> None:
+        """Delivery ``seq`` has ended; ``status`` is one of codec's.
+
+        ``consumer``: the name of the one that returned from a request without a response.
+        """
 
     def on_progress(self, seq: int, frames: int, replies: list[dict[str, Any]]) -> None:
         """So many frames of delivery ``seq`` are answered, with these replies since the last."""
@@ -74,7 +79,7 @@ class Inbox:
         if kind == codec.ANSWER:
             handler = handlers.get(entry[1])
             if handler is not None:
-                handler.on_answer(entry[2], entry[3], entry[4])
+                handler.on_answer(*entry[2:6])
         elif kind == codec.PROGRESS:
             handler = handlers.get(entry[1])
             if handler is not None:

@@ -95,21 +95,89 @@ def test_a_streamed_response():
         {"status": 200, "headers": [("A", "1\r\nSet-Cookie: a=b")]},
         {"status": 200, "headers": [(b"A\n", b"1")]},
         {"status": 200, "headers": [("A", "\u20ac")]},
+        {"status": 200, "headers": [("A b", "1")]},
+        {"status": 200, "headers": [("", "1")]},
+        {"status": 200, "headers": [("A", "\x1b[31m")]},
     ],
 )
-def test_a_first_message_that_is_not_well_formed_complains_and_starts_nothing(message):
+def test_a_first_message_that_is_no_response_is_a_500(message):
     it = exchange()
-    (complaint,) = it.reply(message)
-    assert isinstance(complaint, Complain)
-    assert it.state is State.WAITING
-    assert it.reply({"status": 200})[0].status == 200, "a good one still can come"
+    complaint, *page = it.reply(message)
+    assert isinstance(complaint, Complain) and complaint.reason.endswith("gets a 500")
+    assert is_page(page, 500, http.FAILED)
+    assert it.reply({"status": 200}) == [], "there is one response"
 
 
-def test_a_second_status_complains():
+@pytest.mark.parametrize("message", [{"status": 500, "content": b"sorry"}, {"content": "text"}])
+def test_a_message_that_is_no_part_of_the_response_cuts_it(message):
     it = started()
-    (complaint,) = it.reply({"status": 500, "content": b"sorry"})
-    assert isinstance(complaint, Complain) and "500" in complaint.reason
-    assert it.state is State.STARTED
+    complaint, cut = it.reply(message)
+    assert isinstance(complaint, Complain) and "is cut" in complaint.reason
+    assert cut == Cut()
+    assert it.state is State.DONE
+
+
+@pytest.mark.parametrize("more", [True, False])
+@pytest.mark.parametrize(
+    ("method", "status"), [("HEAD", 200), ("HEAD", 404), ("GET", 204), ("POST", 304)]
+)
+def test_a_response_without_content_ends_with_its_headers(method, status, more):
+    it = exchange(method)
+    said = it.reply(
+        {"status": status, "headers": {"A": "b"}, "content": b"x", "more_content": more}
+    )
+    assert said == [Start(status, [(b"A", b"b")], b"", False)]
+    assert it.reply({"content": b"y"}) == [] and it.state is State.DONE
+
+
+def test_a_page_of_ours_has_no_content_for_head_either():
+    (start,) = exchange("HEAD").timeout()
+    assert (start.status, start.content) == (503, b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "kept"), [("HEAD", 200, True), ("GET", 204, False), ("GET", 304, False)]
+)
+def test_the_size_of_content_that_is_not_sent_is_told_to_head_only(method, status, kept):
+    (start,) = exchange(method).reply({"status": status, "headers": {"Content-Length": "5"}})
+    assert start.headers == [(b"Content-Length", b"5")] * kept
+
+
+def announcing(size, *, content=b"", more=True):
+    message = {"status": 200, "headers": {"Content-Length": size}}
+    it = exchange()
+    return it, it.reply({**message, "content": content, "more_content": more})
+
+
+@pytest.mark.parametrize(
+    ("size", "content"), [("5", b"four"), ("3", b"four"), ("-1", b""), ("five", b""), ("", b"")]
+)
+def test_a_whole_response_of_another_size_than_announced_is_a_500(size, content):
+    _, (complaint, *page) = announcing(size, content=content, more=False)
+    assert "Content-Length" in complaint.reason
+    assert is_page(page, 500, http.FAILED)
+
+
+@pytest.mark.parametrize("parts", [[b"ab", b"c"], [b"abcd"], [b"abc", b"d"]])
+def test_a_stream_of_another_size_than_announced_has_no_clean_end(parts):
+    it, _ = announcing(str(4 if parts == [b"ab", b"c"] else 3))
+    said = [it.reply({"content": part, "more_content": True}) for part in parts[:-1]]
+    said.append(it.reply({"content": parts[-1], "more_content": False}))
+    assert Cut() in said[-1] and it.state is State.DONE
+    assert not any(isinstance(a, Content) and not a.more for actions in said for a in actions)
+
+
+def test_a_stream_of_the_announced_size():
+    it, (start,) = announcing("3", content=b"a")
+    assert start.more
+    assert it.reply({"content": b"bc", "more_content": True}) == [Content(b"bc", True)]
+    assert it.reply({}) == [Content(b"", False)]
+
+
+def test_two_sizes_are_none():
+    headers = [("Content-Length", "1"), ("content-length", "2")]
+    complaint, *page = exchange().reply({"status": 200, "headers": headers, "content": b"x"})
+    assert "not the only one" in complaint.reason and is_page(page, 500, http.FAILED)
 
 
 def test_timeout():
@@ -133,11 +201,19 @@ def test_a_run_that_was_given_up(status):
     assert started().status(status) == [Cut()]
 
 
-@pytest.mark.parametrize("status", [codec.DONE, codec.FAILED, codec.UNROUTED])
-def test_a_run_that_ended_without_a_response_may_be_answered_later(status):
+def test_a_consumer_that_returned_may_have_handed_its_request_on():
     it = exchange()
-    assert it.status(status) == []
+    assert it.status(codec.DONE) == []
     assert it.state is State.WAITING
+
+
+@pytest.mark.parametrize("status", [codec.FAILED, codec.UNROUTED])
+def test_a_run_that_failed_is_an_end(status):
+    assert is_page(exchange().status(status), 500, http.FAILED)
+    assert started().status(status) == [Cut()]
+    done = exchange()
+    done.reply({"status": 200})
+    assert done.status(status) == [], "it had answered before"
 
 
 def test_parts_of_one_run_only():
@@ -189,4 +265,5 @@ def test_whatever_consumers_say_the_client_sees_a_legal_sequence(messages):
     said = [action for action in said if not isinstance(action, Complain)]
     assert [isinstance(action, Start) for action in said[:1]] == [True] * bool(said)
     assert not any(isinstance(action, Start) for action in said[1:])
-    assert all(action.more for action in said[:-1])
+    assert all(isinstance(action, Start | Content) and action.more for action in said[:-1])
+    assert it.state is State.DONE or all(action.more for action in said)

@@ -5,12 +5,16 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from djchan.interface import drain
+from djchan.interface import drain, http
 from djchan.interface.application import Interface
 from djchan.layers import codec
 from tests.interface.fakes import FakeLayer, Server, http_scope, settle, until
 
 KIB = 1024
+PAGE_500 = (
+    "<html><head><title>500 Internal Server Error</title></head><body><h1>500 Internal Server "
+    f"Error</h1><p>{http.FAILED}</p></body></html>\n"
+)
 
 
 @asynccontextmanager
@@ -210,13 +214,28 @@ async def test_a_held_response_is_cut_when_it_is_silent_for_too_long(caplog):
 
 
 @pytest.mark.asyncio
-async def test_a_response_whose_consumer_raised_is_not_held():
-    async with request(http_timeout=0.05) as (_, local, interface):
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_request_whose_run_failed_ends_at_once(begun):
+    async with request() as (server, local, interface):
         handler = local.handlers["c1"]
-        handler.on_part(1, 5, 0, {"status": 200, "more_content": True})
+        if begun:
+            handler.on_part(1, 5, 0, {"status": 200, "more_content": True})
+            await server.wait("http.response.body")
         handler.on_answer(1, [], codec.FAILED)
-        await until(lambda: not interface.connections)
-        assert interface.counts["http.timeout"] == 1
+        assert not interface.connections
+        if begun:
+            await asyncio.wait_for(server.task, 5)
+            assert server.sent[-1]["more_body"] is True, "cut: it has no clean end"
+        else:
+            assert await page(server) == (500, PAGE_500)
+
+
+@pytest.mark.asyncio
+async def test_the_timeout_of_a_request_that_was_left_open_names_its_consumer(caplog):
+    async with request(http_timeout=0.05) as (server, local, _):
+        local.handlers["c1"].on_answer(1, [], codec.DONE, "app.consumers.forgets")
+        assert (await page(server))[0] == 503
+    assert "app.consumers.forgets returned without a response" in caplog.text
 
 
 @pytest.mark.asyncio
@@ -421,12 +440,12 @@ async def test_a_process_that_was_buried():
 
 
 @pytest.mark.asyncio
-async def test_a_message_that_cannot_be_done_is_logged(caplog):
-    async with request() as (server, local, _):
+async def test_a_message_that_is_no_response_is_logged_and_ends_the_request(caplog):
+    async with request() as (server, local, interface):
         local.handlers["c1"].on_answer(1, [{"content": b"no status"}], "")
-        await settle()
-        assert server.sent == []
-        assert "needs a status" in caplog.text
+        assert await page(server) == (500, PAGE_500)
+        assert not interface.connections
+    assert "needs a status" in caplog.text
 
 
 @pytest.mark.asyncio

@@ -237,14 +237,14 @@ def test_poison(channel):
         assert connecting().status(channel, status) == [Deny()]
 
 
-@pytest.mark.parametrize("status", [codec.EXPIRED, codec.LOST])
-def test_a_connect_that_was_not_run_is_denied(status):
+@pytest.mark.parametrize("status", [codec.EXPIRED, codec.LOST, codec.FAILED])
+def test_a_connect_that_was_not_run_or_failed_is_denied(status):
     assert connecting().status("websocket.connect", status) == [Deny()]
     assert opened().status("websocket.receive", status) == []
     assert opened().status("websocket.connect", status) == []
 
 
-@pytest.mark.parametrize("status", [codec.DONE, codec.UNROUTED, codec.FAILED])
+@pytest.mark.parametrize("status", [codec.DONE, codec.UNROUTED])
 def test_other_ends_only_release(status):
     assert connecting().status("websocket.connect", status) == []
     assert opened().status("websocket.receive", status) == []

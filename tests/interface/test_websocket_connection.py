@@ -416,12 +416,20 @@ async def test_only_a_connect_that_never_ran_has_no_disconnect(status, left_firs
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("status", [codec.UNROUTED, codec.FAILED])
+@pytest.mark.parametrize("status", [codec.UNROUTED, codec.DONE])
 async def test_a_connect_that_came_to_nothing_waits_for_the_timeout(status):
     async with connecting() as (server, local, _):
         local.handlers["c1"].on_answer(1, [], status)
         await settle()
         assert server.sent == []
+
+
+@pytest.mark.asyncio
+async def test_a_connect_whose_consumer_raised_is_denied_at_once():
+    async with connecting() as (server, local, _):
+        local.handlers["c1"].on_answer(1, [], codec.FAILED)
+        await settle()
+        assert server.types() == ["websocket.close"]
 
 
 @pytest.mark.asyncio

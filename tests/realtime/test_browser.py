@@ -1,5 +1,7 @@
 """The home page leads everywhere, and from each page to its source."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -9,8 +11,11 @@ from tests.realtime.running import ALONE, BOTH
 pytestmark = pytest.mark.timeout(90)
 
 
+LOUD = re.compile(r".* - (?:WARNING|ERROR|CRITICAL) - .*|Traceback.*")
+
+
 @BOTH
-def test_the_home_page_leads_to_every_page_and_its_source(tab):
+def test_the_home_page_leads_to_every_page_and_its_source_and_no_process_complains(running, tab):
     page = tab("/")
     for system in systems.in_order():
         page.get_by_role("link", name=system.title, exact=True).click()
@@ -20,6 +25,8 @@ def test_the_home_page_leads_to_every_page_and_its_source(tab):
         expect(page.locator("pre .k, pre .kd, pre .kn").first).to_be_visible()
         page.get_by_role("link", name="djchan").click()
         expect(page).to_have_title("djchan")
+    for process in running.processes.started:
+        assert LOUD.findall(process.output()) == [], process.name
 
 
 @ALONE
