@@ -34,9 +34,11 @@ from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
 
 from djchan import forks
+from djchan.contexts import fresh, fresh_for_task, within
 from djchan.exceptions import ChannelSocketException, ConsumeLater, DenyConnection, DjchanError
 from djchan.layers.effects import Words
 from djchan.layers.operations import Address
+from djchan.message import Message
 from djchan.outbox import Outbox, opened
 from djchan.security.websockets import foreign_origin
 from djchan.signals import consumer_finished, consumer_started
@@ -82,10 +84,10 @@ Fence = tuple[str, int] | None
 
 
 def dispatch(
-    message: Any,
+    message: Message,
     *,
     router: Any,
-    sender: Any,
+    sender: object,
     fence: Fence = None,
     response: Address | None = None,
     retries: int = MESSAGE_RETRIES,
@@ -102,10 +104,10 @@ def dispatch(
 
 
 async def adispatch(
-    message: Any,
+    message: Message,
     *,
     router: Any,
-    sender: Any,
+    sender: object,
     fence: Fence = None,
     response: Address | None = None,
     retries: int = MESSAGE_RETRIES,
@@ -119,7 +121,7 @@ async def adispatch(
     )
 
 
-def find(message: Any, router: Any) -> Found | Outcome:
+def find(message: Message, router: Any) -> Found | Outcome:
     """The consumer of ``message``, or the outcome UNROUTED or FAILED (both logged)."""
     try:
         match = router.match(message)
@@ -134,7 +136,7 @@ def find(message: Any, router: Any) -> Found | Outcome:
     return Outcome.UNROUTED
 
 
-def _looked_at(message: Any, router: Any) -> str:
+def _looked_at(message: Message, router: Any) -> str:
     """What the routes of its channel have looked at, for the log: it may be a client's."""
     names = dict.fromkeys(["path", *router.filters(message.channel.name)])
     content = message.content
@@ -152,15 +154,28 @@ def is_async(consumer: Callable[..., Any]) -> bool:
 
 
 def run(
-    message: Any,
+    message: Message,
     found: Found,
     *,
-    sender: Any,
+    sender: object,
     fence: Fence = None,
     response: Address | None = None,
     retries: int = MESSAGE_RETRIES,
 ) -> Run:
-    """Run the consumer that was found, in this thread."""
+    """Run the consumer that was found, in this thread and in a context of its own."""
+    return fresh(message.channel.name, message.content).run(
+        _run, message, found, sender, fence, response, retries
+    )
+
+
+def _run(
+    message: Message,
+    found: Found,
+    sender: object,
+    fence: Fence,
+    response: Address | None,
+    retries: int,
+) -> Run:
     value = None
     with opened(_layer(message), fence=fence, response=response) as outbox:
         if _is_foreign(message, found.consumer):
@@ -168,7 +183,7 @@ def run(
         else:
             before = forks.seen
             try:
-                consumer_started.send(sender=sender, environ={})
+                consumer_started.send(sender=sender, environ={}, message=message)
                 value = found.consumer(message, **found.kwargs)
                 if value is not None and inspect.isawaitable(value):
                     # Async behind a decorator that does not show it: no loop to share, then.
@@ -180,7 +195,7 @@ def run(
                 if forks.seen != before:
                     _end_child(message, found.consumer)
             try:
-                consumer_finished.send(sender=sender)
+                consumer_finished.send(sender=sender, message=message)
             except _RAISED:
                 logger.exception("A receiver of consumer_finished failed for %s.", message)
         if outcome is Outcome.LATER:
@@ -191,15 +206,30 @@ def run(
 
 
 async def arun(
-    message: Any,
+    message: Message,
     found: Found,
     *,
-    sender: Any,
+    sender: object,
     fence: Fence = None,
     response: Address | None = None,
     retries: int = MESSAGE_RETRIES,
 ) -> Run:
-    """Run the consumer that was found, on this event loop; a synchronous one in a thread."""
+    """Run the consumer that was found, on this event loop; a synchronous one in a thread.
+
+    In a context of its own, within the task that awaits this.
+    """
+    context = fresh_for_task(message.channel.name, message.content)
+    return await within(context, _arun(message, found, sender, fence, response, retries))
+
+
+async def _arun(
+    message: Message,
+    found: Found,
+    sender: object,
+    fence: Fence,
+    response: Address | None,
+    retries: int,
+) -> Run:
     value = None
     with opened(_layer(message), fence=fence, response=response) as outbox:
         if _is_foreign(message, found.consumer):
@@ -208,7 +238,7 @@ async def arun(
             call = found.consumer if found.is_async else sync_to_async(_in_thread(found))
             before = forks.seen
             try:
-                await consumer_started.asend(sender=sender, environ={})
+                await consumer_started.asend(sender=sender, environ={}, message=message)
                 value = await call(message, **found.kwargs)
                 if value is not None and inspect.isawaitable(value):
                     value = await value
@@ -219,7 +249,7 @@ async def arun(
                 if forks.seen != before:
                     _end_child(message, found.consumer)
             try:
-                await consumer_finished.asend(sender=sender)
+                await consumer_finished.asend(sender=sender, message=message)
             except _RAISED:
                 logger.exception("A receiver of consumer_finished failed for %s.", message)
         if outcome is Outcome.LATER:
@@ -232,7 +262,7 @@ async def arun(
 def _in_thread(found: Found) -> Callable[..., Any]:
     """Its consumer for a thread of its own, in which a child would be alone and wait for ever."""
 
-    def consumer(message: Any, **kwargs: Any) -> Any:
+    def consumer(message: Message, **kwargs: Any) -> Any:
         before = forks.seen
         try:
             return found.consumer(message, **kwargs)
@@ -243,12 +273,12 @@ def _in_thread(found: Found) -> Callable[..., Any]:
     return consumer
 
 
-def _end_child(message: Any, consumer: Callable[..., Any]) -> None:
+def _end_child(message: Message, consumer: Callable[..., Any]) -> None:
     forks.end_child(name_that_thing(consumer), message)
 
 
 def _settle(
-    message: Any, consumer: Callable[..., Any], error: BaseException, retries: int
+    message: Message, consumer: Callable[..., Any], error: BaseException, retries: int
 ) -> Outcome:
     """What a consumer that raised ``error`` has come to: every rule is here."""
     if isinstance(error, ConsumeLater):
@@ -308,7 +338,7 @@ def retries_of(content: dict[str, Any]) -> int:
     return count if isinstance(count, int) else 0
 
 
-def _is_foreign(message: Any, consumer: Callable[..., Any]) -> bool:
+def _is_foreign(message: Message, consumer: Callable[..., Any]) -> bool:
     """Whether a page of another site opened this WebSocket, and its consumer minds."""
     if message.channel.name != CONNECT or getattr(consumer, "any_origin", False):
         return False
@@ -330,7 +360,7 @@ def _is_foreign(message: Any, consumer: Callable[..., Any]) -> bool:
     return True
 
 
-def _refuse(message: Any) -> Outcome:
+def _refuse(message: Message) -> Outcome:
     if message.reply_channel is not None:
         try:
             message.reply_channel.send({"close": True})
@@ -341,7 +371,7 @@ def _refuse(message: Any) -> Outcome:
     return Outcome.DENIED
 
 
-def _layer(message: Any) -> Any:
+def _layer(message: Message) -> Any:
     """The layer itself, where the message has a wrapper around it."""
     return getattr(message.channel_layer, "channel_layer", message.channel_layer)
 
@@ -363,7 +393,7 @@ async def _asend_others(outbox: Outbox) -> None:
 _OTHERS = "What a consumer sent to another layer may be lost."
 
 
-async def _finish(value: Awaitable[Any], message: Any, consumer: Callable[..., Any]) -> Any:
+async def _finish(value: Awaitable[Any], message: Message, consumer: Callable[..., Any]) -> Any:
     before = forks.seen
     try:
         return await value

@@ -1,17 +1,16 @@
-"""The four signals of Channels 1.x, and database connections that must not go stale.
+"""The four signals of Channels 1.x.
 
-From ``djchan.dispatch`` and ``djchan.worker``, which send them; on to whoever listens. A
-worker lives for weeks between two messages, so connections that the database may have
-closed meanwhile are closed around each message, as Django does around each request.
+From ``djchan.dispatch`` and ``djchan.worker``, which send them; on to ``djchan.databases``, and
+to whoever listens.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import connections
 from django.dispatch import Signal
+
+from djchan.databases import close_stale_connections, end_transactions, note_transactions
 
 
 class ConsumerSignal(Signal):
@@ -45,9 +44,9 @@ class ConsumerSignal(Signal):
         return [(call, call(signal=self, sender=sender, **named)) for call in self.first]
 
 
-# sender: the class of the worker (or of a test client); environ: {}.
+# sender: the class of the worker (or of a test client); environ: {}; message: the Message.
 consumer_started = ConsumerSignal()
-# The same sender; sent however the consumer ended.
+# The same sender and message; sent however the consumer ended.
 consumer_finished = ConsumerSignal()
 # sender: the worker, once for each thread of it.
 worker_ready = Signal()
@@ -55,26 +54,5 @@ worker_ready = Signal()
 worker_process_ready = Signal()
 
 
-def close_stale_connections(**kwargs: Any) -> None:
-    """Close this thread's database connections that are past CONN_MAX_AGE or have failed.
-
-    What ``django.db.close_old_connections`` decides, decided without asking the database:
-    this runs twice for each message. Inside an atomic block nothing is closed, so that a
-    consumer can run in a TestCase.
-    """
-    for connection in connections.all(initialized_only=True):
-        if connection.connection is None or connection.in_atomic_block:
-            continue
-        connection.health_check_done = False  # type: ignore[attr-defined]
-        if connection.errors_occurred and connection.is_usable():
-            connection.errors_occurred = False
-        if (
-            connection.errors_occurred
-            or connection.autocommit != connection.settings_dict["AUTOCOMMIT"]
-            or (connection.close_at is not None and time.monotonic() >= connection.close_at)
-        ):
-            connection.close()
-
-
-consumer_started.first.append(close_stale_connections)
-consumer_finished.first.append(close_stale_connections)
+consumer_started.first += [close_stale_connections, note_transactions]
+consumer_finished.first += [end_transactions, close_stale_connections]

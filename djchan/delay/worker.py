@@ -22,12 +22,12 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
 
+from djchan.databases import close_stale_connections
 from djchan.delay import request
 from djchan.delay.consumer import serve_delay
 from djchan.delay.models import DelayedMessage
 from djchan.exceptions import BrokerError, MessageTooLarge
 from djchan.process import Signals
-from djchan.signals import close_stale_connections
 from djchan.worker import Worker as ChannelWorker
 
 logger = logging.getLogger(__name__)

@@ -101,7 +101,11 @@ class WebSocket:
 
     def common(self, reply_channel: str) -> dict[str, Any]:
         """The keys that every message of this socket has."""
-        return {"reply_channel": reply_channel, "path": self.scope["path"]}
+        keys = {"reply_channel": reply_channel, "path": self.scope["path"]}
+        root_path = self.scope.get("root_path")
+        if root_path:
+            keys["root_path"] = root_path
+        return keys
 
     def connect(self, *, scheme: str = "ws") -> dict[str, Any]:
         """The rest of websocket.connect. ``scheme``: for a server whose scope has none."""

@@ -26,13 +26,14 @@ from asgiref.sync import async_to_sync
 from djchan import DEFAULT_CHANNEL_LAYER, outbox
 from djchan.asgi import channel_layers
 from djchan.channel import Group
+from djchan.databases import close_stale_connections
 from djchan.dispatch import Found, Outcome, Run, run
 from djchan.exceptions import DenyConnection
 from djchan.layers.effects import Words
 from djchan.layers.operations import Push
 from djchan.message import Message
 from djchan.sessions import OutOfTurn
-from djchan.signals import close_stale_connections, consumer_finished, consumer_started
+from djchan.signals import consumer_finished, consumer_started
 from djchan.test.turns import turns_of
 from djchan.utils import name_that_thing
 

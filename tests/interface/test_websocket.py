@@ -283,3 +283,10 @@ def test_the_disconnect_for_a_process_that_died_comes_after_every_frame():
     socket.receive({"text": "a"})
     assert rest["order"] > socket.order
     assert rest.keys() == socket.disconnect(1000).keys()
+
+
+def test_below_a_prefix_every_message_has_the_root_path():
+    scope = {"type": "websocket", "path": "/mnt/x/", "root_path": "/mnt"}
+    keys = WebSocket(scope).common("websocket.send.P!1")
+    assert keys == {"reply_channel": "websocket.send.P!1", "path": "/mnt/x/", "root_path": "/mnt"}
+    assert "root_path" not in WebSocket({**scope, "root_path": ""}).common("websocket.send.P!1")

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 
 from djchan import Channel, Group, channel_layers, route, route_class
+from djchan.databases import close_stale_connections
 from djchan.exceptions import (
     ChannelSocketException,
     ConsumeLater,
@@ -11,7 +12,7 @@ from djchan.exceptions import (
     WebsocketCloseException,
 )
 from djchan.security.websockets import any_origin
-from djchan.signals import close_stale_connections, consumer_finished, consumer_started
+from djchan.signals import consumer_finished, consumer_started
 from djchan.test import ChannelTestCase, Client, apply_routes
 
 
