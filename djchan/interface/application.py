@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from djchan.exceptions import BrokerError, InvalidChannelLayer
-from djchan.interface import bounds, daphne, drain, http, reactor
+from djchan.interface import bounds, daphne, drain, http, memory, reactor
 from djchan.interface.connection import Connection, Layer, Local
 from djchan.interface.http_connection import HttpConnection
 from djchan.interface.http_connection import Outlet as ResponseOutlet
@@ -81,6 +81,7 @@ class Interface:
             root_path=self.options.root_path_header,
         )
         self._warming: asyncio.Future[Any] | None = None
+        self._growth: memory.Growth | None = None  # Only where collections were made rare.
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -221,6 +222,7 @@ class Interface:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLD)
+        self._growth = memory.Growth(self.options.collect_growth)
         for server in bounds.servers():
             self._bounds.bind(server, self)
         self._warming = asyncio.ensure_future(self._started())
@@ -290,6 +292,15 @@ class Interface:
 
     # --------------------------------------------------------------- without Redis
 
+    def _collect(self) -> None:
+        """Run the garbage collection that is made rare by ``warm_up``, if memory has grown."""
+        resident = memory.resident()
+        if self._growth is None or resident is None or not self._growth.has_grown(resident):
+            return
+        memory.collect()
+        self._growth.collected(memory.resident() or resident)
+        self.journal.count("memory.collected")
+
     def _look(self) -> None:
         """Twice a second: close sockets when Redis has been away for longer than the grace.
 
@@ -300,6 +311,7 @@ class Interface:
         if local is None or loop is None:
             return
         self._watch = loop.call_later(_TICK, self._look)
+        self._collect()
         down_since = local.down_since
         if local.available or down_since is None:
             return

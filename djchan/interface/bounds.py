@@ -35,6 +35,7 @@ from djchan.interface import daphne, trust
 from djchan.interface.http import TOO_LARGE
 from djchan.interface.journal import Journal
 from djchan.interface.websocket import TOO_BIG
+from djchan.interface.wires import Wires
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ LINGER = 5.0  # Seconds in which the rest of a refused body is read, so that its
 _SOCKET = (
     "_fail_connection",
     "_max_message_size_exceeded",
+    "connectionLost",
     "dropConnection",
     "failHandshake",
     "onClose",
@@ -56,7 +58,7 @@ _SOCKET = (
     "processHandshake",
     "sendCloseFrame",
 )
-_REQUEST = ("gotLength", "handleContentChunk", "process", "requestReceived")
+_REQUEST = ("connectionLost", "gotLength", "handleContentChunk", "process", "requestReceived")
 _REFUSAL = (
     b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     b"Content-Length: %d\r\n\r\n%s\n"
@@ -95,6 +97,7 @@ class Bounds:
         self.root_path = root_path
         self.journal = journal
         self.requests = False
+        self.wires = Wires()
         self._bound: list[Any] = []
 
     def bind(self, server: Any, interface: object) -> None:
@@ -119,6 +122,7 @@ class Bounds:
 
         def build_bounded(address: Any) -> Any:
             protocol = build(address)
+            self.wires.watch(protocol)
             plain = protocol.requestFactory
             if plain not in classes:
                 known = all(hasattr(plain, name) for name in _REQUEST)
@@ -219,6 +223,11 @@ def _bounded_socket(plain: Any, outgoing: int, journal: Journal, root_path: bool
                 if len(pieces) > PIECES:
                     self.message_data = [b"".join(pieces)]
 
+        def connectionLost(self, reason: object) -> None:
+            super().connectionLost(reason)
+            for future in (self.is_open, self.is_closed):
+                future.result = None  # It is the protocol itself: a cycle.
+
         def onPing(self, payload: bytes) -> None:
             # RFC 6455, 5.5.3: of pings that follow each other, the last may be answered alone.
             if daphne.buffered(self.transport) <= outgoing:
@@ -296,8 +305,18 @@ def _bounded_request(plain: Any, bounds: Bounds) -> Any:
         def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
             if self._refused:
                 self.channel.loseConnection()
-            else:
-                super().requestReceived(command, path, version)
+                return
+            channel = self.channel
+            super().requestReceived(command, path, version)
+            if self.transport is None and self in channel.requests:
+                # It became a WebSocket: nobody tells the channel when that ends.
+                channel.requests.remove(self)
+
+        def connectionLost(self, reason: object) -> None:
+            channel = self.channel
+            super().connectionLost(reason)
+            if channel is not None and hasattr(channel, "_transferDecoder"):
+                channel._transferDecoder = None  # It refers to channel and request: a cycle.
 
         def _too_large(self) -> None:
             journal.say(

@@ -209,7 +209,7 @@ class DaphneSocket:
         self._protocol.transport.resumeProducing()
 
     def gone(self) -> None:
-        pass
+        self._overflow = _ignore  # The connection, which refers to this: no cycle is left.
 
     def _connecting(self) -> bool:
         """Whether the handshake still waits: Daphne's own timers may have ended it."""
@@ -220,6 +220,10 @@ class DaphneSocket:
             and self._protocol.state == self._protocol.STATE_CONNECTING
             and hasattr(self._protocol, "handshake_deferred")
         )
+
+
+def _ignore() -> None:
+    pass
 
 
 def _frame(opcode: int, payload: bytes) -> bytes:
@@ -285,7 +289,7 @@ class DaphneResponse:
             channel.transport.abortConnection()
 
     def gone(self) -> None:
-        pass
+        self._overflow = _ignore  # The connection, which refers to this: no cycle is left.
 
     @property
     def _gone(self) -> bool:

@@ -15,6 +15,7 @@ should this process die before it has sent the real one.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import msgspec
 
@@ -59,7 +60,8 @@ class MailboxConnection(Connection):
         self._retry: asyncio.TimerHandle | None = None
         self._pause = _FIRST_PAUSE
         self._trying_since: float | None = None
-        self._done = self._sent  # Made once: it is given out with every delivery.
+        # Made once: it is given out with every delivery.
+        self._done: Callable[[SendResult], None] = self._sent
 
     def end(self, code: int) -> None:
         """Close the socket with ``code``, or refuse it while it is connecting."""
@@ -161,6 +163,7 @@ class MailboxConnection(Connection):
 
     def _finish(self) -> None:
         super()._finish()
+        self._done = _ignore  # A method of its own: no cycle is left.
         if self._has_turn:
             self._has_turn = False
             self._give_turn_back()

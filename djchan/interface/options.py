@@ -46,6 +46,7 @@ class InterfaceOptions:
     disconnect_wait: float = 60.0  # The same for websocket.disconnect while workers restart.
     disconnects: int = 50  # Of websocket.disconnect under way at a time; more wait here …
     disconnects_waiting: int = 10_000  # … and while so many do, no socket gets in (1013).
+    collect_growth: int = 64 * MIB  # A process that has grown so much runs a garbage collection.
     broker_grace: float = 15.0  # Sockets stay open without Redis; then 1013, one by one.
     drain: float = 5.0  # After SIGTERM sockets are closed (1012) over this time …
     shutdown_grace: float = 10.0  # … and in this one, with the answers they wait for.

@@ -60,8 +60,10 @@ class Writer:
         self._ended = True
         self._queue.clear()
         self._bytes = 0
-        if self._task is not None:
-            self._task.cancel()
+        self._overflow = _ignore  # The connection, which refers to this: no cycle is left.
+        task, self._task = self._task, None  # A canceled one refers to this by its traceback.
+        if task is not None:
+            task.cancel()
         if event is not None:
             # The one before may hang in a send of its own; this one shall not.
             self._task = asyncio.ensure_future(self._last(event))
@@ -204,3 +206,8 @@ class PlainResponse:
 
     def gone(self) -> None:
         self._writer.abort()
+        self._cut = _ignore
+
+
+def _ignore() -> None:
+    pass

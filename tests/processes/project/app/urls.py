@@ -39,6 +39,10 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts(), content_type="text/plain")
 
 
+def zeros(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(bytes(20 << 20))
+
+
 def slow(request: HttpRequest) -> HttpResponse:
     """Run for 20 s in the first process that gets it, and at once in the next."""
     first = not any("slow" in line for line in MARKS.read_text().splitlines())
@@ -51,6 +55,7 @@ def slow(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("upload/", upload),
     path("stream/", stream),
+    path("zeros/", zeros),
     path("slow/", slow),
     path("hello/", hello),
     path("tell/<str:group>/<str:text>/", tell),
