@@ -189,7 +189,7 @@ class Work:
         frames = list(envelope.frames)
         frames[place] = again
         payload = codec.encode_envelope(msgspec.structs.replace(envelope, frames=frames))
-        self._later = Later(delay, place, payload)
+        self._later = Later(delay, place, payload, self.channel)
         self.over = True
         return False
 

@@ -15,7 +15,9 @@ import msgspec
 from djchan.exceptions import InvalidMessage, MessageTooLarge, UndecodableEnvelope
 
 VERSION = 1
-# Before what was sealed with a key that nobody here has. No msgpack begins with this byte.
+# No msgpack begins with this byte. Before what is sealed (layers.seal); and before what was
+# sealed, and could not be opened.
+SEAL = b"\xc1\x02"
 SEALED = b"\xc1sealed "
 MAX_MESSAGE_SIZE = 2 * 1024 * 1024
 
@@ -144,10 +146,10 @@ def _why(data: bytes, otherwise: str) -> str:
     """What is wrong with bytes that could not be decoded."""
     if data.startswith(SEALED):
         return (
-            "is not sealed with any of symmetric_encryption_keys in the layer's CONFIG: another "
-            "key was used, or none"
+            "is not sealed with any of symmetric_encryption_keys in the layer's CONFIG for where "
+            "it was found: another key was used, or none, or it was moved here"
         )
-    if data.startswith(b"gAAAA"):  # As every Fernet token does.
+    if data.startswith((SEAL, b"gAAAA")):  # As every Fernet token does.
         return "is encrypted, and the layer's CONFIG has no symmetric_encryption_keys"
     return otherwise
 

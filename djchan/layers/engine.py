@@ -54,6 +54,11 @@ class InboxReader(Protocol):
 
 class Engine(Protocol):
     local_only: bool  # Only processes on this interpreter share it.
+    name: str  # Of the layer in its store, where several may lie side by side.
+
+    @property
+    def history(self) -> str:
+        """The run of the store that the newest connection has found; "" while unknown."""
 
     def link(self, name: str) -> Link: ...
 

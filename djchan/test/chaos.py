@@ -134,10 +134,15 @@ class ChaosEngine:
 
     def __init__(self, engine: Engine, tamper: Tamper, *, seed: int) -> None:
         self.local_only = engine.local_only
+        self.name = engine.name
         self._engine = engine
         self._tamper = tamper
         self._seed = seed
         self._lock = threading.Lock()
+
+    @property
+    def history(self) -> str:
+        return self._engine.history
 
     def link(self, name: str) -> "ChaosLink":
         return ChaosLink(self, self._engine.link(name))

@@ -479,7 +479,7 @@ class TestCommit:
         talk.interface("i1")
         address = Address("i1", "c1", 1)
         token = talk.lease("w1", "x", b"12345")
-        outcome = Outcome(token, (Push("y", b""),), address, b"so far", Later(0, 2, b"345"))
+        outcome = Outcome(token, (Push("y", b""),), address, b"so far", Later(0, 2, b"345", "x"))
         assert talk.commit("w1", outcome) == ["done"]
         assert talk.entries("i1") == [b"so far"]
         assert talk.commit("w1", outcome) == ["fenced"]
@@ -494,14 +494,14 @@ class TestCommit:
         talk.lease("w1", "x")
         talk.bury("w1")
         (second,) = talk.claim("w2", "x")
-        talk.commit("w2", Outcome(second.token, later=Later(0, 1, b"rest")))
+        talk.commit("w2", Outcome(second.token, later=Later(0, 1, b"rest", "x")))
         assert [each[1:] for each in talk.claim("w2", "x")] == [(2, 1, "x", b"rest")]
 
     def test_progress_survives_the_worker(self, talk: Talk) -> None:
         talk.worker("w1")
         talk.worker("w2")
         token = talk.lease("w1", "x")
-        talk.commit("w1", Outcome(token, later=Later(0, 3, b"rest")))
+        talk.commit("w1", Outcome(token, later=Later(0, 3, b"rest", "x")))
         assert [each.done for each in talk.claim("w1", "x")] == [3]
         talk.bury("w1")
         assert [each[1:] for each in talk.claim("w2", "x")] == [(2, 3, "x", b"rest")]
@@ -512,7 +512,7 @@ class TestCommit:
         address = Address("i1", "c1", 1)
         talk.answer("w1", "x", address)
         token = talk.lease("w1", "x")
-        outcome = Outcome(token, (Push("y", b""),), address, later=Later(0, 1, b"rest"))
+        outcome = Outcome(token, (Push("y", b""),), address, later=Later(0, 1, b"rest", "x"))
         assert talk.commit("w1", outcome) == ["superseded"]
         assert (talk.claim("w1", "x"), talk.length("y")) == ([], 0)
 
@@ -577,7 +577,7 @@ class TestPart:
         talk.interface("i1")
         token = talk.lease("w1", "http.request")
         talk(Part("w1", token, "i1", "c1", b"part"))
-        talk.commit("w1", Outcome(token, later=Later(0, 0, b"again")))
+        talk.commit("w1", Outcome(token, later=Later(0, 0, b"again", "http.request")))
         assert [each.done for each in talk.claim("w1", "http.request")] == [STARTED]
 
     def test_a_client_that_left_is_told_to_whoever_streams(self, talk: Talk) -> None:
@@ -757,7 +757,7 @@ class TestDelay:
         assert talk.claim("w2", "x") == []
         with Waiting(talk.engine, "w2-bell"):
             # By its async lane, say, which claims nothing.
-            talk.commit("w1", Outcome(token, later=Later(60_000, 0, b"rest")))
+            talk.commit("w1", Outcome(token, later=Later(60_000, 0, b"rest", "x")))
 
 
 class TestBells:

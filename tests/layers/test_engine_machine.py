@@ -417,7 +417,7 @@ class Layer(RuleBasedStateMachine):
         if ending == "progress":
             outcome = outcome._replace(progress=frames)
         elif ending == "later":
-            outcome = outcome._replace(later=Later(0, frames, payload + b"'"))
+            outcome = outcome._replace(later=Later(0, frames, payload + b"'", self.channels[token]))
         self.commit(worker, outcome)
 
     @rule(slot=SLOTS)

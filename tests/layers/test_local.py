@@ -107,6 +107,7 @@ class Weather:
     def __init__(self, engine: Any) -> None:
         self.engine = engine
         self.local_only = engine.local_only
+        self.name, self.history = engine.name, engine.history
         self.entry_size = engine.entry_size
         self.carried: list[tuple[Operation, ...]] = []
         self.storm: Callable[[tuple[Operation, ...]], Any] = lambda operations: None

@@ -42,7 +42,7 @@ class TestEveryPayload:
     # Bytes that are no payload: which host and which process of it.
     plain = {(ops.Register, "info"), (ops.Resume, "info")}  # noqa: RUF012
     # Sealed by functions of their own.
-    own = {(ops.Outcome, "answer"), (ops.Later, "payload")}  # noqa: RUF012
+    own = {(ops.Outcome, "answer"), (ops.Later, "payload"), (ops.Keep, "value")}  # noqa: RUF012
 
     def test_is_sealed_by_name(self):
         values = {*get_args(ops.Effect), *get_args(ops.Operation), ops.Outcome, ops.Later}
@@ -86,7 +86,7 @@ class TestEveryPayload:
         one, two = talk.claim("w1", "x")
         assert (one.payload, two.payload) == (SECRET, SECRET)
         assert talk(ops.Part("w1", two.token, "i1", "c1", SECRET)) == "ok"
-        later = ops.Later(60_000, 0, SECRET)
+        later = ops.Later(60_000, 0, SECRET, "x")
         outcomes = ops.Outcome(one.token, (ops.Push("y", SECRET),), later=later)
         assert talk.commit("w1", outcomes) == ["done"]
         (third,) = talk.claim("w1", "y", count=1)
@@ -95,10 +95,10 @@ class TestEveryPayload:
         talk(ops.Resume("i1", b"", (), ("g",), "0-0", (ops.Record("i1", "c2", "x", SECRET),)))
         assert talk(ops.Keep("session", SECRET, 60_000)) is True
 
-        kept: list[bytes] = []
+        found: list[bytes] = []
         for key in raw.scan_iter("*", count=1000):
-            kept += _everything(raw, key)
-        assert kept and not [value for value in kept if SECRET in value]
+            found += _everything(raw, key)
+        assert found and not [value for value in found if SECRET in value]
         # And it is all there, for who has the key.
         assert talk.entries("i1") == [SECRET] * 6
         assert talk(ops.Recall("session")) == SECRET
@@ -192,10 +192,135 @@ class TestWithoutTheKey:
             codec.decode(entry)
 
 
+class TestAnotherPlace:
+    """What somebody can do who writes to the store, and has no key: copy, and put back."""
+
+    @pytest.fixture
+    def base(self) -> MemoryEngine:
+        return MemoryEngine()
+
+    @pytest.fixture
+    def talk(self, base: MemoryEngine) -> Talk:
+        return Talk(SealedEngine(base, ["key"]))
+
+    @pytest.mark.parametrize("channel", ["b", "a!", "A", "a.b"])
+    def test_a_message_does_not_open_on_another_channel(
+        self, base: MemoryEngine, talk: Talk, channel: str
+    ):
+        thief = Talk(base)
+        talk.send(ops.Push("a", SECRET), ops.Delay("a", SECRET, 0), ops.Push("a", SECRET))
+        for _ in range(3):
+            found = thief(ops.Pop(("a",)))
+            assert found is not None
+            thief.send(ops.Push(channel, found[1]))
+
+        moved = [talk(ops.Oldest(channel)), talk(ops.Pop((channel,)))[1]]
+        talk.worker("w1")
+        moved += [each.payload for each in talk.claim("w1", channel)]
+        assert len(moved) == 4
+        assert all(payload.startswith(codec.SEALED) for payload in moved)
+
+    def test_what_is_put_off_or_recorded_does_not_either(self, base: MemoryEngine, talk: Talk):
+        thief = Talk(base)
+        talk.interface("i1")
+        talk.worker("w1", "a", "left")
+        talk.send(ops.Push("a", b""), ops.Record("i1", "c1", "left", SECRET))
+        (leased,) = talk.claim("w1", "a")
+        talk.commit("w1", ops.Outcome(leased.token, later=ops.Later(0, 0, SECRET, "a")))
+        talk.bury("i1")
+        for channel in ("a", "left"):
+            (payload,) = talk.payloads("w1", channel)
+            assert payload == SECRET
+            talk.send(ops.Push(channel, SECRET))
+            found = thief(ops.Pop((channel,)))
+            assert found is not None
+            thief.send(ops.Push("b", found[1]))
+            assert talk(ops.Pop(("b",)))[1].startswith(codec.SEALED)
+
+    def test_an_entry_of_another_inbox_does_not_open(self, base: MemoryEngine, talk: Talk):
+        thief = Talk(base)
+        talk.interface("i1")
+        talk.interface("i2")
+        talk.worker("w1")
+        talk.send(
+            ops.Tell("i1", SECRET),
+            ops.GroupAdd("g", "i1", SECRET),
+            ops.GroupDiscard("g", "i1", SECRET),
+        )
+        talk(ops.Part("w1", talk.lease("w1", "a"), "i1", "c1", SECRET))
+        talk.commit("w1", ops.Outcome(talk.lease("w1", "a"), (), ADDRESS, SECRET))
+        talk(
+            ops.GiveUp("w1", talk.lease("w1", "a"), "lost", False, ADDRESS._replace(seq=2), SECRET)
+        )
+        stolen = [entry for _, entry in base.read("i1", "0-0", trim=False)]
+        assert len(stolen) == 6
+        thief.send(*(ops.Tell("i2", entry) for entry in stolen))
+
+        assert talk.entries("i1") == [SECRET] * 6
+        assert all(entry.startswith(codec.SEALED) for entry in talk.entries("i2"))
+
+    def test_a_body_a_message_and_a_kept_value_are_not_each_other(
+        self, base: MemoryEngine, talk: Talk
+    ):
+        thief = Talk(base)
+        talk.send(ops.Body("a?b", SECRET, 0, 60_000), ops.Push("a", SECRET))
+        talk(ops.Keep("a", SECRET, 60_000))
+        body, message = thief(ops.Pop(("a?b",)))[1], thief(ops.Pop(("a",)))[1]
+        kept = thief(ops.Recall("a"))
+        for payload in (body, kept):
+            thief.send(ops.Push("a", payload))
+            assert talk(ops.Pop(("a",)))[1].startswith(codec.SEALED)
+        for payload in (message, kept):
+            thief.send(ops.Body("a?b", payload, 0, 60_000))
+            assert talk(ops.Pop(("a?b",)))[1].startswith(codec.SEALED)
+        for payload in (body, message):
+            thief(ops.Keep("a", payload, 60_000))
+            assert talk(ops.Recall("a")) is None
+
+    def test_another_layers_does_not_open(self, redis_server: Server):
+        redis_server.start()
+        one, other = (
+            RedisEngine([redis_server.url], prefix=f"test-{secrets.token_hex(6)}") for _ in range(2)
+        )
+        Talk(SealedEngine(one, ["key"])).send(ops.Push("a", SECRET))
+        found = Talk(one)(ops.Pop(("a",)))
+        talk = Talk(other)
+        talk.send(ops.Push("a", found[1]))
+
+        assert Talk(SealedEngine(other, ["key"]))(ops.Pop(("a",)))[1].startswith(codec.SEALED)
+        talk(ops.Flush())
+
+    def test_the_kept_value_of_another_key_does_not_open(self, base: MemoryEngine, talk: Talk):
+        thief = Talk(base)
+        talk(ops.Keep("admin", SECRET, 60_000))
+        talk(ops.Keep("mine", b"mine", 60_000))
+        thief(ops.Keep("mine", thief(ops.Recall("admin")), 60_000))
+
+        assert talk(ops.Recall("mine")) is None
+        assert talk(ops.Recall("admin")) == SECRET
+
+    def test_an_older_value_is_not_put_back_over_a_newer_one(
+        self, base: MemoryEngine, talk: Talk, caplog: pytest.LogCaptureFixture
+    ):
+        thief = Talk(base)
+        talk(ops.Keep("s", b"signed in", 60_000))
+        older = thief(ops.Recall("s"))
+        assert talk(ops.Recall("s")) == b"signed in"
+        talk(ops.Keep("s", b"signed out", 60_000))
+        assert talk(ops.Recall("s")) == b"signed out"
+        thief(ops.Keep("s", older, 60_000))
+
+        assert talk(ops.Recall("s")) is None
+        assert "is older than what was there before" in caplog.text
+        # And it begins anew.
+        talk(ops.Keep("s", b"anew", 60_000))
+        assert talk(ops.Recall("s")) == b"anew"
+
+
 class TestInboxes:
     def test_a_gap_is_written_by_the_store_and_is_read(self, engine: Engine):
         talk = Talk(SealedEngine(engine, ["key"]))
-        talk.interface("i1", inbox=100)
+        talk.interface("i1", inbox=60)
         talk.send(ops.GroupAdd("g", "i1", b"+"))
         talk.send(ops.GroupSend("g", SECRET, b""), ops.GroupSend("g", SECRET, b""))
 

@@ -27,6 +27,7 @@ class MemoryEngine:
     """A store for the processes (and threads) of one interpreter. Implements engine.Engine."""
 
     local_only = True
+    name = history = ""
     entry_size = staticmethod(len)
 
     def __init__(self) -> None:

@@ -114,11 +114,15 @@ class Address(NamedTuple):
 
 
 class Later(NamedTuple):
-    """Instead of ending the delivery: put it back, due in ``delay`` ms, frames < done done."""
+    """Instead of ending the delivery: put it back, due in ``delay`` ms, frames < done done.
+
+    ``channel``: the delivery's own, where it stays. An engine knows it; whoever seals asks.
+    """
 
     delay: int
     done: int
     payload: bytes
+    channel: str
 
 
 class Outcome(NamedTuple):

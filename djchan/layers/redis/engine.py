@@ -36,7 +36,12 @@ class RedisEngine:
             services=services,
             sentinel_kwargs=sentinel_kwargs,
         )
+        self.name = prefix
         self.base = commands.base_of(prefix)
+
+    @property
+    def history(self) -> str:
+        return self.hosts.run
 
     def link(self, name: str) -> RedisLink:
         return RedisLink(self.hosts, self.base, name)

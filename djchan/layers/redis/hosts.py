@@ -55,6 +55,7 @@ class Hosts:
             "socket_connect_timeout": SENTINEL_TIMEOUT,
             **(sentinel_kwargs or {}),
         }
+        self.run = ""  # Of the server that the newest connection has found.
         self.services = services
         self.is_sentinel = services is not None
         self.hosts = _hosts(hosts, sentinel=self.is_sentinel)

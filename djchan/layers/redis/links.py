@@ -123,7 +123,7 @@ class RedisLink:
             if greeted.run:
                 operation = History(greeted.run)
                 _result(self._raw([commands.render(self._base, operation)])[0], operation)
-            self._client = greeted.client
+            self._client, self._hosts.run = greeted
         except BaseException:
             self.close()
             raise
@@ -253,7 +253,7 @@ class RedisAsyncLink:
             if greeted.run:
                 operation = History(greeted.run)
                 _result((await self._raw([commands.render(self._base, operation)]))[0], operation)
-            self._client = greeted.client
+            self._client, self._hosts.run = greeted
         except BaseException:
             await self._close()
             raise

@@ -102,7 +102,7 @@ class TestStale:
 
     @pytest.mark.parametrize(
         "ending",
-        [{}, {"later": Later(0, 1, b"rest")}, {"progress": 2}],
+        [{}, {"later": Later(0, 1, b"rest", "x")}, {"progress": 2}],
         ids=["end", "later", "progress"],
     )
     def test_nothing_is_committed_to_its_connections(

@@ -148,7 +148,7 @@ class TestProgress:
         talk.worker("w1")
         token = talk.lease("w1", "x", b"12345")
         talk.commit("w1", Outcome(token, progress=2))
-        talk.commit("w1", Outcome(token, later=Later(0, 3, b"45"), since=2))
+        talk.commit("w1", Outcome(token, later=Later(0, 3, b"45", "x"), since=2))
         assert [each[1:] for each in talk.claim("w1", "x")] == [(1, 3, "x", b"45")]
 
     def test_the_rest_may_be_given_up(self, talk: Talk) -> None:
@@ -207,7 +207,7 @@ class TestFloor:
         talk.worker("w1")
         talk.interface("i1")
         token, copy = talk.lease("w1", "x"), talk.lease("w1", "x")
-        later = Outcome(token, (), ADDRESS, b"so far 1", Later(0, 1, b"rest"))
+        later = Outcome(token, (), ADDRESS, b"so far 1", Later(0, 1, b"rest", "x"))
         assert talk.commit("w1", later) == ["done"]
         assert talk.commit("w1", end(copy, Push("y", b""))) == ["superseded"]
         assert talk.entries("i1") == [b"so far 1"]
@@ -216,7 +216,9 @@ class TestFloor:
         talk.worker("w1")
         talk.interface("i1")
         token, copy = talk.lease("w1", "x"), talk.lease("w1", "x")
-        assert talk.commit("w1", Outcome(token, (), ADDRESS, b"", Later(0, 0, b"all"))) == ["done"]
+        assert talk.commit("w1", Outcome(token, (), ADDRESS, b"", Later(0, 0, b"all", "x"))) == [
+            "done"
+        ]
         assert talk.commit("w1", end(copy)) == ["done"]
 
     def test_the_next_delivery_begins_at_its_first_frame(self, talk: Talk) -> None:

@@ -177,7 +177,7 @@ def suspect(talk: Talk) -> None:
 
 def due(talk: Talk) -> None:
     token = lease(talk)
-    talk.commit("w1", Outcome(token, (), ADDRESS, later=Later(30, 0, b"frame")))
+    talk.commit("w1", Outcome(token, (), ADDRESS, later=Later(30, 0, b"frame", RECEIVE)))
 
 
 def parked(talk: Talk) -> None:
@@ -263,7 +263,7 @@ class TestOrphans:
         site.bury("i1")
         assert site.commit("w1", Outcome(token, (), ADDRESS, progress=1)) == ["done"]
         assert disconnects(site) == []
-        later = Outcome(token, (), ADDRESS, later=Later(0, 2, b"rest"), since=1)
+        later = Outcome(token, (), ADDRESS, later=Later(0, 2, b"rest", RECEIVE), since=1)
         assert site.commit("w1", later) == ["done"]
         assert disconnects(site) == []
         (again,) = site.claim("w1", RECEIVE)

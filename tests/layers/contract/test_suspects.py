@@ -24,7 +24,7 @@ ENDS: dict[str, Callable[[int], Operation]] = {
     "commit": lambda token: Commit("w1", "end", 1, (Outcome(token),)),
     "give-up": lambda token: GiveUp("w1", token, "poison", True),
     "later": lambda token: Commit(
-        "w1", "end", 1, (Outcome(token, later=Later(3_600_000, 0, b"")),)
+        "w1", "end", 1, (Outcome(token, later=Later(3_600_000, 0, b"", "x")),)
     ),
 }
 
@@ -101,7 +101,7 @@ class TestOneAtATime:
         talk.crash("x", b"s1", b"s2")
         talk.worker("w1")
         (first,) = talk.claim("w1", "x")
-        talk.commit("w1", Outcome(first.token, later=Later(0, 1, b"rest")))
+        talk.commit("w1", Outcome(first.token, later=Later(0, 1, b"rest", "x")))
         (second,) = talk.claim("w1", "x")
         assert second.payload == b"s2"
         assert talk.claim("w1", "x") == []
@@ -220,7 +220,7 @@ class TestBells:
         talk.crash("x", b"s1")
         talk.worker("w1")
         (first,) = talk.claim("w1", "x")
-        talk.commit("w1", Outcome(first.token, later=Later(1, 0, b"s1")))
+        talk.commit("w1", Outcome(first.token, later=Later(1, 0, b"s1", "x")))
         talk.crash("y", b"s2")
         assert talk.payloads("w1", "y") == [b"s2"]
         talk.send(Delay("x", b"plain", 1))

@@ -108,7 +108,7 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
             3,
             (
                 ops.Outcome(11, (ops.Tell("Q", b"t"),), ADDRESS, b"ans"),
-                ops.Outcome(12, later=ops.Later(500, 2, b"again"), since=1),
+                ops.Outcome(12, later=ops.Later(500, 2, b"again", "c"), since=1),
                 ops.Outcome(13, (ops.Push("a", b"pay", 10, limit=100),), progress=4),
             ),
         ),
