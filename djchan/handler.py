@@ -15,19 +15,17 @@ else the view has sent, when the delivery is committed; a longer one goes part b
 import asyncio
 import functools
 import inspect
-import io
 import logging
-import tempfile
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
-from typing import Any, BinaryIO
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Any
 
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import BadRequest
-from django.core.handlers.asgi import ASGIRequest, get_script_prefix
+from django.core.handlers.asgi import get_script_prefix
 from django.core.handlers.base import BaseHandler
 from django.http import (
     FileResponse,
@@ -46,6 +44,9 @@ from djchan.exceptions import (
     RequestTimeout,
     ResponseLater,
 )
+from djchan.request import AsgiRequest, scope_of
+
+__all__ = ["AsgiHandler", "AsgiRequest", "ViewConsumer"]
 
 logger = logging.getLogger(__name__)
 # Where projects listen for what goes wrong with a request, whatever serves it.
@@ -56,67 +57,6 @@ CHUNK_SIZE = 512 * 1024  # Bytes of content in one message.
 _EMPTY = (204, 304)  # Statuses of responses without content.
 
 Part = dict[str, Any]
-
-
-class AsgiRequest(ASGIRequest):
-    """Django's own request, made of a message; what there is besides is below.
-
-    The body is complete when the constructor returns. It raises KeyError without a path or
-    method, RequestTimeout when the body takes longer than ``body_receive_timeout`` seconds,
-    RequestAborted when the client left before its end.
-    """
-
-    ResponseLater = ResponseLater
-    body_receive_timeout = 60
-
-    # Whether the view raised ResponseLater: then nothing is sent for it here.
-    promised = False
-
-    def __init__(self, message: Any) -> None:
-        self.message = message
-        self.reply_channel = message.reply_channel
-        scope = _scope(message.content)
-        # The scope first: a request that cannot be read is refused before its body is waited for.
-        super().__init__(scope, io.BytesIO())
-        if self.script_name:
-            # Django 5.2 takes "/app" off "/apple" too.
-            self.path_info = _below(self.script_name, self.path)
-            self.META["PATH_INFO"] = self.path_info
-        self._stream = self._receive_body()
-
-    def _receive_body(self) -> BinaryIO:
-        content = self.message.content
-        start = content.get("body") or b""
-        channel = content.get("body_channel")
-        if not channel:
-            return io.BytesIO(start)
-        layer = self.message.channel_layer
-        deadline = time.monotonic() + self.body_receive_timeout
-        with ExitStack() as undo:
-            body: Any = undo.enter_context(
-                tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)
-            )
-            body.write(start)
-            more = True
-            while more:
-                if time.monotonic() >= deadline:
-                    raise RequestTimeout(
-                        f"The request body on {channel!r} did not arrive within "
-                        f"{self.body_receive_timeout} seconds (body_receive_timeout)."
-                    )
-                _, chunk = layer.receive([channel], block=True)
-                if chunk is None:
-                    # A layer may answer at once though it was asked to block.
-                    time.sleep(0.01)
-                    continue
-                if chunk.get("closed"):
-                    raise RequestAborted
-                body.write(chunk.get("content") or b"")
-                more = chunk.get("more_content", False)
-            body.seek(0)
-            undo.pop_all()
-        spooled: BinaryIO = body
-        return spooled
 
 
 class AsgiHandler(BaseHandler):
@@ -135,8 +75,14 @@ class AsgiHandler(BaseHandler):
         Close the generator when the rest is not wanted any more: the response is closed then.
         """
         set_script_prefix(get_script_prefix(message.content))
-        signals.request_started.send(sender=self.__class__, message=message)
-        response, promised = self._respond(message)
+        try:
+            request, response = self._request(message)
+        except RequestAborted:
+            return
+        scope = scope_of(message.content, errors="replace") if request is None else request.scope
+        signals.request_started.send(sender=self.__class__, scope=scope, message=message)
+        if request is not None:
+            response = self._respond(request)
         if response is None:
             signals.request_finished.send(sender=self.__class__)
             return
@@ -144,7 +90,7 @@ class AsgiHandler(BaseHandler):
         if isinstance(response, FileResponse):
             response.block_size = CHUNK_SIZE
         try:
-            if not promised:
+            if request is None or not request.promised:
                 if message.content.get("method") == "HEAD" or response.status_code in _EMPTY:
                     yield self._encode_head(response)
                 else:
@@ -152,39 +98,50 @@ class AsgiHandler(BaseHandler):
         finally:
             response.close()
 
-    def _respond(self, message: Any) -> tuple[Any, bool]:
-        """The response to a message, and whether it only stands for one promised for later."""
+    def _request(self, message: Any) -> tuple[AsgiRequest | None, Any]:
+        """The request that a message is, or the response to one that cannot be read."""
         try:
-            request = self.request_class(message)
+            return self.request_class(message), None
         except RequestTimeout as timeout:
             request_logger.warning("%s", timeout, extra={"status_code": 408})
             body = "408 Request Timeout (upload too slow)"
-            return HttpResponse(body, status=408, content_type="text/plain"), False
-        except RequestAborted:
-            return None, False
+            return None, HttpResponse(body, status=408, content_type="text/plain")
         except (ValueError, BadRequest) as error:
             # Among them UnicodeDecodeError; a Content-Type of nonsense is a ValueError in
             # Django 5.2, a BadRequest in 6.
             request_logger.warning(
                 "Bad Request (%s)", type(error).__name__, exc_info=True, extra={"status_code": 400}
             )
-            return HttpResponseBadRequest(), False
+            return None, HttpResponseBadRequest()
+
+    def _respond(self, request: AsgiRequest) -> Any:
+        """The response to a request; None: it comes later, and nothing stands for it here."""
         try:
-            return self.get_response(request), request.promised
+            return self.get_response(request)
         except ResponseLater:
             # From a get_response of a subclass's own.
             request.close()
-            return None, False
-        except Exception:
-            # The project's error handler failed in its turn. Nobody is above to tell the client.
+            return None
+        except Exception as error:
             if settings.DEBUG_PROPAGATE_EXCEPTIONS:
                 raise
-            request_logger.exception(
-                "No answer could be made for %s", request.path, extra={"status_code": 500}
-            )
-            request.close()
-            text = traceback.format_exc() if settings.DEBUG else "Internal Server Error"
-            return HttpResponseServerError(text, content_type="text/plain"), False
+            return self._last_resort(request, error)
+
+    def _last_resort(self, request: AsgiRequest, error: Exception) -> Any:
+        """The response when the project's error handler failed in its turn.
+
+        Nobody is above to tell the client.
+        """
+        request_logger.error(
+            "No answer could be made for %s",
+            request.path,
+            exc_info=error,
+            extra={"status_code": 500},
+        )
+        request.close()
+        trace = "".join(traceback.format_exception(error))
+        text = trace if settings.DEBUG else "Internal Server Error"
+        return HttpResponseServerError(text, content_type="text/plain")
 
     # Django turns an exception into a response within the middleware. ResponseLater must not
     # become an error there, so it becomes a response that is never sent: 202, for 200 would
@@ -303,55 +260,6 @@ class ViewConsumer:
                 time.sleep(0.05)
             else:
                 return True
-
-
-def _scope(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The message as an ASGI scope, as Django wants it; UnicodeDecodeError for a bad path."""
-    path = content["path"]
-    return {
-        "type": "http",
-        "http_version": content.get("http_version", "1.1"),
-        "method": content["method"],
-        "scheme": content.get("scheme"),
-        "path": path.decode() if isinstance(path, bytes) else path,
-        "root_path": content.get("root_path"),
-        "query_string": content.get("query_string") or b"",
-        "headers": _headers(content.get("headers") or ()),
-        "client": content.get("client"),
-        "server": content.get("server"),
-    }
-
-
-def _headers(
-    headers: Mapping[str | bytes, str | bytes] | Iterable[tuple[str | bytes, str | bytes]],
-) -> list[tuple[bytes, bytes]]:
-    """Pairs of bytes with lower-case names, whatever made them, and one cookie header.
-
-    HTTP/2 splits cookies over several headers, and Django 5.2 would join them by a comma.
-    """
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    found: list[tuple[bytes, bytes]] = []
-    cookies: list[bytes] = []
-    for name, value in pairs:
-        if isinstance(name, str):
-            name = name.lower().encode("latin-1")
-        if isinstance(value, str):
-            value = value.encode("latin-1")
-        if name == b"cookie":
-            cookies.append(value.rstrip(b"; "))
-        else:
-            found.append((name, value))
-    if cookies:
-        found.append((b"cookie", b"; ".join(cookies)))
-    return found
-
-
-def _below(prefix: str, path: str) -> str:
-    """``path`` as seen from ``prefix``, or as it is when it does not lie below it."""
-    prefix = prefix.rstrip("/")
-    if path == prefix or path.startswith(prefix + "/"):
-        return path[len(prefix) :]
-    return path
 
 
 def _stream(response: Any) -> Generator[bytes, None, None]:

@@ -497,7 +497,7 @@ def test_content_that_is_not_sent_is_not_asked_for(method, status, streaming):
     closed = []
     response._resource_closers.append(lambda: closed.append(1))
     handler = AsgiHandler()
-    handler._respond = lambda message: (response, False)
+    handler._respond = lambda request: response
     (part,) = handler(message(method=method))
     assert (part["status"], part["content"], part["more_content"]) == (status, b"", False)
     assert (asked, closed) == ([], [1])
@@ -629,6 +629,24 @@ def test_signals_frame_each_request():
     assert seen.finished == [AsgiHandler]
 
 
+def test_request_started_has_the_scope_of_djangos_own_handler():
+    scopes = []
+
+    def started(sender, scope, **kwargs):
+        scopes.append(scope)
+
+    signals.request_started.connect(started)
+    try:
+        parts_of(message("/hello/"))
+        parts_of(message(b"/\xff/"))
+    finally:
+        signals.request_started.disconnect(started)
+    assert [(scope["type"], scope["path"]) for scope in scopes] == [
+        ("http", "/hello/"),
+        ("http", "/\N{REPLACEMENT CHARACTER}/"),
+    ]
+
+
 def test_the_script_prefix_is_that_of_the_request():
     seen = []
     Given(HttpResponse())
@@ -666,7 +684,8 @@ def test_a_body_that_does_not_come_is_408():
 def test_a_client_that_left_gets_nothing():
     with Finished() as seen:
         assert parts_of(message(body_channel="b", layer=FakeLayer({"closed": True}))) == []
-    assert (len(seen.started), len(seen.finished)) == (1, 1)
+    # As Django's own handler: a request that never was complete is none.
+    assert (len(seen.started), len(seen.finished)) == (0, 0)
 
 
 def test_a_view_that_fails_is_a_500(caplog):
