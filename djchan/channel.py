@@ -249,4 +249,6 @@ async def _asend(
 
 def _raise_for(layer: BaseChannelLayer, results: Any, channel: str) -> None:
     # A group has no capacity of its own, and its members' is no business of the sender.
-    layer.raise_for([result for result in results if channel or result != "full"], channel)
+    layer.raise_for(
+        [result for result in results if channel or not result.startswith("full")], channel
+    )

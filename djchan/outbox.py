@@ -247,7 +247,7 @@ async def asend_patiently(
 def _refused(effects: Sequence[Effect], results: Sequence[SendResult]) -> tuple[Effect, ...]:
     """Which of ``effects`` met a full channel."""
     return tuple(
-        effect for effect, result in zip(effects, results, strict=True) if result == "full"
+        effect for effect, result in zip(effects, results, strict=True) if result.startswith("full")
     )
 
 

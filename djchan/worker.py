@@ -168,6 +168,7 @@ class Worker:
             options=self.options,
             clients=self._clients,
             on_gone=self._gone,
+            dead_bytes=layer.dead_letter_bytes,
         )
         crew = Crew(
             self.channel_layer,

@@ -17,7 +17,7 @@ from typing import Any
 
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.interface import bounds, daphne, drain, http, memory, reactor
-from djchan.interface.connection import Connection, Layer, Local
+from djchan.interface.connection import Connection, Layer, Limits, Local
 from djchan.interface.http_connection import HttpConnection
 from djchan.interface.http_connection import Outlet as ResponseOutlet
 from djchan.interface.journal import Journal
@@ -66,7 +66,7 @@ class Interface:
         self.turns: Turns[MailboxConnection] = Turns(self.options.disconnects)
         self.connections: set[Connection] = set()
         self.draining = False
-        self._capacities: dict[str, int] = {}
+        self._limits: dict[str, Limits] = {}
         self._local: Local | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -283,12 +283,15 @@ class Interface:
 
     # ------------------------------------------------------------- for connections
 
-    def capacity(self, channel: str) -> int:
-        """The layer's capacity for one of the few channels of the protocols."""
-        capacity = self._capacities.get(channel)
-        if capacity is None:
-            capacity = self._capacities[channel] = self.layer.capacity_of(channel)
-        return capacity
+    def limits(self, channel: str) -> Limits:
+        """The layer's limits for one of the few channels of the protocols."""
+        limits = self._limits.get(channel)
+        if limits is None:
+            layer = self.layer
+            limits = self._limits[channel] = Limits(
+                layer.capacity_of(channel), layer.max_bytes_of(channel), layer.total_bytes
+            )
+        return limits
 
     # --------------------------------------------------------------- without Redis
 

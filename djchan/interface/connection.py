@@ -11,7 +11,7 @@ answered all that was said for it.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -34,11 +34,29 @@ class Layer(Protocol):
     @property
     def max_message_size(self) -> int: ...
 
+    @property
+    def total_bytes(self) -> int: ...
+
     def capacity_of(self, channel: str) -> int: ...
+
+    def max_bytes_of(self, channel: str) -> int: ...
+
+    def why_full(self, result: str, channel: str) -> str: ...
 
     def now(self) -> int: ...
 
     def local(self) -> Any: ...
+
+
+class Limits(NamedTuple):
+    """What a delivery meets where it is queued; 0: no limit."""
+
+    capacity: int  # Messages on its channel.
+    max_bytes: int  # Bytes on its channel.
+    total: int  # Bytes in the layer.
+
+
+NO_LIMITS = Limits(0, 0, 0)
 
 
 class Local(Protocol):
@@ -81,7 +99,7 @@ class Host(Protocol):
     draining: bool
     connections: set["Connection"]
 
-    def capacity(self, channel: str) -> int: ...
+    def limits(self, channel: str) -> "Limits": ...
 
     def changed(self) -> None: ...
 
@@ -177,7 +195,7 @@ class Connection:
         seq: int,
         frames: list[bytes],
         *,
-        capacity: int,
+        limits: Limits,
         expires: int = 0,
         if_served: bool = False,
         last: bool = False,
@@ -202,8 +220,12 @@ class Connection:
         if owner is None:
             owner = self._owner = (self._process, self.name)
             self._local.begin(self.name)
-        # By place, which is quicker: expires and keep, then owner and last.
-        push = Push(channel, payload, capacity, len(frames), if_served, 0, True, owner, last)
+        # By place, which is quicker: expires and keep; owner, last, limit and done.
+        capacity, max_bytes, total = limits
+        push = Push(
+            channel, payload, capacity, len(frames), if_served,
+            0, True, owner, last, 0, 0, max_bytes, total,
+        )  # fmt: skip
         self._push = push
         self._local.submit(push, done)
 

@@ -159,7 +159,7 @@ class HttpConnection(BodyConnection):
             http.REQUEST,
             _SEQ,
             [frame],
-            capacity=host.capacity(http.REQUEST),
+            limits=host.limits(http.REQUEST),
             expires=expires,
             done=self._sent,
         )
@@ -183,13 +183,9 @@ class HttpConnection(BodyConnection):
             return
         self._awaited = False
         self._push = None
-        if result == "full":
-            self._refuse(
-                "http.full",
-                f"{http.REQUEST} holds {self._host.capacity(http.REQUEST)} messages, its capacity. "
-                "Run more workers, or raise capacity or channel_capacity in the layer's CONFIG",
-                http.QUEUE_FULL,
-            )
+        if result.startswith("full"):
+            why = self._host.layer.why_full(result, http.REQUEST)
+            self._refuse("http.full", why, http.QUEUE_FULL)
             self._end_record()
         else:
             self.on_dead()
@@ -390,7 +386,10 @@ class HttpConnection(BodyConnection):
             return
         content = codec.encode(self._exchange.disconnect(self._reply_channel))
         payload = self._aside(http.DISCONNECT, msgspec.Raw(content))
-        push = Push(http.DISCONNECT, payload, host.capacity(http.DISCONNECT), 1, True)
+        capacity, max_bytes, total = host.limits(http.DISCONNECT)
+        push = Push(
+            *(http.DISCONNECT, payload, capacity, 1, True), max_bytes=max_bytes, total=total
+        )
         self._local.submit(push, self._told_disconnect)
 
     def _told_disconnect(self, result: SendResult) -> None:

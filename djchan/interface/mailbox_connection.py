@@ -20,7 +20,7 @@ from collections.abc import Callable
 import msgspec
 
 from djchan.interface import websocket
-from djchan.interface.connection import Connection, Host, Local
+from djchan.interface.connection import NO_LIMITS, Connection, Host, Local
 from djchan.interface.mailbox import Delivery, Mailbox
 from djchan.layers import codec
 from djchan.layers.operations import Record, SendResult
@@ -98,14 +98,14 @@ class MailboxConnection(Connection):
             return
         host, (seq, channel, frames) = self._host, delivery
         if channel == websocket.RECEIVE:
-            capacity = host.capacity(channel)
+            limits = host.limits(channel)
             if host.served.known(channel):
-                self._deliver(channel, seq, frames, capacity=capacity, done=self._done)
+                self._deliver(channel, seq, frames, limits=limits, done=self._done)
             else:
                 # Asked until it is known that there is such a consumer. From then on frames
                 # wait in the queue while workers are away.
                 self._deliver(
-                    channel, seq, frames, capacity=capacity, if_served=True, done=self._received_by
+                    channel, seq, frames, limits=limits, if_served=True, done=self._received_by
                 )
         elif channel == websocket.DISCONNECT:
             if self._has_turn or host.turns.ask(self):
@@ -114,8 +114,8 @@ class MailboxConnection(Connection):
                 host.journal.count("disconnect.waited")
         else:
             expires = host.layer.now() + int(host.options.connect_timeout * 1000)
-            capacity = host.capacity(channel)
-            self._deliver(channel, seq, frames, capacity=capacity, expires=expires, done=self._done)
+            limits = host.limits(channel)
+            self._deliver(channel, seq, frames, limits=limits, expires=expires, done=self._done)
             self._local.submit(self._record(), _ignore)
 
     def _record(self) -> Record:
@@ -141,7 +141,7 @@ class MailboxConnection(Connection):
             delivery.frames,
             # One for each connection that got in is bound enough. Those of clients that
             # did not get in have no such bound.
-            capacity=self._host.capacity(channel) if self._refused else 0,
+            limits=self._host.limits(channel) if self._refused else NO_LIMITS,
             if_served=True,
             last=True,
             done=self._said_goodbye,
@@ -202,24 +202,22 @@ class MailboxConnection(Connection):
         if self.answered_frames and result != "gone":
             return  # This was said before, and lost: a copy from there on was sent besides.
         self._push = None
-        if result == "full":
-            self._full(delivery.channel)
+        if result.startswith("full"):
+            self._full(result, delivery.channel)
         elif result == "unserved":
             self._unserved(delivery.channel)
         else:
             self.on_dead()
 
-    def _full(self, channel: str) -> None:
+    def _full(self, result: SendResult, channel: str) -> None:
         host = self._host
         if channel == websocket.CONNECT:
             self._refused = True
             self._release()
             host.journal.say(
                 "connect.full",
-                "A WebSocket was refused: %s holds %d messages, its capacity. Run more workers, "
-                "or raise capacity or channel_capacity in the layer's CONFIG.",
-                channel,
-                host.capacity(channel),
+                "A WebSocket was refused. %s",
+                host.layer.why_full(result, channel),
             )
             self.end(websocket.TRY_AGAIN_LATER)
             self._pump()
@@ -232,13 +230,11 @@ class MailboxConnection(Connection):
             lost = self._lose()
             host.journal.say(
                 "receive.full",
-                "A WebSocket was closed (1013) and lost %d frames: %s held %d messages, its "
-                "capacity, for %.1f s (full_wait). Run more workers, or raise capacity or "
-                "channel_capacity in the layer's CONFIG.",
+                "A WebSocket was closed (1013) and lost %d frames, which had waited for %.1f s "
+                "(full_wait). %s",
                 lost,
-                channel,
-                host.capacity(channel),
                 host.options.full_wait,
+                host.layer.why_full(result, channel),
             )
             self.end(websocket.TRY_AGAIN_LATER)
             self._pump()

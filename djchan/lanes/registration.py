@@ -53,7 +53,7 @@ class Registrations:
     """The current registration of a worker.
 
     ``clients``: ids of the worker's connections. ``on_gone(registration)``: called when the
-    layer does not know it, in a heartbeat's thread or a lane's.
+    layer does not know it, in a heartbeat's thread or a lane's. ``dead_bytes``: as of Register.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Registrations:
         options: WorkerOptions,
         clients: Callable[[], Iterable[str]],
         on_gone: Callable[[Registration], object],
+        dead_bytes: int = 0,
     ) -> None:
         self.current = Registration("")
         self.renewals = 0
@@ -74,6 +75,7 @@ class Registrations:
         self._options = options
         self._clients = clients
         self._on_gone = on_gone
+        self._dead_bytes = dead_bytes
         self._lock = threading.Lock()
         self._next_id = ""
 
@@ -118,7 +120,10 @@ class Registrations:
         # Made here and not before: after fork, and the same again until it is answered.
         self._next_id = self._next_id or names.new_process_id()
         registration = Registration(self._next_id, self.current.leases.highest)
-        (now,) = link.perform(Register(registration.id, "worker", self._info, self._channels))
+        register = Register(
+            *(registration.id, "worker", self._info, self._channels), dead_bytes=self._dead_bytes
+        )
+        (now,) = link.perform(register)
         self._next_id = ""
         if now is None:
             raise ProcessGone

@@ -107,11 +107,9 @@ class Channels4Layer:
         """Send one message. Raises ChannelFull, TypeError (name, message), OutcomeUnknown."""
         word = self.layer.word(channel, self._checked(message, channel))
         results = await self._apply([word])
-        if "full" in results:
-            raise self.ChannelFull(
-                f"The channel {channel!r} holds {self.layer.capacity_of(channel)} messages, its "
-                "capacity."
-            )
+        for result in results:
+            if result.startswith("full"):
+                raise self.ChannelFull(self.layer.why_full(result, channel))
 
     # ---------------------------------------------------------------- groups
 

@@ -92,10 +92,21 @@ def send(
     payload = envelope(policy, channel, encoded, expires=expires)
     keep = not policy.at_most_once(channel)
     if delay > 0:
-        return Delay(channel, payload, delay, expires, keep)
+        return Delay(
+            *(channel, payload, delay, expires, keep),
+            max_bytes=policy.max_bytes_of(channel),
+            total=policy.total_bytes,
+        )
     capacity = policy.capacity_of(channel) if admission else 0
     limit = policy.limit_of(channel)
-    return Push(channel, payload, capacity, expires=expires, keep=keep, limit=limit)
+    return Push(
+        *(channel, payload, capacity),
+        expires=expires,
+        keep=keep,
+        limit=limit,
+        max_bytes=policy.max_bytes_of(channel),
+        total=policy.total_bytes,
+    )
 
 
 def group_send(policy: Policy, group: str, encoded: bytes) -> GroupSend:
@@ -110,7 +121,11 @@ def group_send(policy: Policy, group: str, encoded: bytes) -> GroupSend:
 def group_add(policy: Policy, group: str, channel: str) -> Effect:
     local = names.split_local(channel)
     if local is None:
-        return GroupAddChannel(group, channel, policy.capacity_of(channel), policy.member_ttl)
+        return GroupAddChannel(
+            *(group, channel, policy.capacity_of(channel), policy.member_ttl),
+            max_bytes=policy.max_bytes_of(channel),
+            total=policy.total_bytes,
+        )
     process, connection = local
     return GroupAdd(group, process, codec.encode_entry(codec.ADD, group, connection))
 

@@ -49,6 +49,7 @@ class Layer(Protocol):
 
     engine: Engine
     inbox_bytes: int
+    dead_letter_bytes: int
 
     def set_clock(self, now: int) -> None: ...
 
@@ -118,7 +119,11 @@ class LocalProcess:
         self._sending = asyncio.ensure_future(self._send_forever())
 
     def _register(self, process: str) -> Register:
-        return Register(process, "interface", _info(), inbox=self.layer.inbox_bytes)
+        return Register(
+            *(process, "interface", _info()),
+            inbox=self.layer.inbox_bytes,
+            dead_bytes=self.layer.dead_letter_bytes,
+        )
 
     def _begin(self, process: str) -> None:
         """Go by this id, which the layer knows and has nothing for."""

@@ -22,7 +22,8 @@ LOSSY_EXPIRY = 60.0
 
 SOCKET_LIFE = 86400
 
-INBOX_BYTES = 64 * 1024 * 1024
+MIB = 1024 * 1024
+INBOX_BYTES = 64 * MIB
 
 PatternMap = Mapping[Any, Any] | None
 
@@ -36,6 +37,9 @@ class Policy:
     ``channel_capacity``, ``channel_expiry``, ``delivery``: the same (and ``"at-least-once"``
     or ``"at-most-once"``) per channel: a dict of glob or compiled pattern to value; the
     first match counts, and a process-local name is matched up to its ``!``.
+    ``max_bytes``, ``channel_max_bytes``: bytes of messages that a channel holds before the same
+    happens as at its capacity. ``total_bytes``: of all that waits in the layer, is parked, or is
+    delayed. ``dead_letter_bytes``: of all dead letters; the oldest of the channel with the most go.
     ``group_expiry``: seconds a socket may live (0: no limit; None: a day). A socket is a member
     for as long as it lives. A plain channel is one for ever, or, where this is set, for so many
     seconds after it was added last: nobody else would take a dead one out.
@@ -57,6 +61,10 @@ class Policy:
         max_message_size: int = codec.MAX_MESSAGE_SIZE,
         overflow: int = 10,
         inbox_bytes: int = INBOX_BYTES,
+        max_bytes: int = 64 * MIB,
+        channel_max_bytes: PatternMap = None,
+        total_bytes: int = 512 * MIB,
+        dead_letter_bytes: int = 128 * MIB,
     ) -> None:
         self.expiry: float | None = _positive("expiry", expiry, optional=True)
         self.group_expiry = SOCKET_LIFE if group_expiry is None else group_expiry
@@ -66,6 +74,9 @@ class Policy:
         self.max_message_size = int(_positive("max_message_size", max_message_size) or 0)
         self.overflow = int(_positive("overflow", overflow) or 0)
         self.inbox_bytes = int(_positive("inbox_bytes", inbox_bytes) or 0)
+        self.max_bytes = int(_positive("max_bytes", max_bytes) or 0)
+        self.total_bytes = int(_positive("total_bytes", total_bytes) or 0)
+        self.dead_letter_bytes = int(_positive("dead_letter_bytes", dead_letter_bytes) or 0)
         if isinstance(delivery, str):
             delivery = {"*": delivery}
         for value in (delivery or {}).values():
@@ -74,6 +85,7 @@ class Policy:
                     f"delivery is {AT_LEAST_ONCE!r} or {AT_MOST_ONCE!r}, not {value!r}."
                 )
         self._capacities = _Patterns(self.channel_capacity)
+        self._max_bytes = _Patterns(channel_max_bytes or {})
         self._expiries = _Patterns(channel_expiry or {})
         self._deliveries = _Patterns(delivery or {})
         self._clock_offset = 0.0
@@ -81,6 +93,31 @@ class Policy:
     def capacity_of(self, channel: str) -> int:
         found = self._capacities.find(channel)
         return self.capacity if found is None else int(found)
+
+    def max_bytes_of(self, channel: str) -> int:
+        """Bytes of messages that ``channel`` holds."""
+        found = self._max_bytes.find(channel)
+        return self.max_bytes if found is None else int(found)
+
+    def why_full(self, result: str, channel: str) -> str:
+        """What a refused send to ``channel`` has met: value, limit, setting and remedy."""
+        if result == "full:bytes":
+            return (
+                f"The channel {channel!r} holds {self.max_bytes_of(channel)} bytes of messages or "
+                "more, its max_bytes. Run more workers for it (and see that a route names it), or "
+                "raise max_bytes or channel_max_bytes in the layer's CONFIG."
+            )
+        if result == "full:total":
+            return (
+                f"The layer holds {self.total_bytes} bytes of messages or more, its total_bytes, "
+                f"so {channel!r} takes none. Run more workers (layer.usage() says what waits "
+                "where), or raise total_bytes in the layer's CONFIG."
+            )
+        return (
+            f"The channel {channel!r} holds {self.capacity_of(channel)} messages, its capacity. "
+            "Run more workers for it (and see that a route names it), or raise capacity or "
+            "channel_capacity in the layer's CONFIG."
+        )
 
     def limit_of(self, channel: str) -> int:
         """Messages a channel holds of what consumers send before more is parked."""

@@ -42,12 +42,8 @@ class Sending(Calls):
     def raise_for(self, results: Sequence[SendResult], channel: str) -> None:
         """Raise what a result says, in words."""
         for result in results:
-            if result == "full":
-                raise ChannelFull(
-                    f"The channel {channel!r} holds {self.capacity_of(channel)} messages, its "
-                    "capacity. Run more workers for it (and see that a route names it), or raise "
-                    "capacity or channel_capacity in the layer's CONFIG."
-                )
+            if result.startswith("full"):
+                raise ChannelFull(self.why_full(result, channel))
             if result == "fenced":
                 raise Fenced
 

@@ -9,7 +9,7 @@ from djchan import names
 from djchan.exceptions import UndecodableEnvelope
 from djchan.layers import codec
 from djchan.layers.calls import Calls
-from djchan.layers.operations import Counters, Length, Oldest, Waiting
+from djchan.layers.operations import Counters, Length, Oldest, Usage, Used, Waiting
 
 
 class Statistics(Calls):
@@ -28,6 +28,11 @@ class Statistics(Calls):
         """How many messages wait, by channel, where some do."""
         waiting: dict[str, int] = self._perform(Waiting())
         return waiting
+
+    def usage(self) -> Used:
+        """Bytes that wait, are parked, are delayed, and are dead letters, each by channel."""
+        used: Used = self._perform(Usage())
+        return used
 
     def channel_statistics(self, channel: str) -> dict[str, int]:
         """The same of one channel, with ``messages_pending``: that wait; ``messages_max_age``:

@@ -7,6 +7,7 @@ from typing import Any
 from djchan.exceptions import BrokerUnavailable
 from djchan.layers import codec
 from djchan.layers.operations import Body, Push, Record, SendResult
+from djchan.layers.policy import Policy
 
 
 class FakeLocal:
@@ -126,8 +127,16 @@ class FakeLayer:
         self._capacity = capacity
         self.process = FakeLocal()
 
+    total_bytes = 0
+
     def capacity_of(self, channel: str) -> int:
         return self._capacity
+
+    def max_bytes_of(self, channel: str) -> int:
+        return 0
+
+    def why_full(self, result: str, channel: str) -> str:
+        return Policy(capacity=self._capacity).why_full(result, channel)
 
     def now(self) -> int:
         return 1_000_000

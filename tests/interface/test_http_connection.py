@@ -285,7 +285,7 @@ async def test_a_full_queue(caplog):
         assert status == 503 and "Request queue full." in body
         assert local.channels() == ["http.request", "http.disconnect"]
         assert local.forgotten == ["c1"]
-        assert "http.request holds 100 messages" in caplog.text
+        assert "'http.request' holds 100 messages" in caplog.text
 
 
 @pytest.mark.asyncio

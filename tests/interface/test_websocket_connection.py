@@ -515,7 +515,7 @@ async def test_a_full_connect_channel_refuses_by_503_where_the_server_can(caplog
         await settle()
         assert local.channels() == ["websocket.connect", "websocket.disconnect"]
         assert local.submitted[-1][0].capacity == 100, "this one has no other bound"
-        assert "websocket.connect holds 100 messages" in caplog.text
+        assert "'websocket.connect' holds 100 messages, its capacity" in caplog.text
 
 
 @pytest.mark.asyncio

@@ -75,6 +75,37 @@ class TestSendAndReceive:
         layer.send("a", {})
         layer.close()
 
+    @pytest.mark.parametrize(
+        ("options", "why"),
+        [
+            (
+                {"max_bytes": 900},
+                "The channel 'a' holds 900 bytes of messages or more, its max_bytes",
+            ),
+            ({"channel_max_bytes": {"a": 800}}, "The channel 'a' holds 800 bytes"),
+            (
+                {"total_bytes": 900},
+                "The layer holds 900 bytes of messages or more, its total_bytes",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("delay", [0, 60])
+    def test_full_of_bytes_says_which_limit_and_what_to_do(
+        self, engine: Engine, options: dict[str, Any], why: str, delay: float
+    ):
+        layer = BaseChannelLayer(engine=engine, **options)
+        layer.apply([layer.word("a", {"text": "x" * 1000}, delay=delay)])
+
+        results = layer.apply([layer.word("a", {}, delay=delay)])
+        with pytest.raises(layer.ChannelFull) as caught:
+            layer.raise_for(results, "a")
+
+        assert str(caught.value).startswith(why)
+        (setting,) = options
+        assert setting in str(caught.value)
+        assert layer.usage().total > 1000
+        layer.close()
+
     def test_too_large_names_the_limit_and_its_setting(self, engine: Engine):
         layer = BaseChannelLayer(engine=engine, max_message_size=100)
 
@@ -255,9 +286,9 @@ class TestGroups:
         ever, said = InMemoryChannelLayer(), InMemoryChannelLayer(group_expiry=2)
 
         assert ever.group_expiry == 86400 and said.group_expiry == 2
-        assert ever.add_word("g", "a")[2:] == (100, 0)
-        assert said.add_word("g", "a")[2:] == (100, 2000)
-        assert InMemoryChannelLayer(group_expiry=0).add_word("g", "a")[2:] == (100, 0)
+        assert ever.add_word("g", "a")[2:4] == (100, 0)
+        assert said.add_word("g", "a")[2:4] == (100, 2000)
+        assert InMemoryChannelLayer(group_expiry=0).add_word("g", "a")[2:4] == (100, 0)
 
     @pytest.mark.parametrize("name", ["g!x", "g?x", "g x", "", None])
     def test_a_wrong_name_is_a_type_error(self, layer: BaseChannelLayer, name: Any):

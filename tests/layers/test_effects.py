@@ -31,9 +31,13 @@ class Rules:
     """
 
     member_ttl = 0
+    total_bytes = 7_000_000
 
     def capacity_of(self, channel: str) -> int:
         return 7
+
+    def max_bytes_of(self, channel: str) -> int:
+        return 70_000
 
     def limit_of(self, channel: str) -> int:
         return 70
@@ -76,7 +80,7 @@ class TestSend:
         push = effects.send(rules, "thumbnails", HI, admission=False)
 
         assert isinstance(push, Push)
-        assert push.limit == 70
+        assert (push.limit, push.max_bytes, push.total) == (70, 70_000, 7_000_000)
 
     def test_expiry_counts_from_when_the_message_is_due(self):
         now = effects.send(rules, "slow", HI)
@@ -129,7 +133,9 @@ class TestGroups:
         assert codec.decode(discard.entry) == [codec.DISCARD, "room", "c1"]
 
     def test_a_plain_channel_is_a_member_itself(self):
-        assert effects.group_add(rules, "room", "audit") == GroupAddChannel("room", "audit", 7)
+        assert effects.group_add(rules, "room", "audit") == GroupAddChannel(
+            "room", "audit", 7, max_bytes=70_000, total=7_000_000
+        )
         assert effects.group_discard("room", "audit") == GroupDiscardChannel("room", "audit")
 
 

@@ -74,6 +74,7 @@ from djchan.layers.operations import (
     Release,
     Send,
     Tell,
+    Usage,
 )
 from tests.layers.actors import (
     CHANNELS,
@@ -730,6 +731,11 @@ class Layer(RuleBasedStateMachine):
     def what_is_there_is_what_was_said(self) -> None:
         self.view = self.look()
         self.ledger.check(self.view)
+        used = self.do(Usage())
+        assert set(used.waiting) == {*self.view.waiting, *self.view.suspects}
+        assert set(used.parked) == set(self.view.parked)
+        assert bool(used.delayed) is bool(self.view.due)
+        assert set(used.dead) == {name for name, letters in self.ledger.letters.items() if letters}
 
     @invariant()
     def who_has_an_open_member_is_in_the_group(self) -> None:

@@ -12,7 +12,7 @@ from djchan import names
 from djchan.layers import codec
 from djchan.layers.memory.groups import Groups
 from djchan.layers.memory.letters import Letters
-from djchan.layers.memory.queues import Delivery, Queues
+from djchan.layers.memory.queues import Delivery, Full, Limits, Queues
 from djchan.layers.memory.records import Records
 from djchan.layers.memory.registry import Registry
 from djchan.layers.operations import (
@@ -94,16 +94,16 @@ class Effects:
                 return self._group_add(effect, now)
             case GroupAddChannel():
                 until = now + effect.ttl if effect.ttl else 0
-                self._groups.add_channel(effect.group, effect.channel, effect.capacity, until)
+                limits = Limits(effect.capacity, effect.max_bytes, effect.total)
+                self._groups.add_channel(effect.group, effect.channel, limits, until)
             case GroupDiscardChannel():
                 self._groups.discard_channel(effect.group, effect.channel)
             case Delay():
-                channel, payload, delay, expires, keep = effect
-                delayed = Delivery(channel, payload, expires=expires, keep=keep)
-                self._queues.delay(delayed, now + delay)
+                return self._delay(effect, now, admission=admission)
             case Body():
                 self._queues.expire(now)
-                if admission and self._refuses(effect.channel, effect.capacity, now):
+                limits = Limits(effect.capacity)
+                if admission and self._refuses(effect.channel, limits, now):
                     return "full"
                 body = Delivery(effect.channel, effect.payload)
                 self._queues.append_expiring(body, now + effect.ttl)
@@ -119,29 +119,46 @@ class Effects:
         return "gone"
 
     def _push(self, effect: Push, now: int, *, admission: bool) -> _Applied:
-        channel, payload, capacity, frames, if_served, expires, keep, owner, last, limit, done = (
-            effect
-        )
+        (
+            channel, payload, capacity, frames, if_served, expires,
+            keep, owner, last, limit, done, max_bytes, total,
+        ) = effect  # fmt: skip
         if if_served and not self._registry.is_served(channel):
             return "unserved"
         delivery = Delivery(channel, payload, frames, expires=expires, keep=keep, owner=owner)
         delivery.done = done
         channel = delivery.channel
-        if admission and self._refuses(channel, capacity, now):
-            return "full"
+        limits = Limits(capacity if admission else limit, max_bytes, total)
+        full = self._refuses(channel, limits, now) if admission else None
+        if full:
+            return full
         if last and owner is not None:
             self._records.drop(*owner)
-        if not admission and limit:
-            parked = self._queues.parked(channel)
-            if parked or self._queues.is_full(channel, limit):
-                if parked >= MOST_PARKED * limit:
-                    self.bury(delivery, "overflow", now)
-                else:
+        if not admission and any(limits):
+            bounded = limits.messages or limits.bytes
+            behind = bounded and self._queues.parked(channel)
+            if behind or self._queues.reached(channel, limits):
+                if self._queues.has_room_beside(channel, limits, most=MOST_PARKED):
                     self._queues.park(delivery)
                     self.count("parked", channel)
+                else:
+                    self.bury(delivery, "overflow", now)
                 return "parked"
         self._queues.append(delivery)
         return "ok"
+
+    def _delay(self, effect: Delay, now: int, *, admission: bool) -> _Applied:
+        channel, payload, delay, expires, keep, max_bytes, total = effect
+        delivery = Delivery(channel, payload, expires=expires, keep=keep)
+        limits = Limits(0, max_bytes, total if admission else 2 * total)
+        full = self._queues.delays_too_much(delivery.channel, limits)
+        if full is None:
+            self._queues.delay(delivery, now + delay)
+            return "ok"
+        if admission:
+            return self._refused(delivery.channel, full)
+        self.bury(delivery, "overflow", now)
+        return "parked"
 
     def _tell(self, effect: Tell, now: int, *, admission: bool) -> SendResult:
         home = self._registry.interface(effect.process)
@@ -172,22 +189,26 @@ class Effects:
             if inbox.note_gap(effect.group):
                 self.tell(process, codec.encode_entry(codec.GAP, effect.group), now)
         self._groups.expire(effect.group, now)
-        for channel, capacity in self._groups.channels(effect.group).items():
+        for channel, limits in self._groups.channels(effect.group).items():
             delivery = Delivery(channel, effect.payload)
-            if self._queues.is_full(delivery.channel, capacity):
+            if self._queues.reached(delivery.channel, limits):
                 self.count("skipped", delivery.channel)
             else:
                 self._queues.append(delivery)
 
-    def _refuses(self, channel: str, capacity: int, now: int) -> bool:
-        full = self._queues.is_full(channel, capacity)
+    def _refused(self, channel: str, full: Full) -> Full:
+        self.count("full", channel)
+        if full != "full":
+            self._counters[full.replace(":", "_")] += 1
+        return full
+
+    def _refuses(self, channel: str, limits: Limits, now: int) -> Full | None:
+        full = self._queues.reached(channel, limits)
         if full:
             # What has expired does not count.
             for delivery in self._queues.take_expired(channel, now):
                 self._counters["giveup:expired"] += 1
                 if delivery.keep:
                     self.bury(delivery, "expired", now)
-            full = self._queues.is_full(channel, capacity)
-        if full:
-            self.count("full", channel)
-        return full
+            full = self._queues.reached(channel, limits)
+        return self._refused(channel, full) if full else None

@@ -60,6 +60,8 @@ from djchan.layers.operations import (
     Send,
     SendResult,
     Sent,
+    Usage,
+    Used,
     Waiting,
 )
 
@@ -76,9 +78,9 @@ class MemoryState:
         self.queues = Queues(self.bells)
         self.registry = Registry(self.signals)
         self.groups = Groups()
-        self.letters = Letters()
         self.kept = Kept()
         self.counters: Counter[str] = Counter()
+        self.letters = Letters(self.counters)
         self.records = Records(self.queues, self.registry, counters=self.counters)
         self.leases = Leases(self.queues, self.registry, self.bells, counters=self.counters)
         self._effects = Effects(
@@ -127,6 +129,7 @@ class MemoryState:
             Resume: self._resume,
             Ring: self._ring,
             Send: self._send,
+            Usage: self._usage,
             Waiting: self._waiting,
         }
 
@@ -142,10 +145,11 @@ class MemoryState:
     # -------------------------------------------------------------- processes
 
     def _register(self, operation: Register, now: int) -> int | None:
-        process, kind, info, channels, inbox = operation
+        process, kind, info, channels, inbox, dead_bytes = operation
         if self.registry.is_dead(process):
             return None
         self.registry.register(process, kind, info, channels=channels, inbox=inbox)
+        self.letters.limit = dead_bytes or self.letters.limit
         return now
 
     def _history(self, operation: History, now: int) -> bool:
@@ -315,6 +319,10 @@ class MemoryState:
     def _waiting(self, operation: Waiting, now: int) -> dict[str, int]:
         self.queues.expire(now)
         return self.queues.sizes()
+
+    def _usage(self, operation: Usage, now: int) -> Used:
+        self.queues.expire(now)
+        return Used(*self.queues.usage(), self.letters.sizes())
 
     def _oldest(self, operation: Oldest, now: int) -> bytes | None:
         self.queues.expire(now)

@@ -7,14 +7,15 @@ Ids only grow, so a generation is never seen twice.
 """
 
 from djchan.layers.memory.inbox import EntryId
+from djchan.layers.memory.queues import Limits
 
 
 class Groups:
     def __init__(self) -> None:
         self._processes: dict[str, dict[str, EntryId]] = {}
-        # Group -> channel -> its capacity, and until when it is in (ms; 0: for ever), in the
+        # Group -> channel -> its limits, and until when it is in (ms; 0: for ever), in the
         # order of adding.
-        self._channels: dict[str, dict[str, tuple[int, int]]] = {}
+        self._channels: dict[str, dict[str, tuple[Limits, int]]] = {}
 
     def clear(self) -> None:
         self._processes.clear()
@@ -39,8 +40,8 @@ class Groups:
         if not members:
             self._processes.pop(group, None)
 
-    def add_channel(self, group: str, channel: str, capacity: int, until: int = 0) -> None:
-        self._channels.setdefault(group, {})[channel] = capacity, until
+    def add_channel(self, group: str, channel: str, limits: Limits, until: int = 0) -> None:
+        self._channels.setdefault(group, {})[channel] = limits, until
 
     def expire(self, group: str, now: int) -> None:
         """Take out the channels whose time is over."""
@@ -57,7 +58,7 @@ class Groups:
     def processes(self, group: str) -> tuple[str, ...]:
         return tuple(self._processes.get(group, ()))
 
-    def channels(self, group: str) -> dict[str, int]:
-        """Channel -> its capacity."""
+    def channels(self, group: str) -> dict[str, Limits]:
+        """Channel -> its limits."""
         members = self._channels.get(group, {})
-        return {channel: capacity for channel, (capacity, _) in members.items()}
+        return {channel: limits for channel, (limits, _) in members.items()}

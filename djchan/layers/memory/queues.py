@@ -18,13 +18,26 @@ since the one that is rung may belong to a worker that has a suspect already.
 
 import heapq
 import itertools
-from collections import deque
+from collections import Counter, deque
+from typing import Literal, NamedTuple
 
 from djchan import names
 from djchan.layers.memory.bells import Bells
 from djchan.layers.operations import STARTED
 
+HEAD = 24  # Bytes of an entry in Redis besides its names and its payload.
 NUMBERED = ("websocket.", "http.")  # How the channels begin that numbered deliveries are on.
+
+
+Full = Literal["full", "full:bytes", "full:total"]
+
+
+class Limits(NamedTuple):
+    """Messages and bytes of a channel, and bytes of the layer; 0: none."""
+
+    messages: int
+    bytes: int = 0
+    total: int = 0
 
 
 class Delivery:
@@ -68,6 +81,12 @@ class Delivery:
         self.started = False  # Parts of its response are out already.
 
     @property
+    def size(self) -> int:
+        """Bytes, as Redis counts those of an entry: with its head and names."""
+        owner = 0 if self.owner is None else len(self.owner[0]) + 1 + len(self.owner[1])
+        return HEAD + len(self.name) + owner + len(self.payload)
+
+    @property
     def is_suspect(self) -> bool:
         return self.attempt > 1
 
@@ -78,15 +97,16 @@ class Delivery:
 
 
 class Queue:
-    """The deliveries of one channel. ``size`` counts messages; ``expires`` 0 is never."""
+    """The deliveries of one channel. ``size`` counts messages and ``bytes`` their bytes;
+    ``expires`` 0 is never."""
 
-    __slots__ = ("deliveries", "expires", "parked", "size", "suspects")
+    __slots__ = ("bytes", "deliveries", "expires", "parked", "parked_bytes", "size", "suspects")
 
     def __init__(self) -> None:
         self.deliveries: deque[Delivery] = deque()
         self.suspects: deque[Delivery] = deque()
-        self.parked: deque[Delivery] = deque()  # Not in ``size``.
-        self.size = 0
+        self.parked: deque[Delivery] = deque()  # Neither in ``size`` nor in ``bytes``.
+        self.size = self.bytes = self.parked_bytes = 0
         self.expires = 0
 
     def side(self, delivery: Delivery) -> deque[Delivery]:
@@ -103,10 +123,14 @@ class Queues:
         # What a claim has to look at besides; nearly always empty.
         self._suspected: set[str] = set()
         self._parking: set[str] = set()
+        self._delayed: Counter[str] = Counter()  # Channel -> bytes of what is due.
+        self.stored = 0  # Bytes of what waits, is parked, or is due.
 
     def clear(self) -> None:
         for part in (self._queues, self._due, self._expiring, self._suspected, self._parking):
             part.clear()
+        self._delayed.clear()
+        self.stored = 0
 
     def size(self, channel: str) -> int:
         """Messages (not deliveries) waiting on the channel."""
@@ -131,13 +155,45 @@ class Queues:
         queue = self._queues.get(channel)
         return queue.deliveries[0] if queue is not None and queue.deliveries else None
 
-    def is_full(self, channel: str, capacity: int) -> bool:
-        """Whether the channel admits nothing. ``capacity`` 0 is no limit.
+    def reached(self, channel: str, limits: Limits) -> Full | None:
+        """Which limit the channel, or the layer, is at, so that it admits nothing.
 
-        A delivery of many frames may overshoot: were it to fit whole, one larger than
-        the capacity would never leave its mailbox.
+        A delivery may overshoot: were it to fit whole, one larger than a limit would never
+        leave its mailbox.
         """
-        return 0 < capacity <= self.size(channel)
+        queue = self._queues.get(channel)
+        messages, size = (0, 0) if queue is None else (queue.size, queue.bytes)
+        if 0 < limits.messages <= messages:
+            return "full"
+        if 0 < limits.bytes <= size:
+            return "full:bytes"
+        return "full:total" if 0 < limits.total <= self.stored else None
+
+    def has_room_beside(self, channel: str, limits: Limits, *, most: int) -> bool:
+        """Whether something may be parked: ``most`` times the messages, once the bytes of a
+        channel, twice those of the layer."""
+        queue = self._queues.get(channel)
+        messages, size = (0, 0) if queue is None else (len(queue.parked), queue.parked_bytes)
+        return (
+            (not limits.messages or messages < most * limits.messages)
+            and (not limits.bytes or size < limits.bytes)
+            and (not limits.total or self.stored < 2 * limits.total)
+        )
+
+    def delays_too_much(self, channel: str, limits: Limits) -> Full | None:
+        """As ``reached``, of what is due."""
+        if 0 < limits.bytes <= self._delayed[channel]:
+            return "full:bytes"
+        return "full:total" if 0 < limits.total <= self.stored else None
+
+    def usage(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+        """Bytes that wait, are parked and are due, by channel."""
+        queues = [(name, each) for name, each in self._queues.items() if not each.expires]
+        return (
+            {name: queue.bytes for name, queue in queues if queue.bytes},
+            {name: queue.parked_bytes for name, queue in queues if queue.parked_bytes},
+            {name: size for name, size in self._delayed.items() if size},
+        )
 
     def append(self, delivery: Delivery) -> None:
         queue = self._queue(delivery.channel)
@@ -194,16 +250,23 @@ class Queues:
 
     def park(self, delivery: Delivery) -> None:
         """Keep ``delivery`` beside its channel, which is over its limit."""
-        self._queue(delivery.channel).parked.append(delivery)
+        queue = self._queue(delivery.channel)
+        queue.parked.append(delivery)
+        queue.parked_bytes += delivery.size
+        self.stored += delivery.size
         self._parking.add(delivery.channel)
 
     def move_up(self, channel: str, count: int) -> None:
         """Append up to ``count`` of what is parked to the channel itself."""
         if channel not in self._parking:
             return
-        parked = self._queues[channel].parked
+        queue = self._queues[channel]
+        parked = queue.parked
         for _ in range(min(count, len(parked))):
-            self.append(parked.popleft())
+            delivery = parked.popleft()
+            queue.parked_bytes -= delivery.size
+            self.stored -= delivery.size
+            self.append(delivery)
         if not parked:
             self._parking.discard(channel)
 
@@ -223,6 +286,8 @@ class Queues:
     def delay(self, delivery: Delivery, due: int) -> None:
         """Append ``delivery`` to its channel at ``due`` (ms since the epoch)."""
         self._serial += 1
+        self._delayed[delivery.channel] += delivery.size
+        self.stored += delivery.size
         heapq.heappush(self._due, (due, self._serial, delivery))
         if self._due[0][2] is delivery:
             # Whoever sleeps until the former next one has to look again.
@@ -235,7 +300,10 @@ class Queues:
     def promote(self, now: int) -> None:
         """Move what is due to its channel."""
         while self._due and self._due[0][0] <= now:
-            self.append(heapq.heappop(self._due)[2])
+            delivery = heapq.heappop(self._due)[2]
+            self._delayed[delivery.channel] -= delivery.size
+            self.stored -= delivery.size
+            self.append(delivery)
 
     def expire(self, now: int) -> None:
         """Drop the channels whose time is over."""
@@ -268,6 +336,9 @@ class Queues:
 
     def _came(self, queue: Queue, delivery: Delivery) -> None:
         queue.size += delivery.frames
+        if not queue.expires:
+            queue.bytes += delivery.size
+            self.stored += delivery.size
         if delivery.is_suspect:
             self._suspected.add(delivery.channel)
             self._bells.ring_all_for(delivery.channel)
@@ -276,6 +347,9 @@ class Queues:
 
     def _went(self, channel: str, queue: Queue, delivery: Delivery) -> Delivery:
         queue.size -= delivery.frames
+        if not queue.expires:
+            queue.bytes -= delivery.size
+            self.stored -= delivery.size
         if not (queue.deliveries or queue.suspects or queue.parked):
             del self._queues[channel]
         return delivery

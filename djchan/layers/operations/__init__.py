@@ -75,6 +75,8 @@ from djchan.layers.operations.inspection import (
     Members,
     Oldest,
     Redrive,
+    Usage,
+    Used,
     Waiting,
 )
 from djchan.layers.operations.kept import (
@@ -116,6 +118,7 @@ Operation = (
     | Pop
     | Length
     | Waiting
+    | Usage
     | Oldest
     | DeadChannels
     | DeadLetters
@@ -183,6 +186,8 @@ __all__ = [
     "SendResult",
     "Sent",
     "Tell",
+    "Usage",
+    "Used",
     "Wait",
     "Waiting",
 ]

@@ -33,7 +33,9 @@ class Send(NamedTuple):
     begin: tuple[str, ...] = ()
 
 
-SendResult = Literal["ok", "full", "unserved", "gone", "fenced"]
+# full: the channel's messages are at their limit. full:bytes: its bytes are. full:total: the
+# bytes of the whole layer are.
+SendResult = Literal["ok", "full", "full:bytes", "full:total", "unserved", "gone", "fenced"]
 
 
 class Sent(NamedTuple):

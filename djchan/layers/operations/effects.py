@@ -24,6 +24,11 @@ class Push(NamedTuple):
     the channel may hold before this one is parked (0: no limit); when ten times as many are
     parked it becomes a dead letter ("overflow"). ``done``: frames of it that need not run, as
     they were answered before the layer lost its state.
+
+    ``max_bytes``: bytes that may wait on the channel, and ``total``: in the whole layer (what
+    waits, is parked, or is delayed), before a Send is refused ("full:bytes", "full:total") and
+    in a Commit the delivery is parked (0: no limit). It becomes a dead letter when as many bytes
+    of the channel are parked, or when the layer holds twice ``total``.
     """
 
     channel: str
@@ -37,6 +42,8 @@ class Push(NamedTuple):
     last: bool = False
     limit: int = 0
     done: int = 0
+    max_bytes: int = 0
+    total: int = 0
 
 
 class Record(NamedTuple):
@@ -56,7 +63,9 @@ class Record(NamedTuple):
 class Delay(NamedTuple):
     """Append a delivery to a channel ``delay`` milliseconds from now; in order for one time.
 
-    ``expires``, ``keep``: as of a Push.
+    ``expires``, ``keep``: as of a Push. ``max_bytes``: bytes that may be delayed for the channel,
+    and ``total``: as of a Push (0: no limit); beyond either a Send is refused, and in a Commit it
+    becomes a dead letter ("overflow").
     """
 
     channel: str
@@ -64,6 +73,8 @@ class Delay(NamedTuple):
     delay: int
     expires: int = 0
     keep: bool = True
+    max_bytes: int = 0
+    total: int = 0
 
 
 class Body(NamedTuple):
@@ -112,13 +123,15 @@ class GroupAddChannel(NamedTuple):
     """Make a plain channel a member; one that holds ``capacity`` messages is skipped (0: never).
 
     It is one for ``ttl`` ms, unless it is added again (0: for ever). The next GroupSend that finds
-    its time over takes it out.
+    its time over takes it out. ``max_bytes``, ``total``: as of a Push, and skipped beyond them.
     """
 
     group: str
     channel: str
     capacity: int = 0
     ttl: int = 0
+    max_bytes: int = 0
+    total: int = 0
 
 
 class GroupDiscardChannel(NamedTuple):

@@ -17,6 +17,24 @@ class Waiting(NamedTuple):
     """Answer: dict of channel -> messages waiting on it, for those that have some."""
 
 
+class Usage(NamedTuple):
+    """Answer: Used."""
+
+
+class Used(NamedTuple):
+    """Bytes of entries as the layer keeps them, by channel, where there are some."""
+
+    waiting: dict[str, int]  # Queued, and suspects.
+    parked: dict[str, int]
+    delayed: dict[str, int]
+    dead: dict[str, int]  # Dead letters.
+
+    @property
+    def total(self) -> int:
+        """Of all but dead letters: what ``total`` of a Push is compared with."""
+        return sum(sum(part.values()) for part in (self.waiting, self.parked, self.delayed))
+
+
 class Oldest(NamedTuple):
     """Answer: the payload at the head of the channel; None when nothing waits there."""
 

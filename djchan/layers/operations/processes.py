@@ -16,7 +16,9 @@ class Register(NamedTuple):
 
     A worker names the ``channels`` it serves; an interface gets an empty inbox, which holds
     at most ``inbox`` bytes of group messages and replies (0: no limit).
-    Registering a living id again changes its channels only.
+    Registering a living id again changes its channels only. ``dead_bytes``: what dead letters may
+    take in the layer before the oldest of the channel with the most of them go; the last one to
+    say so counts (0: as it was; nobody has: no limit).
     """
 
     process: str
@@ -24,6 +26,7 @@ class Register(NamedTuple):
     info: bytes
     channels: tuple[str, ...] = ()
     inbox: int = 0
+    dead_bytes: int = 0
 
 
 class History(NamedTuple):

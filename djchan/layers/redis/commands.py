@@ -50,6 +50,7 @@ from djchan.layers.operations import (
     Ring,
     Send,
     Tell,
+    Usage,
     Wait,
     Waiting,
 )
@@ -100,20 +101,26 @@ def _record(record: Record) -> bytes:
     return head.encode() + record.payload
 
 
+def _limits(messages: int, max_bytes: int, total: int) -> int | str:
+    """The limits of a channel and of the layer, as the scripts read them."""
+    return f"{messages} {max_bytes} {total}" if max_bytes or total else messages
+
+
 def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
     flat: list[Any] = [len(effects)]
     for effect in effects:
         kind = type(effect)
         if kind is Push:
             assert isinstance(effect, Push)
-            channel, payload, capacity, frames, served, expires, keep, owner, last, limit, done = (
-                effect
-            )
+            (
+                channel, payload, capacity, frames, served, expires,
+                keep, owner, last, limit, done, max_bytes, total,
+            ) = effect  # fmt: skip
             flat += (
                 ("S" if last else "s") if served else "l" if last else "p",
                 names.non_local(channel),
                 payload,
-                capacity if admission else limit,
+                _limits(capacity if admission else limit, max_bytes, total),
                 _head(channel, frames=frames, keep=keep, expires=expires, owner=owner, done=done),
             )
         elif isinstance(effect, Tell):
@@ -125,12 +132,14 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
         elif isinstance(effect, GroupDiscard):
             flat += ("x", effect.group, effect.process, effect.entry, "")
         elif isinstance(effect, GroupAddChannel):
-            flat += ("A", effect.group, effect.channel, effect.capacity, effect.ttl or "")
+            limits = _limits(effect.capacity, effect.max_bytes, effect.total)
+            flat += ("A", effect.group, effect.channel, limits, effect.ttl or "")
         elif isinstance(effect, GroupDiscardChannel):
             flat += ("X", effect.group, effect.channel, "", "")
         elif isinstance(effect, Delay):
             head = _head(effect.channel, keep=effect.keep, expires=effect.expires)
-            flat += ("d", names.non_local(effect.channel), effect.payload, effect.delay, head)
+            limits = _limits(effect.delay, effect.max_bytes, effect.total)
+            flat += ("d", names.non_local(effect.channel), effect.payload, limits, head)
         elif isinstance(effect, Body):
             flat += ("b", effect.channel, effect.payload, effect.capacity, effect.ttl)
         elif isinstance(effect, Record):
@@ -144,7 +153,9 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
 def _register(base: str, op: Register) -> Command:
     kind = "w" if op.kind == "worker" else "i"
     room = op.inbox or NO_LIMIT
-    return _script(base, "register", op.process, kind, op.info, op.inbox, room, *op.channels)
+    return _script(
+        base, "register", op.process, kind, op.info, op.inbox, room, op.dead_bytes, *op.channels
+    )
 
 
 def _history(base: str, op: History) -> Command:
@@ -263,6 +274,10 @@ def _waiting(base: str, op: Waiting) -> Command:
     return ("HGETALL", f"{base}n")
 
 
+def _usage(base: str, op: Usage) -> Command:
+    return _script(base, "usage")
+
+
 def _oldest(base: str, op: Oldest) -> Command:
     return ("LINDEX", f"{base}q:{op.channel}", 0)
 
@@ -341,6 +356,7 @@ _RENDER: dict[type[Any], Callable[[str, Any], Command]] = {
     Ring: _ring,
     Length: _length,
     Waiting: _waiting,
+    Usage: _usage,
     Oldest: _oldest,
     DeadChannels: _dead_channels,
     DeadLetters: _dead_letters,

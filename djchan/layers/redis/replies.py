@@ -34,11 +34,14 @@ from djchan.layers.operations import (
     Redrive,
     Send,
     Sent,
+    Usage,
+    Used,
     Wait,
     Waiting,
 )
 
 HEADER = 22  # Bytes of an entry before its channel.
+UNIT = 36  # Bits of a channel's count that are its bytes; those above are its messages.
 
 
 def parse_entry(entry: bytes) -> tuple[int, int, str, bytes]:
@@ -102,6 +105,23 @@ def _parse_members(raw: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
+def _parse_waiting(raw: Any) -> dict[str, int]:
+    return {raw[i].decode(): int(raw[i + 1]) >> UNIT for i in range(0, len(raw), 2)}
+
+
+def _parse_usage(raw: Any) -> Used:
+    counted, beside = raw
+    waiting = {
+        counted[i].decode(): int(counted[i + 1]) % 2**UNIT for i in range(0, len(counted), 2)
+    }
+    parts: dict[str, dict[str, int]] = {"p": {}, "d": {}, "x": {}}
+    for field, size in _parse_counters(beside).items():
+        kind, _, channel = field.partition(":")
+        if kind in parts:
+            parts[kind][channel] = size
+    return Used(waiting, parts["p"], parts["d"], parts["x"])
+
+
 def _parse_counters(raw: Any) -> dict[str, int]:
     return {raw[i].decode(): int(raw[i + 1]) for i in range(0, len(raw), 2)}
 
@@ -124,8 +144,9 @@ _PARSE: dict[type[Any], Callable[[Any], Any]] = {
     Leave: lambda raw: None,
     Closing: lambda raw: None,
     Connected: _parse_connected,
-    Length: lambda raw: int(raw or 0),
-    Waiting: _parse_counters,
+    Length: lambda raw: int(raw or 0) >> UNIT,
+    Waiting: _parse_waiting,
+    Usage: _parse_usage,
     Oldest: lambda raw: None if raw is None else parse_entry(raw)[3],
     DeadLetters: _parse_letters,
     Members: _parse_members,

@@ -11,15 +11,15 @@ from importlib.resources import files
 # Script -> the parts it is made of, besides the prelude. None that it does not use: their
 # functions are made anew at each run.
 PARTS: dict[str, tuple[str, ...]] = {
-    "send": ("_bells", "_letters", "_inboxes", "_effects"),
-    "claim": ("_bells", "_queues", "_beside", "_suspects"),
-    "held": ("_bells", "_queues", "_leases", "_suspects"),
+    "send": ("_bells", "_stored", "_letters", "_inboxes", "_pushes", "_effects"),
+    "claim": ("_bells", "_stored", "_queues", "_beside", "_suspects"),
+    "held": ("_bells", "_stored", "_queues", "_leases", "_suspects"),
     "commit": (
-        *("_bells", "_letters", "_inboxes", "_effects", "_records", "_suspects"),
-        *("_queues", "_again"),
+        *("_bells", "_stored", "_letters", "_inboxes", "_pushes", "_effects"),
+        *("_records", "_suspects", "_queues", "_again"),
     ),
-    "giveup": ("_bells", "_letters", "_queues", "_again", "_records", "_suspects"),
-    "release": ("_bells", "_queues", "_leases", "_suspects"),
+    "giveup": ("_bells", "_stored", "_letters", "_queues", "_again", "_records", "_suspects"),
+    "release": ("_bells", "_stored", "_queues", "_leases", "_suspects"),
     "part": (),
     "register": (),
     "history": (),
@@ -27,12 +27,13 @@ PARTS: dict[str, tuple[str, ...]] = {
     "beat": (),
     "leave": ("_members",),
     "closing": ("_bells", "_suspects"),
-    "reap": ("_bells", "_queues", "_leases", "_records", "_suspects"),
-    "pop": ("_bells", "_queues", "_beside", "_records", "_suspects"),
+    "reap": ("_bells", "_stored", "_queues", "_leases", "_records", "_suspects"),
+    "pop": ("_bells", "_stored", "_queues", "_beside", "_records", "_suspects"),
     "ring": ("_bells",),
     "deadchannels": (),
-    "redrive": ("_bells", "_queues"),
-    "discard": (),
+    "usage": (),
+    "redrive": ("_bells", "_stored", "_letters", "_queues"),
+    "discard": ("_stored", "_letters"),
 }
 NAMES = tuple(PARTS)
 

@@ -23,6 +23,10 @@ EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
         ops.Push("a", b"pay", 10, expires=1700000000000, keep=False),
         ["p", "a", b"pay", 10, "00001000d1700000000000a\0\0"],
     ),
+    (
+        ops.Push("a", b"pay", 10, max_bytes=5000, total=90000),
+        ["p", "a", b"pay", "10 5000 90000", "00001000k0000000000000a\0\0"],
+    ),
     (ops.Push("a", b"pay", if_served=True), ["s", "a", b"pay", 0, "00001000k0000000000000a\0\0"]),
     (
         ops.Push("a", b"pay", owner=("P", "c1"), last=True),
@@ -37,6 +41,10 @@ EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
         ["r", "P", "c1", b"00001000k0000000000000a\0P!c1\0\0pay", ""],
     ),
     (ops.Delay("a", b"pay", 1500), ["d", "a", b"pay", 1500, "00001000k0000000000000a\0\0"]),
+    (
+        ops.Delay("a", b"pay", 1500, max_bytes=5000, total=90000),
+        ["d", "a", b"pay", "1500 5000 90000", "00001000k0000000000000a\0\0"],
+    ),
     (ops.Body("a?b", b"pay", 4, 60000), ["b", "a?b", b"pay", 4, 60000]),
     (ops.Tell("PROC", b"entry"), ["t", "PROC", b"entry", "", ""]),
     (ops.GroupAdd("g", "PROC", b"entry"), ["a", "g", "PROC", b"entry", ""]),
@@ -44,6 +52,7 @@ EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
     (ops.GroupAddChannel("g", "a"), ["A", "g", "a", 0, ""]),
     (ops.GroupAddChannel("g", "a", 7), ["A", "g", "a", 7, ""]),
     (ops.GroupAddChannel("g", "a", 7, 2000), ["A", "g", "a", 7, 2000]),
+    (ops.GroupAddChannel("g", "a", 7, 0, 50, 90), ["A", "g", "a", "7 50 90", ""]),
     (ops.GroupDiscardChannel("g", "a"), ["X", "g", "a", "", ""]),
     (ops.GroupSend("g", b"entry", b"pay"), ["g", "g", b"entry", b"pay", ""]),
 ]
@@ -53,10 +62,10 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (
         ops.Register("W", "worker", b"i", ("a", "b")),
         "register",
-        ["W", "w", b"i", 0, FREE, "a", "b"],
+        ["W", "w", b"i", 0, FREE, 0, "a", "b"],
     ),
-    (ops.Register("P", "interface", b"i"), "register", ["P", "i", b"i", 0, FREE]),
-    (ops.Register("P", "interface", b"i", inbox=9), "register", ["P", "i", b"i", 9, 9]),
+    (ops.Register("P", "interface", b"i"), "register", ["P", "i", b"i", 0, FREE, 0]),
+    (ops.Register("P", "interface", b"i", inbox=9), "register", ["P", "i", b"i", 9, 9, 0]),
     (ops.History("run"), "history", ["run"]),
     (
         ops.Resume("P", b"i", (("c1", 3, 0), ("c2", 9, 12)), ("g",), "5-1"),
@@ -161,6 +170,7 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (ops.Drop("k"), "", ["DEL", "{p}1:kept:k"]),
     (ops.Members("g"), "", ["HKEYS", "{p}1:g:g"]),
     (ops.Counters(), "", ["HGETALL", "{p}1:stats"]),
+    (ops.Usage(), "usage", []),
 ]
 
 PARSED: list[tuple[ops.Operation, Any, Any]] = [
@@ -223,8 +233,20 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
     (ops.Connected("P", "7"), b"", False),
     (ops.Connected("P", "7"), None, None),
     (ops.Length("a"), None, 0),
-    (ops.Length("a"), b"12", 12),
-    (ops.Waiting(), [b"a", b"2", b"b!", b"1"], {"a": 2, "b!": 1}),
+    (ops.Length("a"), b"%d" % (12 * 2**36 + 3456), 12),
+    (
+        ops.Waiting(),
+        [b"a", b"%d" % (2 * 2**36 + 99), b"b!", b"%d" % (2**36 + 1)],
+        {"a": 2, "b!": 1},
+    ),
+    (
+        ops.Usage(),
+        [
+            [b"a", b"%d" % (2 * 2**36 + 99)],
+            [b"all", b"999", b"p:a", b"1", b"d:b!", b"2", b"x:c", b"3", b"dead", b"3"],
+        ],
+        ops.Used({"a": 99}, {"a": 1}, {"b!": 2}, {"c": 3}),
+    ),
     (ops.Oldest("a"), None, None),
     (ops.Oldest("a"), b"00001000k0000000000000a!b\0\0pay", b"pay"),
     (ops.DeadChannels(), [b"a", 3, b"b", 1], {"a": 3, "b": 1}),

@@ -42,7 +42,7 @@ from tests.support.servers import Server
 BASE = "{s}1:"
 WORKER, INTERFACE = "W" * 22, "P" * 22
 # What a layer keeps of no process: the run, what is routed, who is dead, the last numbers.
-LASTING = {"hist", "routed", "tomb", "stats", "token", "serial"}
+LASTING = {"bytes", "hist", "routed", "tomb", "stats", "token", "serial"}
 
 
 @pytest.fixture
@@ -99,13 +99,14 @@ class TestCost:
             counts.pop(ours, None)
         return sum(map(int, counts.values()))
 
-    @pytest.mark.parametrize("many", [1, 50])
-    def test_a_send(self, broker: Server, link: RedisLink, many: int):
+    @pytest.mark.parametrize(("many", "stored"), [(1, 1), (50, 2)])
+    def test_a_send(self, broker: Server, link: RedisLink, many: int, stored: int):
         effects = tuple(Push("a", b"x", 1000) for _ in range(many))
         link.perform(Send(INTERFACE, 1, (), link="out"))
 
-        # Of each: n, queue. Once: number, stale, bell; number.
-        assert self.calls(broker, link, Send(INTERFACE, 2, effects, link="out")) == 4 + 2 * many
+        # Of each: n, queue. Once: number, stale, bell; number; and the bytes of the layer.
+        operation = Send(INTERFACE, 2, effects, link="out")
+        assert self.calls(broker, link, operation) == 4 + stored + 2 * many
 
     def test_a_send_of_connections_that_begin(self, broker: Server, link: RedisLink):
         link.perform(Send(INTERFACE, 1, (), link="out"))
@@ -118,9 +119,9 @@ class TestCost:
         push(link, *[b"x"] * 60)
         operation = Claim(WORKER, "W.1", ("a",), 50, "1", 1)
 
-        # Clock, known, idle, due, odd, queue, n, token twice, lease, number, counter; and
-        # whether more waits, with the bell for it.
-        assert self.calls(broker, link, operation) == 14
+        # Clock, known, idle, due, odd, queue, n, the bytes of the layer, token twice, lease,
+        # number, counter; and whether more waits, with the bell for it.
+        assert self.calls(broker, link, operation) == 15
 
     @pytest.mark.parametrize("many", [1, 50])
     def test_a_commit(self, broker: Server, link: RedisLink, many: int):
@@ -137,15 +138,16 @@ class TestCost:
         # Of each: lease, floor twice, answer. Once: number, unusual, known; number.
         assert self.calls(broker, link, Commit(WORKER, "1", 2, outcomes)) == 4 + 4 * many
 
-    @pytest.mark.parametrize("many", [1, 50])
-    def test_a_commit_that_sends_on(self, broker: Server, link: RedisLink, many: int):
+    @pytest.mark.parametrize(("many", "stored"), [(1, 1), (50, 2)])
+    def test_a_commit_that_sends_on(self, broker: Server, link: RedisLink, many: int, stored: int):
         push(link, *[b"x"] * many)
         leased = claim(link, WORKER, count=many)
         link.perform(Commit(WORKER, "1", 1, ()))
         outcomes = tuple(Outcome(each.token, (Push("b", b"y", limit=900),)) for each in leased)
 
-        # Of each: lease, n, queue. Once: number, unusual, bell; number.
-        assert self.calls(broker, link, Commit(WORKER, "1", 2, outcomes)) == 4 + 3 * many
+        # Of each: lease, n, queue. Once: number, unusual, bell; number; the bytes of the layer.
+        operation = Commit(WORKER, "1", 2, outcomes)
+        assert self.calls(broker, link, operation) == 4 + stored + 3 * many
 
     @pytest.mark.parametrize(("many", "room"), [(1, 1), (50, 2)])
     def test_group_messages(self, broker: Server, link: RedisLink, many: int, room: int):

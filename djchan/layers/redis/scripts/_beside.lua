@@ -7,18 +7,20 @@ local function note_odd(field, size)
   end
 end
 
--- So many messages wait no longer.
-local function taken(channel, frames)
-  if frames > 0 and redis.call('HINCRBY', base .. 'n', channel, -frames) <= 0 then
+-- So many messages, of so many bytes, wait no longer.
+local function taken(channel, frames, bytes)
+  if frames == 0 then return end
+  if redis.call('HINCRBY', base .. 'n', channel, -(frames * UNIT + bytes)) <= 0 then
     redis.call('HDEL', base .. 'n', channel)
   end
+  store(-bytes)
 end
 
 local function take_suspect(channel)
   local entry = redis.call('LPOP', base .. 'sus:' .. channel)
   if entry then
     note_odd('s:' .. channel, redis.call('LLEN', base .. 'sus:' .. channel))
-    taken(channel, tonumber(string.sub(entry, 3, 5)))
+    taken(channel, tonumber(string.sub(entry, 3, 5)), #entry)
   end
   return entry
 end
@@ -29,7 +31,8 @@ local function unpark(channel, wanted)
   if not entries then return end
   for _, entry in ipairs(entries) do
     redis.call('RPUSH', base .. 'q:' .. channel, entry)
-    redis.call('HINCRBY', base .. 'n', channel, tonumber(string.sub(entry, 3, 5)))
+    redis.call('HINCRBY', base .. 'n', channel, weight(entry))
+    store_in('p:' .. channel, -#entry)
   end
   note_odd('p:' .. channel, redis.call('LLEN', base .. 'park:' .. channel))
 end
@@ -43,7 +46,10 @@ local function promote(now)
   for _, member in ipairs(due) do
     redis.call('ZREM', base .. 'due', member)
     local entry = string.sub(member, 17)
-    put('RPUSH', channel_of(entry), entry)
+    local channel = channel_of(entry)
+    store(-#entry)
+    store_in('d:' .. channel, -#entry)
+    put('RPUSH', channel, entry)
   end
   head = redis.call('ZRANGE', base .. 'due', 0, 0, 'WITHSCORES')
   return tonumber(head[2] or '0')

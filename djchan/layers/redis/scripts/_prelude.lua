@@ -7,7 +7,11 @@
 -- q:CHANNEL    list   entries waiting, head first
 -- sus:CHANNEL  list   entries waiting that were leased to a worker that died: the suspects
 -- park:CHANNEL list   what commits sent to a channel over its limit
--- n            hash   channel -> messages waiting in q and sus (an entry may hold several)
+-- n            hash   channel -> messages and bytes that wait in q and sus, as one number (see
+--                     _stored.lua; an entry may hold several messages)
+-- bytes        hash   "all" -> bytes of what waits, is parked or due; "p:" channel -> parked ones;
+--                     "d:" channel -> due ones; "x:" channel -> those of dead letters, "dead" ->
+--                     of all of them, "limit" -> how many these may have
 -- odd          hash   "s:" channel -> suspects, "p:" channel -> parked; no key: nothing unusual
 -- due          zset   entries that wait for a time, by ms; before each 16 digits of serial
 -- l:WORKER     hash   token -> entry: what is leased to a worker
@@ -23,7 +27,7 @@
 -- cut:PROCESS  set    connections whose clients left while their response was running
 -- rec:PROCESS  hash   connection -> its last entry, to be queued when its process dies
 -- orph:PROCESS hash   the same of a dead process: queued when the one before has ended
--- g:GROUP      hash   "i" process -> generation, "c" channel -> capacity, or "capacity ms"
+-- g:GROUP      hash   "i" process -> generation, "c" channel -> its limits, and "/ms"
 --                     when it is a member until then
 -- pg:PROCESS   set    groups of a process
 -- beats kinds clients info   hash   process -> beat, "w" worker | "c" closing worker |

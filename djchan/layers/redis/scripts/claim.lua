@@ -35,6 +35,7 @@ if again then
     end
     -- It is not noted as idle: if all of that went back, it has to ask once more.
     knock(bell)
+    settle_stored()
     if suspected then ring_suspects() end
     return reply
   end
@@ -59,13 +60,14 @@ for i = 8, #ARGV do
   if odd then unpark(channel, wanted) end
   local entries = redis.call('LPOP', base .. 'q:' .. channel, wanted)
   if entries then
-    local frames = 0
+    local frames, bytes = 0, 0
     for _, entry in ipairs(entries) do
       reply[#reply + 1] = entry
       frames = frames + tonumber(string.sub(entry, 3, 5))
+      bytes = bytes + #entry
     end
     wanted = wanted - #entries
-    taken(channel, frames)
+    taken(channel, frames, bytes)
     count('taken:' .. channel, frames)
   end
 end
@@ -96,6 +98,7 @@ if got > 0 then
     end
   end
 end
+settle_stored()
 if suspected then ring_suspects() end
 if got == 0 then
   redis.call('HSET', base .. 'idle', bell, worker)

@@ -96,8 +96,10 @@ local function settle(i, effects)
       local to = string.find(entry, '\0', name_end + 1, true)
       entry = string.sub(entry, 1, 5) .. done .. string.sub(entry, 9, to) .. ARGV[i + 8]
       redis.call('ZADD', base .. 'due', now_ms() + tonumber(ARGV[i + 6]), serial .. entry)
+      store(#entry)
+      store_in('d:' .. channel_of(entry), #entry)
       -- Who commits need not claim: somebody has to wait for it.
-      ring(queue_of(string.sub(entry, 23, name_end - 1)))
+      ring(channel_of(entry))
     end
   elseif home == 'gone' then
     follow(process, connection)
@@ -125,6 +127,7 @@ end
 words = words or table.concat(results, ' ')
 redis.call('HSET', base .. 'num:' .. worker, link, ARGV[3] .. ' ' .. words)
 settle_inboxes()
+settle_stored()
 -- A suspect of this worker may have ended.
 if odd or suspected then ring_suspects() end
 return results

@@ -4,6 +4,10 @@
 -- ARGV     channel, id
 -- Answer   1; 0: there is no such letter
 local letters = base .. 'dead:' .. ARGV[1]
-local deleted = redis.call('XDEL', letters, ARGV[2])
+local letter = redis.call('XRANGE', letters, ARGV[2], ARGV[2])[1]
+if not letter then
+  return 0
+end
+forget_letter(ARGV[1], letter)
 if redis.call('XLEN', letters) == 0 then redis.call('SREM', base .. 'deads', ARGV[1]) end
-return deleted
+return 1

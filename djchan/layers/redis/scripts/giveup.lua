@@ -31,6 +31,7 @@ elseif seq > floor and since > 0 and is_another(entry, since) then
   again = 'fenced'
 end
 if again then
+  settle_stored()
   if suspected then ring_suspects() end
   count(again)
   return again
@@ -42,6 +43,7 @@ elseif process == '' then
   local owner, its = string.match(entry, '^%Z*%z([^!%z]+)!(%Z*)%z')
   if owner and redis.call('EXISTS', base .. 'in:' .. owner) == 0 then follow(owner, its) end
 end
+settle_stored()
 if seq <= floor then
   count('superseded')
   return 'superseded'

@@ -29,5 +29,6 @@ for _, token in ipairs(redis.call('HKEYS', base .. 'l:' .. worker)) do
 end
 local given = give_back(worker, tokens)
 if given > 0 then redis.call('HINCRBY', base .. 'stats', 'reconciled', given) end
+settle_stored()
 if suspected then ring_suspects() end
 return given

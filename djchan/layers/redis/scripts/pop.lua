@@ -13,7 +13,7 @@ for i = 2, #ARGV do
   if not entry then
     if odd then unpark(channel, 1) end
     entry = redis.call('LPOP', base .. 'q:' .. channel)
-    if entry then taken(channel, tonumber(string.sub(entry, 3, 5))) end
+    if entry then taken(channel, tonumber(string.sub(entry, 3, 5)), #entry) end
   end
   if entry then
     local frames = tonumber(string.sub(entry, 3, 5))
@@ -23,9 +23,11 @@ for i = 2, #ARGV do
     if process and redis.call('EXISTS', base .. 'in:' .. process) == 0 then
       follow(process, connection)
     end
+    settle_stored()
     return entry
   end
 end
+settle_stored()
 for i = 2, #ARGV do
   if bell ~= '' then redis.call('SADD', base .. 'idle:' .. ARGV[i], bell) end
 end

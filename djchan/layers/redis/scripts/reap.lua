@@ -95,5 +95,6 @@ for _, hash in ipairs({'beats', 'kinds', 'clients', 'info'}) do
 end
 redis.call('HDEL', base .. 'io', 'l' .. process, 'r' .. process, 'b' .. process)
 redis.call('SREM', base .. 'stale', process)
+settle_stored()
 if beat ~= '' then count('reaped') end
 return 1

@@ -2,7 +2,7 @@
 -- Make a process known.
 -- KEYS[1]  base
 -- ARGV     process, kind w|i, info, limit of its inbox in bytes (0: none), room in it,
---          channels a worker serves
+--          bytes of dead letters (0: no limit), channels a worker serves
 -- Answer   now ms; nil: this id was buried
 local process, kind = ARGV[1], ARGV[2]
 if redis.call('ZSCORE', base .. 'tomb', process) then
@@ -11,6 +11,7 @@ end
 redis.call('HSETNX', base .. 'beats', process, 0)
 redis.call('HSETNX', base .. 'kinds', process, kind)
 redis.call('HSET', base .. 'info', process, ARGV[3])
+if ARGV[6] ~= '0' then redis.call('HSET', base .. 'bytes', 'limit', ARGV[6]) end
 if kind == 'i' then
   local inbox = base .. 'in:' .. process
   if redis.call('EXISTS', inbox) == 0 then
@@ -27,7 +28,7 @@ else
     redis.call('SREM', base .. 'serves:' .. channel, process)
   end
   redis.call('DEL', served)
-  for i = 6, #ARGV do
+  for i = 7, #ARGV do
     redis.call('SADD', served, ARGV[i])
     redis.call('SADD', base .. 'routed', ARGV[i])
     if not closing then redis.call('SADD', base .. 'serves:' .. ARGV[i], process) end

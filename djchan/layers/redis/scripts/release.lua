@@ -6,5 +6,6 @@
 local tokens = {}
 for i = 2, #ARGV do tokens[i - 1] = tonumber(ARGV[i]) end
 local given = give_back(ARGV[1], tokens)
+settle_stored()
 if suspected then ring_suspects() end
 return given

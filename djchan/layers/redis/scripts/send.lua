@@ -43,6 +43,7 @@ if ARGV[4] ~= '' and redis.call('HEXISTS', base .. 'l:' .. ARGV[4], ARGV[5]) == 
 else
   for k = 1, n do results[k] = apply(first + 1 + (k - 1) * 5) end
   settle_inboxes()
+  settle_stored()
 end
 if process ~= '' then
   for k = 1, cut do

@@ -1,0 +1,87 @@
+-- How entries come to channels, and what happens at a limit.
+-- commit.lua turns it off: what was admitted once is not refused.
+local admission = true
+local odd = false -- Whether the key is there, as far as commit.lua has to know.
+
+local function refuse(channel, full)
+  count('full:' .. channel)
+  if full == 'full:bytes' then count('full_bytes') end
+  if full == 'full:total' then count('full_total') end
+  return full
+end
+
+-- The channel, or the layer, is at a limit. From a send: no, unless what has expired makes room
+-- (what was in a crash lies elsewhere, and does not expire). From a commit: beside the channel,
+-- or when ten times as many messages, or as many bytes, are there, among the dead letters.
+local function overflow(channel, limits, entry)
+  local queue, park = base .. 'q:' .. channel, base .. 'park:' .. channel
+  if not admission then
+    local parked = 'p:' .. channel
+    if (limits[1] == 0 or redis.call('LLEN', park) < 10 * limits[1])
+      and (limits[2] == 0
+        or tonumber(redis.call('HGET', base .. 'bytes', parked) or '0') < limits[2])
+      and (limits[3] == 0 or stored < 2 * limits[3]) then
+      redis.call('HSET', base .. 'odd', parked, redis.call('RPUSH', park, entry))
+      store_in(parked, #entry)
+      store(#entry)
+      odd = true
+      count('parked:' .. channel)
+      ring(channel)
+    else
+      bury(channel, entry, 'overflow')
+    end
+    return 'parked'
+  end
+  local now, size = now_ms(), tonumber(redis.call('HGET', base .. 'n', channel) or '0')
+  while true do
+    local head = redis.call('LINDEX', queue, 0)
+    local expires = head and tonumber(string.sub(head, 10, 22)) or 0
+    if expires == 0 or expires > now then break end
+    redis.call('LPOP', queue)
+    size = redis.call('HINCRBY', base .. 'n', channel, -weight(head))
+    store(-#head)
+    count('giveup:expired')
+    if string.sub(head, 9, 9) == 'k' then bury(channel, head, 'expired') end
+  end
+  local full = reached(limits, size, stored)
+  if full then return refuse(channel, full) end
+  redis.call('RPUSH', queue, entry)
+  redis.call('HINCRBY', base .. 'n', channel, weight(entry))
+  store(#entry)
+  ring(channel)
+  return 'ok'
+end
+
+local function push(channel, entry, limits)
+  local own = weight(entry)
+  local size = redis.call('HINCRBY', base .. 'n', channel, own) - own
+  if reached(limits, size, store(#entry)) or odd and limits[1] + limits[2] > 0
+    and redis.call('HEXISTS', base .. 'odd', 'p:' .. channel) == 1 then
+    store(-#entry)
+    if redis.call('HINCRBY', base .. 'n', channel, -own) == 0 then
+      redis.call('HDEL', base .. 'n', channel)
+    end
+    return overflow(channel, limits, entry)
+  end
+  redis.call('RPUSH', base .. 'q:' .. channel, entry)
+  ring(channel)
+  return 'ok'
+end
+
+-- Queue an entry in so many ms (limits[1]); a channel has its bytes for these, too.
+local function delay(channel, entry, limits)
+  local total = store(#entry)
+  local before = store_in('d:' .. channel, #entry)
+  local full = reached({0, limits[2], (admission and 1 or 2) * limits[3]}, before, total)
+  if full then
+    store(-#entry)
+    store_in('d:' .. channel, -#entry)
+    if admission then return refuse(channel, full) end
+    bury(channel, entry, 'overflow')
+    return 'parked'
+  end
+  local serial = string.format('%016d', redis.call('INCR', base .. 'serial'))
+  redis.call('ZADD', base .. 'due', now_ms() + limits[1], serial .. entry)
+  ring(channel)
+  return 'ok'
+end

@@ -1,0 +1,50 @@
+-- How much a layer holds. A channel's messages and bytes are counted in one number, and so in
+-- one command: messages * UNIT + bytes. (A channel cannot hold 64 GiB.)
+local UNIT = 68719476736 -- 2^36
+local stored, unwritten = nil, 0 -- Bytes in the whole layer, and what of them is only here.
+local known_limits = {}
+
+local function weight(entry)
+  return tonumber(string.sub(entry, 3, 5)) * UNIT + #entry
+end
+
+-- So many bytes more; how many there were before. The first call in a script writes at once,
+-- which tells how many there are; settle_stored() writes the rest.
+local function store(bytes)
+  if stored then
+    stored, unwritten = stored + bytes, unwritten + bytes
+  else
+    stored = redis.call('HINCRBY', base .. 'bytes', 'all', bytes)
+  end
+  return stored - bytes
+end
+
+local function settle_stored()
+  if unwritten ~= 0 then redis.call('HINCRBY', base .. 'bytes', 'all', unwritten) end
+end
+
+-- Count bytes beside the queues, in a field of "bytes"; how many there were before.
+local function store_in(field, bytes)
+  local now = redis.call('HINCRBY', base .. 'bytes', field, bytes)
+  if now <= 0 then redis.call('HDEL', base .. 'bytes', field) end
+  return now - bytes
+end
+
+-- "messages", or "messages bytes total": the limits of a channel and of the layer; 0: none.
+local function limits_of(text)
+  local limits = known_limits[text]
+  if not limits then
+    local messages, bytes, total = string.match(text, '^(%d+) ?(%d*) ?(%d*)$')
+    limits = {tonumber(messages), tonumber(bytes) or 0, tonumber(total) or 0}
+    known_limits[text] = limits
+  end
+  return limits
+end
+
+-- Which limit is reached by a channel that holds so much, in a layer with so many bytes.
+local function reached(limits, size, total)
+  local messages = math.floor(size / UNIT)
+  if limits[1] > 0 and messages >= limits[1] then return 'full' end
+  if limits[2] > 0 and size - messages * UNIT >= limits[2] then return 'full:bytes' end
+  if limits[3] > 0 and total >= limits[3] then return 'full:total' end
+end
