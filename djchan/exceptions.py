@@ -19,10 +19,10 @@
         ├── InvalidChannelLayer (ValueError)  CHANNEL_LAYERS is wrong
         ├── UndecodableEnvelope           bytes in the layer that we cannot read
         ├── BrokerError                   base of what Redis reports
-        │   ├── BrokerUnavailable         no answer: try again, or outcome unknown
+        │   ├── BrokerUnavailable         Redis cannot be reached, or cannot serve now
         │   │   └── OutcomeUnknown        a send may or may not have been applied
-        │   ├── BrokerRefused             Redis answered that it cannot do it now
-        │   └── BrokerUnsupported         Redis or Valkey is too old, or set up unfit
+        │   ├── BrokerRefused             Redis does not take writes now
+        │   └── BrokerUnsupported         Redis or Valkey is too old, or lacks a right or command
         ├── SocketError                   base of what a socket view is told
         │   ├── SocketDisconnected        the client has left
         │   ├── SocketStateError          a call that the socket's state does not allow
@@ -128,19 +128,34 @@ class UndecodableEnvelope(DjchanError):
 
 
 class BrokerError(DjchanError):
-    """Redis could not do what was asked."""
+    """Redis could not do what was asked.
+
+    ``transient``: Redis is there, said so itself, and will serve again without anybody's help.
+    """
+
+    def __init__(self, *args: Any, transient: bool = False) -> None:
+        super().__init__(*args)
+        self.transient = transient
 
 
 class BrokerUnavailable(BrokerError):
-    """Redis did not answer; what was asked may or may not have been applied."""
+    """Redis cannot be reached, or cannot serve now.
+
+    ``sent``: whether what was asked may have reached Redis, and so may have been applied. When
+    it is False, nothing was: it is safe to send again.
+    """
+
+    def __init__(self, *args: Any, sent: bool = True, transient: bool = False) -> None:
+        super().__init__(*args, transient=transient)
+        self.sent = sent
 
 
 class BrokerRefused(BrokerError):
-    """Redis cannot write now (out of memory, loading, read-only); nothing was applied."""
+    """Redis does not take this now (out of memory, no replicas, no disk); nothing was applied."""
 
 
 class BrokerUnsupported(BrokerError):
-    """This Redis cannot be used: djchan needs Redis 7.0 or Valkey 7.2, or newer."""
+    """This Redis cannot be used: it is too old, or lacks a right, a command or a setting."""
 
 
 class OutcomeUnknown(BrokerUnavailable):

@@ -60,6 +60,8 @@ class Sending(Calls):
             try:
                 (sent,) = link.perform(Send("", 0, packed, fence=fence))
             except BrokerUnavailable as error:
+                if not error.sent:
+                    raise
                 raise _unknown(error) from error
         return _results(sent)
 
@@ -71,6 +73,8 @@ class Sending(Calls):
         try:
             (sent,) = await self._alink().perform(Send("", 0, packed, fence=fence))
         except BrokerUnavailable as error:
+            if not error.sent:
+                raise
             raise _unknown(error) from error
         return _results(sent)
 
@@ -84,6 +88,8 @@ class Sending(Calls):
             try:
                 (told,) = link.perform(Part(*fence, address.process, address.connection, part))
             except BrokerUnavailable as error:
+                if not error.sent:
+                    raise
                 raise _unknown(error) from error
         _told(told)
 
@@ -97,6 +103,8 @@ class Sending(Calls):
                 Part(*fence, address.process, address.connection, part)
             )
         except BrokerUnavailable as error:
+            if not error.sent:
+                raise
             raise _unknown(error) from error
         _told(told)
 

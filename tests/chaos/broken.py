@@ -15,7 +15,8 @@ from typing import Any
 
 from djchan.exceptions import BrokerRefused, BrokerUnavailable
 from djchan.layers.operations import Claim, Commit, Effect, Outcome, Reap, Send, Tell
-from djchan.layers.redis.links import RedisAsyncLink, RedisInboxReader, RedisLink
+from djchan.layers.redis.async_links import RedisAsyncLink, RedisInboxReader
+from djchan.layers.redis.links import RedisLink
 
 LOST_CLAIM = 100  # One in so many claims that got something.
 WINDOW = 0.02  # Seconds between two halves of what should be one step.

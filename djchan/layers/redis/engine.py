@@ -8,8 +8,9 @@ from typing import Any
 
 from djchan.exceptions import InvalidChannelLayer
 from djchan.layers.redis import commands
+from djchan.layers.redis.async_links import RedisAsyncLink, RedisInboxReader
 from djchan.layers.redis.hosts import Hosts
-from djchan.layers.redis.links import RedisAsyncLink, RedisInboxReader, RedisLink
+from djchan.layers.redis.links import RedisLink
 
 
 class RedisEngine:

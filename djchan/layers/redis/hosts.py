@@ -1,7 +1,7 @@
 """Where Redis is: the ``hosts`` of a layer's CONFIG to connections. Connects to nothing.
 
-From ``layer``, with what a project wrote; on to ``links``, which ask for one connection at
-a time and keep it.
+From ``layer``, with what a project wrote (read in ``addresses`` and ``options``); on to
+``links``, which ask for one connection at a time and keep it.
 
 ``retry`` is off on all of them: redis-py would repeat a command whose answer got lost, up
 to ten times, and double what it does.
@@ -9,9 +9,11 @@ to ten times, and double what it does.
 
 import asyncio
 import ipaddress
+import socket
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import redis
 import redis.asyncio
@@ -20,25 +22,29 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from djchan.exceptions import InvalidChannelLayer
+from djchan.layers.redis import addresses, options
+from djchan.layers.redis.passwords import passwords_in
 from djchan.layers.redis.sentinels import AsyncSentinel, Sentinel
-
-Host = str | tuple[str, int]
 
 # Longer than any blocking command (5 s), so that only a dead connection times out.
 SOCKET_TIMEOUT = 12.0
 CONNECT_TIMEOUT = 3.0
 SENTINEL_TIMEOUT = 1.0  # All of them are asked, those that are gone too.
-SHORTEST_TIMEOUT = 5.0
+# Seconds of silence, between two probes, and probes, where the system knows them: so that
+# firewalls do not forget a connection that waits, and one whose host is gone is noticed.
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 _NO_RETRY: Any = Retry(NoBackoff(), 0)
 _NO_ASYNC_RETRY: Any = AsyncRetry(NoBackoff(), 0)
+_UNUSABLE = (redis.RedisError, TypeError, ValueError, AttributeError, OSError)
 
 
 class Hosts:
     """Makes connections to the one Redis (or Sentinel's master) that ``hosts`` names.
 
-    ``hosts``: a list with one URL (``redis://``, ``rediss://``, ``unix://``) or ``(host,
-    port)``; with ``services``, the sentinels. ``connection_kwargs`` go to redis-py.
+    ``hosts``: a list with one URL (``redis://``, ``rediss://``, ``unix://``), ``(host, port)``,
+    or a dict with an ``address`` and options; with ``services``, the sentinels.
+    ``connection_kwargs`` go to redis-py. Raises InvalidChannelLayer for all that it cannot use.
     """
 
     def __init__(
@@ -49,24 +55,42 @@ class Hosts:
         services: Sequence[str] | None = None,
         sentinel_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        self.kwargs = _connection_kwargs(connection_kwargs)
-        self.sentinel_kwargs = {
-            "socket_timeout": SENTINEL_TIMEOUT,
-            "socket_connect_timeout": SENTINEL_TIMEOUT,
-            **(sentinel_kwargs or {}),
-        }
         self.run = ""  # Of the server that the newest connection has found.
         self.services = services
         self.is_sentinel = services is not None
-        self.hosts = _hosts(hosts, sentinel=self.is_sentinel)
         if services is not None and len(services) != 1:
             raise InvalidChannelLayer(
                 f"services in the layer's CONFIG names one master, not {list(services)!r}: a layer "
                 "lives on one Redis. Configure one layer for each."
             )
-        self._pool = self._new_pool(redis, _NO_RETRY)
+        self.hosts = addresses.parse(hosts, sentinel=self.is_sentinel)
+        self._check_options(connection_kwargs, sentinel_kwargs)
+        self.kwargs = {
+            "socket_timeout": SOCKET_TIMEOUT,
+            "socket_connect_timeout": CONNECT_TIMEOUT,
+            "socket_keepalive": True,
+            "socket_keepalive_options": {
+                getattr(socket, name): value
+                for name, value in _KEEPALIVE.items()
+                if hasattr(socket, name)
+            },
+            **(connection_kwargs or {}),
+            **self.hosts[0].options,
+        }
+        self.sentinel_kwargs = {
+            "socket_timeout": SENTINEL_TIMEOUT,
+            "socket_connect_timeout": SENTINEL_TIMEOUT,
+            **(sentinel_kwargs or {}),
+        }
+        url = self.hosts[0].url
+        written = _options_of(url)
+        self.passwords = passwords_in(self.kwargs, self.sentinel_kwargs, written, url=url)
+        self._pool = self._first_pool()
+        settings = self._pool.connection_kwargs
         # Seconds for one exchange of an event loop, which counts them itself.
-        self.timeout: float | None = self._pool.connection_kwargs.get("socket_timeout")
+        self.timeout: float | None = settings.get("socket_timeout")
+        # Seconds of silence after which a connection is asked whether it lives; 0: it is not.
+        self.health_check_interval: float = settings.get("health_check_interval") or 0
         # Sentinel clients keep connections of their own, which belong to one event loop.
         self._apools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = (
             weakref.WeakKeyDictionary()
@@ -91,20 +115,20 @@ class Hosts:
                 sentinel.connection_pool.disconnect(inuse_connections=False)
 
     async def asettle(self) -> None:
-        if self.is_sentinel:
-            pool = self._apools[asyncio.get_running_loop()]
+        pool = self._apools.get(asyncio.get_running_loop())
+        if self.is_sentinel and pool is not None:
             for sentinel in pool.sentinel_manager.sentinels:
                 await sentinel.connection_pool.disconnect(inuse_connections=False)
 
     def describe(self) -> str:
         """Where this is, for people: without passwords."""
-        return ", ".join(_public(host) for host in self.hosts)
+        return ", ".join(each.public for each in self.hosts)
 
     @property
     def is_far(self) -> bool:
         """Whether it, or a sentinel, is on another machine."""
         if self.is_sentinel:
-            return any(not _is_here(str(host[0])) for host in self.hosts)
+            return any(not _is_here(each.host) for each in self.hosts)
         kwargs = self._pool.connection_kwargs
         return "path" not in kwargs and not _is_here(kwargs.get("host", "localhost"))
 
@@ -119,29 +143,87 @@ class Hosts:
         names = ("password", "credential_provider", "ssl_certfile")
         return any(kwargs.get(name) for name in names)
 
+    def _check_options(self, connection_kwargs: Any, sentinel_kwargs: Any) -> None:
+        address = self.hosts[0]
+        if self.is_sentinel or address.url.startswith("rediss:"):
+            kinds: tuple[type, type] = (redis.SSLConnection, redis.asyncio.SSLConnection)
+        elif address.url.startswith("unix:"):
+            kinds = (redis.UnixDomainSocketConnection, redis.asyncio.UnixDomainSocketConnection)
+        else:
+            kinds = (redis.Connection, redis.asyncio.Connection)
+        allowed = options.names_of(*kinds) - {"host", "port", "path"}
+        if self.is_sentinel:
+            allowed.add("ssl")
+        given = {} if connection_kwargs is None else connection_kwargs
+        options.check(given, where="connection_kwargs", allowed=allowed)
+        if "socket_timeout" in given:
+            options.check_timeout(given["socket_timeout"], "connection_kwargs", SOCKET_TIMEOUT)
+        options.check(address.options, where="hosts", allowed=allowed)
+        if "socket_timeout" in address.options:
+            options.check_timeout(address.options["socket_timeout"], "hosts", SOCKET_TIMEOUT)
+        written, where = _options_of(address.url), f"the URL {address.public!r}"
+        options.check(written, where=where, allowed=allowed)
+        if "socket_timeout" in written:
+            options.check_timeout(written["socket_timeout"], where, SOCKET_TIMEOUT)
+        if sentinel_kwargs is not None:
+            clients = options.names_of(redis.Redis, redis.asyncio.Redis) - {"host", "port"}
+            options.check(sentinel_kwargs, where="sentinel_kwargs", allowed=clients)
+
     def _new_pool(self, library: Any, no_retry: Any) -> Any:
         """A pool of redis-py, of which only the settings of its connections are used."""
         ours = {"retry": no_retry, "protocol": 2, "decode_responses": False}
         kwargs = {**self.kwargs, **ours}
+        address = self.hosts[0]
         if self.services is not None:
             kind = Sentinel if library is redis else AsyncSentinel
             sentinel = kind(
-                self.hosts, sentinel_kwargs={**self.sentinel_kwargs, "retry": no_retry}, **kwargs
+                [(each.host, each.port) for each in self.hosts],
+                sentinel_kwargs={**self.sentinel_kwargs, "retry": no_retry},
+                **kwargs,
             )
             return sentinel.master_for(self.services[0], **kwargs).connection_pool
-        host = self.hosts[0]
-        if isinstance(host, tuple):
-            return library.ConnectionPool(host=host[0], port=host[1], **kwargs)
-        if host.startswith("unix:"):
-            del kwargs["socket_keepalive"]  # For TCP; a unix socket's connection refuses it.
-        try:
-            pool = library.ConnectionPool.from_url(host, **kwargs)
-        except ValueError as error:
-            raise InvalidChannelLayer(f"{_public(host)!r} in hosts: {error}") from error
+        kwargs.pop("ssl", None)  # False; what it would be is in the URL.
+        if not address.url:
+            return library.ConnectionPool(host=address.host, port=address.port, **kwargs)
+        if address.url.startswith("unix:"):
+            # For TCP; a unix socket's connection refuses them.
+            del kwargs["socket_keepalive"], kwargs["socket_keepalive_options"]
+        pool = library.ConnectionPool.from_url(address.url, **kwargs)
         # In redis-py what the URL says goes before what it was called with.
         pool.connection_kwargs.update(ours)
-        _check_timeout(pool.connection_kwargs.get("socket_timeout"), f"the URL {_public(host)!r}")
         return pool
+
+    def _first_pool(self) -> Any:
+        """Make a pool, and a connection of each kind, which connect to nothing: what cannot be
+        made is refused now."""
+        try:
+            pool = self._new_pool(redis, _NO_RETRY)
+            _new_connection(pool)
+            of_a_loop = _new_connection(self._new_pool(redis.asyncio, _NO_ASYNC_RETRY))
+            if getattr(of_a_loop, "ssl_context", None) is not None:
+                of_a_loop.ssl_context.get()  # Reads the files of TLS.
+            return pool
+        except _UNUSABLE as error:
+            self.passwords.scrub(error)
+            problem = f"{type(error).__name__}: {error}"
+        # Not in the handler: what redis-py raised is not kept as the cause.
+        raise InvalidChannelLayer(
+            f"The options for connections to Redis at {self.describe()} cannot be used "
+            f"(connection_kwargs, or hosts, in the layer's CONFIG): {problem}"
+        )
+
+
+def _options_of(url: str) -> dict[str, Any]:
+    """What the query of ``url`` says, as redis-py reads it."""
+    names = parse_qs(urlsplit(url).query)
+    if not names:
+        return {}
+    try:
+        found = redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
+        return {name: found[name] for name in names}
+    except ValueError as error:
+        problem = str(error)  # It has the option's name, not its value.
+    raise InvalidChannelLayer(f"The URL in hosts of the layer's CONFIG: {problem}")
 
 
 def _new_connection(pool: Any, **other: Any) -> Any:
@@ -150,72 +232,8 @@ def _new_connection(pool: Any, **other: Any) -> Any:
     return pool.connection_class(**{**pool.connection_kwargs, **other})
 
 
-def _hosts(hosts: Sequence[Any] | None, *, sentinel: bool) -> list[Host]:
-    if hosts is None:
-        return [("localhost", 26379 if sentinel else 6379)]
-    if isinstance(hosts, str | bytes) or not isinstance(hosts, Sequence) or not hosts:
-        raise InvalidChannelLayer(
-            f"hosts in the layer's CONFIG is a list of URLs or (host, port) pairs, not {hosts!r}."
-        )
-    found = [_host(host, sentinel=sentinel) for host in hosts]
-    if len(found) > 1 and not sentinel:
-        raise InvalidChannelLayer(
-            f"hosts names {len(found)} servers, but a layer lives on one: it commits a consumer's "
-            "work as a whole. Configure one layer for each server, or name one Sentinel service."
-        )
-    return found
-
-
-def _host(host: Any, *, sentinel: bool) -> Host:
-    if isinstance(host, Mapping) and "address" in host and len(host) == 1:
-        host = host["address"]
-    if isinstance(host, str) and not sentinel:
-        if host.partition("://")[0] in ("redis", "rediss", "unix"):
-            return host
-    elif isinstance(host, Sequence) and not isinstance(host, str) and len(host) == 2:
-        name, port = host
-        # A port from the environment is text.
-        if isinstance(name, str) and str(port).isdecimal() and 0 < int(port) < 65536:
-            return name, int(port)
-    raise InvalidChannelLayer(
-        f"{host!r} in hosts is "
-        + (
-            "not a sentinel: give (host, port)."
-            if sentinel
-            else "not a server: give redis://host:port/db, rediss://…, unix:///… or (host, port)."
-        )
-    )
-
-
-def _connection_kwargs(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    kwargs: dict[str, Any] = {
-        "socket_timeout": SOCKET_TIMEOUT,
-        "socket_connect_timeout": CONNECT_TIMEOUT,
-        "socket_keepalive": True,
-        **(given or {}),
-    }
-    _check_timeout(kwargs["socket_timeout"], "connection_kwargs")
-    return kwargs
-
-
-def _check_timeout(timeout: float | None, where: str) -> None:
-    if timeout is not None and timeout <= SHORTEST_TIMEOUT:
-        raise InvalidChannelLayer(
-            f"socket_timeout in {where} is {timeout:g}; reading waits for up to "
-            f"{SHORTEST_TIMEOUT:g} seconds, so it must be longer than that (the default is "
-            f"{SOCKET_TIMEOUT:g})."
-        )
-
-
 def _is_here(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _public(host: Host) -> str:
-    if isinstance(host, tuple):
-        return f"{host[0]}:{host[1]}"
-    scheme, _, rest = host.partition("://")
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"

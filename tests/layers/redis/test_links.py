@@ -36,7 +36,7 @@ from djchan.layers.operations import (
     Tell,
     Wait,
 )
-from djchan.layers.redis import links
+from djchan.layers.redis import async_links
 from djchan.layers.redis.engine import RedisEngine
 from djchan.layers.redis.links import RedisLink
 from tests.support.servers import Server
@@ -292,7 +292,7 @@ class TestRefusals:
         )
         own_broker.command("CONFIG", "SET", "maxmemory", "1")
 
-        with pytest.raises(BrokerRefused, match=r"Redis refused: .*(OOM|used memory)"):
+        with pytest.raises(BrokerRefused, match=r"refused to write: OOM .*maxmemory"):
             link.perform(push())
 
         (claimed,) = link.perform(Claim("W", "W.1", ("a",), 5))
@@ -462,8 +462,6 @@ class TestHistory:
 
         server.kill()
         server.start()
-        with pytest.raises(BrokerUnavailable):
-            link.perform(Beat("P"))
 
         assert link.perform(Beat("P"), Send("P", 2, (), link="out")) == [None, None]
         assert link.perform(Beat("W"))[0] is not None
@@ -480,8 +478,6 @@ class TestHistory:
         await link.perform(Register("P", "interface", b""))
         server.kill()
         server.start()
-        with pytest.raises(BrokerUnavailable):
-            await link.perform(Beat("P"))
 
         assert await link.perform(Beat("P")) == [None]
         await link.aclose()
@@ -580,7 +576,7 @@ class TestInbox:
     async def test_reading_waits_for_the_first_entry(
         self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(links, "READ_BLOCK", 0.1)
+        monkeypatch.setattr(async_links, "READ_BLOCK", 0.1)
         link, reader = engine.alink("test"), engine.inbox("P")
         await link.perform(Register("P", "interface", b""))
 

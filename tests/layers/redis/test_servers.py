@@ -291,7 +291,7 @@ class TestSentinel:
         try:
             assert link.perform(push()) == [Sent(("ok",))]
             before.command("CONFIG", "SET", "min-replicas-to-write", "1")
-            with pytest.raises(BrokerUnavailable, match=r"or no replicas \(NOREPLICAS"):
+            with pytest.raises(BrokerUnavailable, match=r"it has no replicas \(NOREPLICAS"):
                 link.perform(push())
             with pytest.raises(BrokerUnavailable, match="NOREPLICAS"):
                 link.perform(push())

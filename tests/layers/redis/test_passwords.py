@@ -1,0 +1,160 @@
+"""No password of Redis in a text, in whatever form a project writes ``hosts``."""
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.layers.operations import Length
+from djchan.layers.redis.engine import RedisEngine
+from djchan.layers.redis.passwords import Passwords, passwords_in
+from tests.support.servers import Server
+from tests.support.waiting import free_port
+
+S = "S3cr3tPw"
+
+# CONFIGs with a password in them: of a server that is not there, or wrong in some way.
+CONFIGS: list[dict[str, Any]] = [
+    {"hosts": f"redis://:{S}@h:1/0"},
+    {"hosts": [f"redis://:{S}@127.0.0.1:1/0"]},
+    {"hosts": [f"redis://{S}@127.0.0.1:1/0"]},
+    {"hosts": [f"redis://user:{S}@127.0.0.1:1/0"]},
+    {"hosts": [f"REDISS://:{S}@127.0.0.1:1/0"]},
+    {"hosts": [f" redis://:{S}@127.0.0.1:1/0"]},
+    {"hosts": [f"redis+tls://:{S}@h:1/0"]},
+    {"hosts": [f"valkey://:{S}@h:1/0"]},
+    {"hosts": [f"http://:{S}@h:1/0"]},
+    {"hosts": [f":{S}@h:1"]},
+    {"hosts": [f"redis://:{S}"]},
+    {"hosts": [f"redis://:{S}#rest@h:1/0"]},
+    {"hosts": [f"redis://:rest#{S}@h:1/0"]},
+    {"hosts": [f"redis://:{S}?rest@h:1/0"]},
+    {"hosts": [f"redis://:rest?{S}@h:1/0"]},
+    {"hosts": [f"redis://:{S}/rest@h:1/0"]},
+    {"hosts": [f"redis://:rest/{S}@h:1/0"]},
+    {"hosts": [f"redis://:[{S}@h:1/0"]},
+    {"hosts": [f"redis://:rest@{S}@127.0.0.1:1/0"]},
+    {"hosts": [f"redis://:%3A{S}@127.0.0.1:1/0"]},
+    {"hosts": [f"redis://127.0.0.1:1/0?password={S}"]},
+    {"hosts": [f"redis://127.0.0.1:1/0?password={S}@x"]},
+    {"hosts": [f"redis://127.0.0.1:1/0?passwort={S}"]},
+    {"hosts": [f"redis://:{S}@h:1/0?db=x"]},
+    {"hosts": [f"redis://:{S}@h:1/0?socket_timeout=abc"]},
+    {"hosts": [f"redis://:{S}@h:1/0?socket_timeout=1"]},
+    {"hosts": [f"redis://:{S}@h:one/0"]},
+    {"hosts": [f"redis://:{S}@h:1/mine"]},
+    {"hosts": [f"unix://:{S}@/nowhere?db=1"]},
+    {"hosts": [f"unix://:{S}/x@/nowhere"]},
+    {"hosts": [{"address": f"rediss://:{S}@h:1", "ssl_cert_reqs": "CERT_NONE"}]},
+    {"hosts": [{"address": f"redis://:{S}@127.0.0.1:1", "ssl": None}]},
+    {"hosts": [{"address": ("127.0.0.1", 1), "db": 8, "password": S}]},
+    {"hosts": [{"host": "127.0.0.1", "port": 1, "password": S}]},
+    {"hosts": [{"host": "h", "port": "one", "password": S}]},
+    {"hosts": [{"url": f"redis://:{S}@h"}]},
+    {"hosts": {"host": "h", "password": S}},
+    {"hosts": [("h", 1, S)]},
+    {"hosts": [("h", S)]},
+    {"hosts": [(f"u:{S}@h", 1)]},
+    {"hosts": [("127.0.0.1", 1)], "connection_kwargs": {"password": S}},
+    {"hosts": [("127.0.0.1", 1)], "connection_kwargs": {"password": S.encode()}},
+    {"hosts": [("127.0.0.1", 1)], "connection_kwargs": {"password": S, "nonsense": 1}},
+    {"hosts": [("127.0.0.1", 1)], "connection_kwargs": {"password": [S]}},
+    {"hosts": [("127.0.0.1", 1)], "connection_kwargs": S},
+    {"hosts": ["rediss://h"], "connection_kwargs": {"ssl_keyfile": "/x", "ssl_password": S}},
+    {"hosts": [("127.0.0.1", 1)], "services": ["m"], "sentinel_kwargs": {"password": S}},
+    {"hosts": [("127.0.0.1", 1)], "services": ["m"], "sentinel_kwargs": {"password": S, "x": 1}},
+    {"hosts": [("127.0.0.1", 1)], "services": ["m"], "connection_kwargs": {"password": S}},
+    {"hosts": [f"redis://:{S}@h:1/0"], "services": ["m"]},
+]
+
+
+def everything(error: BaseException) -> str:
+    """All texts that a log, a report or a person may see of ``error``."""
+    texts = ["".join(traceback.format_exception(error))]
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None:
+            texts += [str(each), repr(each), repr(each.args)]
+            waiting += [each.__cause__, each.__context__]
+    # A traceback has lines of this file, and the lines have S, not its value.
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_nothing_that_is_said_of_a_configuration_has_its_password(config: dict[str, Any]):
+    try:
+        engine = RedisEngine(**config)
+        texts = [engine.hosts.describe(), repr(engine), repr(engine.hosts)]
+        with pytest.raises(BrokerError) as caught:
+            engine.link("test").perform(Length("a"))
+        texts.append(everything(caught.value))
+    except InvalidChannelLayer as error:
+        texts = [everything(error)]
+
+    for text in texts:
+        assert S not in text and S[:6] not in text and S[-5:] not in text
+
+
+@pytest.mark.parametrize("config", [each for each in CONFIGS if "services" in each], ids=str)
+@pytest.mark.asyncio
+async def test_nor_on_an_event_loop(config: dict[str, Any]):
+    try:
+        alink = RedisEngine(**config).alink("test")
+    except InvalidChannelLayer:
+        return
+    with pytest.raises(BrokerError) as caught:
+        await alink.perform(Length("a"))
+
+    assert S not in everything(caught.value)
+
+
+@pytest.mark.parametrize("option", ["AUTH", "HELLO"])
+def test_a_server_that_quotes_what_it_was_sent_is_not_quoted(
+    start_server: Callable[..., Server], option: str
+):
+    server = start_server("redis", "--rename-command", option, "")
+    link = RedisEngine([f"redis://user:{S}@127.0.0.1:{server.port}/0"]).link("test")
+
+    with pytest.raises(BrokerError) as caught:
+        link.perform(Length("a"))
+
+    assert S not in everything(caught.value)
+
+
+def test_a_wrong_password_is_not_told(start_server: Callable[..., Server]):
+    server = start_server("redis", "--requirepass", "another")
+    link = RedisEngine([f"redis://:{S}@127.0.0.1:{server.port}/0"]).link("test")
+
+    with pytest.raises(BrokerError, match="did not accept the login") as caught:
+        link.perform(Length("a"))
+
+    assert S not in everything(caught.value)
+    assert f"127.0.0.1:{server.port}" in str(caught.value)
+
+
+def test_exceptions_are_scrubbed_with_all_that_led_to_them():
+    passwords = passwords_in(
+        {"password": "abc%def"}, {"password": b"bytes"}, url="redis://:x%40yz@h"
+    )
+    inner = ValueError("abc%def", 7, b"of bytes")
+    error = RuntimeError("x%40yz and x@yz")
+    error.__context__ = inner
+    inner.__cause__ = error  # Somebody's mistake: it must end.
+
+    passwords.scrub(error)
+
+    assert error.args == ("*** and ***",)
+    assert inner.args == ("***", 7, b"of ***")
+
+
+def test_a_password_within_another_is_no_clue():
+    assert Passwords(["secret", "secret-long"]).masked("secret-long") == "***"
+
+
+def test_nobody_there_and_no_password_needed():
+    port = free_port()
+    with pytest.raises(BrokerError, match=f"Redis at redis://127.0.0.1:{port}/0 did not answer"):
+        RedisEngine([f"redis://127.0.0.1:{port}/0"]).link("test").perform(Length("a"))
