@@ -94,7 +94,7 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
 
         Which sockets are members is known to the process that holds them.
         """
-        processes, channels = self._perform(Members(names.check_group(group)))
+        ((processes, channels),) = self._repeat(Members(names.check_group(group)))
         return [*channels, *(f"websocket.send.{process}!" for process in processes)]
 
     def flush(self) -> None:
@@ -110,19 +110,13 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
         self, channels: Iterable[str], block: bool = False
     ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
         wanted = _shuffled(channels)
-        # On a link of its own: whoever sends meanwhile must not wait for this one.
-        waiting = self._loop().waiting
-        link = waiting.pop() if waiting else self.engine.alink("receive")
-        try:
-            while True:
-                (got,) = await link.perform(Pop(wanted, BLOCK if block else 0.0))
-                if got is None:
-                    return None, None
-                received = self._received(*got)
-                if received is not None:
-                    return received
-        finally:
-            waiting.append(link)
+        while True:
+            got = await self.aperform_waiting(Pop(wanted, BLOCK if block else 0.0))
+            if got is None:
+                return None, None
+            received = self._received(*got)
+            if received is not None:
+                return received
 
     async def agroup_add(self, group: str, channel: str) -> None:
         await self.aapply([self.add_word(group, channel)])

@@ -3,20 +3,25 @@
 From ``layers.sending``, ``layers.keeping``, ``layers.statistics`` and ``layers.base``, with
 operations; on to a link of the engine. A thread borrows a link for each call. An event loop has
 one for all of its calls, idle ones for receives that block, and its end of the layer
-(``layers.local``).
+(``layers.local``); its links are closed when it ends (``layers.loops``).
 """
 
-import asyncio
 import os
 import threading
-import weakref
+import time
+from collections import deque
 from importlib import import_module
 from typing import Any
 
-from djchan.exceptions import InvalidChannelLayer
+from djchan.exceptions import BrokerUnavailable, InvalidChannelLayer
 from djchan.layers.engine import AsyncLink, Engine, Link
 from djchan.layers.local import LocalProcess
+from djchan.layers.loops import PerLoop
 from djchan.layers.policy import Policy
+
+IDLE_LINKS = 32  # That threads have left, for the next call.
+IDLE_SECONDS = 60.0  # After which one of these is closed.
+IDLE_RECEIVERS = 8  # Links of an event loop that wait for the next receive that blocks.
 
 
 class Calls(Policy):
@@ -29,16 +34,14 @@ class Calls(Policy):
         self.engine = engine
         if symmetric_encryption_keys is not None:
             self.engine = _sealed(engine, symmetric_encryption_keys)
-        self._links: list[Link] = []
+        self._links: deque[tuple[float, Link]] = deque()  # Since when, the oldest first.
         self._links_lock = threading.Lock()
         self._links_pid = os.getpid()
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._loops: PerLoop[_Loop] = PerLoop(_Loop, _Loop.aclose)
 
     def local(self) -> LocalProcess:
         """The running event loop's end of this layer, made at first use, not yet started."""
-        ours = self._loop()
+        ours = self._loops.get()
         if ours.local is None:
             ours.local = LocalProcess(self)
         return ours.local
@@ -46,30 +49,35 @@ class Calls(Policy):
     def close(self) -> None:
         """Close the idle connections of the synchronous face."""
         with self._links_lock:
-            links, self._links = self._links, []
-        for link in links:
+            links, self._links = self._links, deque()
+        for _, link in links:
             link.close()
 
     async def aclose(self) -> None:
         """Close the running event loop's connections."""
-        ours = self._loops.pop(asyncio.get_running_loop(), None)
-        if ours is not None:
-            for link in (ours.link, *ours.waiting):
-                if link is not None:
-                    await link.aclose()
-
-    def _loop(self) -> "_Loop":
-        loop = asyncio.get_running_loop()
-        ours = self._loops.get(loop)
-        if ours is None:
-            ours = self._loops[loop] = _Loop()
-        return ours
+        await self._loops.end()
 
     def _alink(self) -> AsyncLink:
-        ours = self._loop()
+        ours = self._loops.get()
         if ours.link is None:
             ours.link = self.engine.alink("face")
         return ours.link
+
+    async def aperform_waiting(self, operation: Any) -> Any:
+        """Perform ``operation``, which may block, on a link of its own: whoever sends meanwhile
+        must not wait for it."""
+        waiting = self._loops.get().waiting
+        link = waiting.pop() if waiting else self.engine.alink("receive")
+        try:
+            (answer,) = await link.perform(operation)
+        except BaseException:
+            await link.aclose()
+            raise
+        if len(waiting) < IDLE_RECEIVERS:
+            waiting.append(link)
+        else:
+            await link.aclose()
+        return answer
 
     def _link(self) -> "_Borrowed":
         return _Borrowed(self)
@@ -80,6 +88,22 @@ class Calls(Policy):
     def _performs(self, *operations: Any) -> list[Any]:
         with self._link() as link:
             return link.perform(*operations)
+
+    def _repeat(self, *operations: Any) -> list[Any]:
+        """Perform ``operations``, which may be done twice, a second time when the first had no
+        answer."""
+        with self._link() as link:
+            try:
+                return link.perform(*operations)
+            except BrokerUnavailable:
+                return link.perform(*operations)
+
+    async def _arepeat(self, *operations: Any) -> list[Any]:
+        link = self._alink()
+        try:
+            return await link.perform(*operations)
+        except BrokerUnavailable:
+            return await link.perform(*operations)
 
 
 def _sealed(engine: Engine, keys: Any) -> Engine:
@@ -103,6 +127,12 @@ class _Loop:
         self.waiting: list[AsyncLink] = []  # Idle links for receives that block.
         self.local: LocalProcess | None = None
 
+    async def aclose(self) -> None:
+        links = [*self.waiting, *([] if self.link is None else [self.link])]
+        self.link, self.waiting = None, []
+        for link in links:
+            await link.aclose()
+
 
 class _Borrowed:
     """A link for one call: an idle one, or a new one."""
@@ -115,16 +145,20 @@ class _Borrowed:
         with layer._links_lock:
             if layer._links_pid != os.getpid():
                 # After a fork: these are the parent's, and so are the answers on them.
-                layer._links, layer._links_pid = [], os.getpid()
-            self._link = layer._links.pop() if layer._links else None
+                layer._links, layer._links_pid = deque(), os.getpid()
+            self._link = layer._links.pop()[1] if layer._links else None
         if self._link is None:
             self._link = layer.engine.link("face")
         return self._link
 
     def __exit__(self, *exc: object) -> None:
         assert self._link is not None
-        with self._layer._links_lock:
-            if len(self._layer._links) < 32:
-                self._layer._links.append(self._link)
-                return
-        self._link.close()
+        layer, now = self._layer, time.monotonic()
+        surplus: list[Link] = []
+        with layer._links_lock:
+            links = layer._links
+            links.append((now, self._link))
+            while len(links) > IDLE_LINKS or now - links[0][0] > IDLE_SECONDS:
+                surplus.append(links.popleft()[1])
+        for link in surplus:
+            link.close()

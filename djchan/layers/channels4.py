@@ -23,9 +23,8 @@ shuts down its asynchronous generators, as ``asyncio.run`` does at its end.
 
 import asyncio
 import logging
-import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -36,8 +35,8 @@ from djchan.exceptions import BrokerError, ChannelFull, ProcessGone
 from djchan.layers import codec
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.effects import Words
-from djchan.layers.engine import AsyncLink
 from djchan.layers.local import LocalProcess
+from djchan.layers.loops import PerLoop
 from djchan.layers.operations import Pop, Push, Record, SendResult
 
 logger = logging.getLogger(__name__)
@@ -63,9 +62,7 @@ class Channels4Layer:
         self.group_expiry = layer.group_expiry
         self.capacity = layer.capacity
         self.channel_capacity = layer.channel_capacity
-        self._loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._loops: PerLoop[_Loop] = PerLoop(lambda: _Loop(layer.local()), self._end)
 
     # -------------------------------------------------------------- channels
 
@@ -74,7 +71,7 @@ class Channels4Layer:
 
         Raises a BrokerError when the layer does not answer.
         """
-        here = await self._here()
+        here = self._loops.get()
         await here.local.start()
         mailbox = _Mailbox(self.layer.capacity_of(f"{prefix}.{here.local.id}!"))
         connection = here.local.new_connection(mailbox)
@@ -92,9 +89,9 @@ class Channels4Layer:
         From a plain channel it is taken for good: what becomes of it is not djchan's to know.
         Raises ProcessGone when the layer gave this process, and so the channel, up.
         """
-        here = await self._here()
+        here = self._loops.get()
         if names.split_local(channel) is None:
-            return await self._receive_plain(here, channel)
+            return await self._receive_plain(channel)
         mailbox = here.mailboxes.get(channel)
         if mailbox is None:
             raise ValueError(
@@ -131,9 +128,7 @@ class Channels4Layer:
 
     async def close_pools(self) -> None:
         """Close whatever this event loop has of the layer."""
-        here = self._loops.get(asyncio.get_running_loop())
-        if here is not None:
-            await here.ending.aclose()
+        await self._loops.end()
 
     # ----------------------------------------------------------------- names
 
@@ -160,48 +155,24 @@ class Channels4Layer:
         return message
 
     async def _apply(self, words: Sequence[Words]) -> Sequence[SendResult]:
-        if asyncio.get_running_loop() in self._loops:
+        if self._loops.peek() is not None:
             return await self.layer.aapply(words)
         # No channel was made on this loop; async_to_sync makes one for a single call. A
         # thread with one of the layer's open connections is cheaper than a new connection.
         return await asyncio.to_thread(self.layer.apply, words)
 
-    async def _here(self) -> "_Loop":
-        loop = asyncio.get_running_loop()
-        here = self._loops.get(loop)
-        if here is None:
-            here = self._loops[loop] = _Loop(self.layer.local(), self._until_the_end(loop))
-            await anext(here.ending)
-        return here
-
-    async def _until_the_end(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
+    async def _end(self, here: "_Loop") -> None:
         try:
-            yield
-        finally:
-            here = self._loops.pop(loop)
-            for link in here.links.values():
-                await link.aclose()
-            try:
-                async with asyncio.timeout(GOODBYE):
-                    await here.local.stop()
-                    await self.layer.aclose()
-            except (BrokerError, TimeoutError) as error:
-                logger.warning("The Channels 4 face could not say goodbye: %r", error)
-            await asyncio.sleep(0)  # Transports close at the loop's next turn, if it has one.
+            async with asyncio.timeout(GOODBYE):
+                await here.local.stop()
+                await self.layer.aclose()
+        except (BrokerError, TimeoutError) as error:
+            logger.warning("The Channels 4 face could not say goodbye: %r", error)
 
-    async def _receive_plain(self, here: "_Loop", channel: str) -> dict[str, Any]:
+    async def _receive_plain(self, channel: str) -> dict[str, Any]:
         pop = Pop((names.check_channel(channel, receive=True),), RECEIVE)
-        # A connection of its own: while it blocks, nothing else can use it.
-        link = here.links.pop(channel, None) or self.layer.engine.alink(f"receive.{channel}")
-        try:
-            while True:
-                (got,) = await link.perform(pop)
-                if got is not None:
-                    break
-        except BaseException:
-            await link.aclose()
-            raise
-        here.links[channel] = link
+        while (got := await self.layer.aperform_waiting(pop)) is None:
+            pass
         envelope = codec.decode_envelope(got[1])
         return _typed({**codec.decode(envelope.common), **codec.decode(envelope.frames[0])})
 
@@ -209,11 +180,9 @@ class Channels4Layer:
 class _Loop:
     """What one event loop has of a layer."""
 
-    def __init__(self, local: LocalProcess, ending: AsyncGenerator[None]) -> None:
+    def __init__(self, local: LocalProcess) -> None:
         self.local = local
-        self.ending = ending
         self.mailboxes: dict[str, _Mailbox] = {}
-        self.links: dict[str, AsyncLink] = {}
 
 
 class _Mailbox:

@@ -4,11 +4,11 @@ From ``djchan.layer_sessions``; on to a link. A call is said again, once, when i
 lost: that changes nothing but the answer to "create", which then is that somebody else was first.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
-from djchan.exceptions import BrokerUnavailable, MessageTooLarge
+from djchan.exceptions import MessageTooLarge
 from djchan.layers.calls import Calls
-from djchan.layers.operations import Drop, Keep, Operation, Recall
+from djchan.layers.operations import Drop, Keep, Recall
 
 
 class Keeping(Calls):
@@ -22,28 +22,28 @@ class Keeping(Calls):
         ``must``: "create" keeps it only where nothing is, "exist" only where something is.
         Raises MessageTooLarge.
         """
-        return bool(self._repeat(self._keep(key, value, ttl, must)))
+        return bool(self._repeat(self._keep(key, value, ttl, must))[0])
 
     def recall(self, key: str, *, ttl: float = 0) -> bytes | None:
         """What is kept under ``key``, from now on for ``ttl`` seconds (0: as before); or None."""
-        value: bytes | None = self._repeat(Recall(key, _milliseconds(ttl)))
+        value: bytes | None = self._repeat(Recall(key, _milliseconds(ttl)))[0]
         return value
 
     def drop(self, key: str) -> bool:
         """Keep nothing under ``key`` any more; whether something was."""
-        return bool(self._repeat(Drop(key)))
+        return bool(self._repeat(Drop(key))[0])
 
     async def akeep(
         self, key: str, value: bytes, *, ttl: float, must: Literal["", "create", "exist"] = ""
     ) -> bool:
-        return bool(await self._arepeat(self._keep(key, value, ttl, must)))
+        return bool((await self._arepeat(self._keep(key, value, ttl, must)))[0])
 
     async def arecall(self, key: str, *, ttl: float = 0) -> bytes | None:
-        value: bytes | None = await self._arepeat(Recall(key, _milliseconds(ttl)))
+        value: bytes | None = (await self._arepeat(Recall(key, _milliseconds(ttl))))[0]
         return value
 
     async def adrop(self, key: str) -> bool:
-        return bool(await self._arepeat(Drop(key)))
+        return bool((await self._arepeat(Drop(key)))[0])
 
     def _keep(
         self, key: str, value: bytes, ttl: float, must: Literal["", "create", "exist"]
@@ -54,22 +54,6 @@ class Keeping(Calls):
                 f"{self.max_message_size} (max_message_size in the layer's CONFIG)."
             )
         return Keep(key, value, _milliseconds(ttl) or 1, must)
-
-    def _repeat(self, operation: Operation) -> Any:
-        with self._link() as link:
-            try:
-                (answer,) = link.perform(operation)
-            except BrokerUnavailable:
-                (answer,) = link.perform(operation)
-        return answer
-
-    async def _arepeat(self, operation: Operation) -> Any:
-        link = self._alink()
-        try:
-            (answer,) = await link.perform(operation)
-        except BrokerUnavailable:
-            (answer,) = await link.perform(operation)
-        return answer
 
 
 def _milliseconds(seconds: float) -> int:

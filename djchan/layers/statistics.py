@@ -18,7 +18,7 @@ class Statistics(Calls):
     def global_statistics(self) -> dict[str, int]:
         """``messages_count``: that are or were on the layer's channels; ``channel_full_count``:
         sends that were refused. Since the layer was flushed, or began."""
-        counters, waiting = self._performs(Counters(), Waiting())
+        counters, waiting = self._repeat(Counters(), Waiting())
         return {
             "messages_count": _total(counters, "taken:") + sum(waiting.values()),
             "channel_full_count": _total(counters, "full:"),
@@ -26,7 +26,7 @@ class Statistics(Calls):
 
     def waiting(self) -> dict[str, int]:
         """How many messages wait, by channel, where some do."""
-        waiting: dict[str, int] = self._perform(Waiting())
+        waiting: dict[str, int] = self._repeat(Waiting())[0]
         return waiting
 
     def usage(self) -> Used:
@@ -39,7 +39,7 @@ class Statistics(Calls):
         seconds that the first of them has waited. Process-local channels are counted by prefix,
         single-reader channels too, but for those that wait."""
         queue = names.non_local(names.check_channel(channel))
-        counters, pending, oldest = self._performs(Counters(), Length(queue), Oldest(queue))
+        counters, pending, oldest = self._repeat(Counters(), Length(queue), Oldest(queue))
         return {
             "messages_count": counters.get(names.counter("taken", queue), 0) + pending,
             "messages_pending": pending,

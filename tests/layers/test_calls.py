@@ -1,11 +1,19 @@
 """How a layer reaches its engine: links for threads, one end for each event loop."""
 
 import asyncio
+import gc
 import threading
+from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from djchan.layers.base import BaseChannelLayer
+from djchan.layers.calls import IDLE_LINKS, IDLE_RECEIVERS, IDLE_SECONDS
+from djchan.layers.channels4 import Channels4Layer
+from djchan.layers.redis import RedisChannelLayer
+from tests.support.servers import Server
+from tests.support.waiting import wait_for
 
 
 class TestLinks:
@@ -32,17 +40,31 @@ class TestLinks:
         for link in borrowed:
             link.__exit__()
 
-        assert len(layer._links) == 32
+        assert len(layer._links) == IDLE_LINKS
+
+    def test_those_that_were_idle_for_long_are_closed(
+        self, layer: BaseChannelLayer, monkeypatch: pytest.MonkeyPatch
+    ):
+        layer.close()
+        borrowed = [layer._link() for _ in range(3)]
+        _, second, third = [each.__enter__() for each in borrowed]
+        clock = iter((100.0, 100.0 + IDLE_SECONDS, 101.0 + IDLE_SECONDS))
+        with monkeypatch.context() as patched:
+            patched.setattr("djchan.layers.calls.time.monotonic", lambda: next(clock))
+            for link in borrowed:
+                link.__exit__()
+
+        assert [link for _, link in layer._links] == [second, third]
 
     def test_a_child_does_not_use_its_parents_connections(
         self, layer: BaseChannelLayer, monkeypatch: pytest.MonkeyPatch
     ):
         layer.send("a", {"n": 1})
-        (parents,) = layer._links
+        ((_, parents),) = layer._links
         with monkeypatch.context() as patched:
             patched.setattr("djchan.layers.calls.os.getpid", lambda: -1)
             layer.send("a", {"n": 2})
-            assert parents not in layer._links
+            assert parents not in [link for _, link in layer._links]
 
         parents.close()
 
@@ -55,3 +77,81 @@ class TestLinks:
 
     async def local_of(self, layer: BaseChannelLayer) -> object:
         return layer.local()
+
+
+def clients(server: Server) -> int:
+    """Connections that the server has, but for the one that asks."""
+    return server.command("CLIENT", "LIST", "TYPE", "normal").count(b" addr=") - 1
+
+
+class TestConnectionsOfEventLoops:
+    """asyncio.run, async_to_sync and async views under WSGI make a loop for a single call."""
+
+    async def send(self, layer: BaseChannelLayer) -> None:
+        await layer.asend("a", {})
+
+    async def receive(self, layer: BaseChannelLayer) -> None:
+        await asyncio.gather(*(layer.areceive([f"c{number}"]) for number in range(20)))
+        waiting = asyncio.ensure_future(layer.areceive(["nothing"], block=True))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    async def channels4(self, layer: BaseChannelLayer) -> None:
+        face = Channels4Layer(layer)
+        name = await face.new_channel()
+        await face.send(name, {"type": "x"})
+        await face.receive(name)
+        await face.send("plain", {"type": "x"})
+        await face.receive("plain")
+
+    @pytest.mark.parametrize("use", ["send", "receive", "channels4"])
+    @pytest.mark.parametrize("run", [asyncio.run, lambda made: async_to_sync(awaited)(made)])
+    def test_are_closed_with_it(self, own_broker: Server, use: str, run: Any):
+        layer = RedisChannelLayer([own_broker.url])
+
+        for _ in range(5):
+            run(getattr(self, use)(layer))
+
+        layer.close()
+        wait_for(lambda: clients(own_broker) == 0, timeout=5, what="all connections are closed")
+        assert len(layer._loops) == 0
+
+    @pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_of_a_loop_that_did_not_shut_down_are_closed_when_the_next_one_comes(
+        self, own_broker: Server
+    ):
+        layer = RedisChannelLayer([own_broker.url])
+        for _ in range(5):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(layer.asend("a", {}))
+            loop.close()
+
+        asyncio.run(layer.asend("a", {}))
+        gc.collect()
+
+        wait_for(lambda: clients(own_broker) == 0, timeout=5, what="all connections are closed")
+
+    @pytest.mark.asyncio
+    async def test_that_receive_are_bounded(self, own_broker: Server):
+        layer = RedisChannelLayer([own_broker.url])
+
+        await asyncio.gather(*(layer.areceive([f"c{number}"]) for number in range(30)))
+
+        ours = layer._loops.peek()
+        assert ours is not None and len(ours.waiting) == IDLE_RECEIVERS
+        await layer.aclose()
+        assert layer._loops.peek() is None
+
+    @pytest.mark.asyncio
+    async def test_can_be_closed_and_opened_again(self, own_broker: Server):
+        layer = RedisChannelLayer([own_broker.url])
+        for number in range(3):
+            await layer.asend("a", {})
+            assert clients(own_broker) == 1, number
+            await layer.aclose()
+
+
+async def awaited(made: Any) -> Any:
+    return await made

@@ -137,7 +137,7 @@ class TestChannels:
             await face.group_add("g", name)
             await face.send(name, {"type": "ready"})
             assert await face.receive(name) == {"type": "ready"}
-            mailbox = face._loops[asyncio.get_running_loop()].mailboxes[name]
+            mailbox = face._loops.get().mailboxes[name]
             word = face.layer.group_word("g", {"type": "a", "text": "x" * 500})
             while mailbox.gaps < 2:
                 # All before the reader has its turn. Once a beat has said that it was read,
@@ -152,7 +152,7 @@ class TestChannels:
             name = await face.new_channel()
             waiting = asyncio.ensure_future(face.receive(name))
             await asyncio.sleep(0)
-            face._loops[asyncio.get_running_loop()].mailboxes[name].on_dead()
+            face._loops.get().mailboxes[name].on_dead()
             with pytest.raises(ProcessGone):
                 await waiting
 
