@@ -18,7 +18,7 @@ custom message that does goes to the tail of its channel.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,17 +30,22 @@ from djchan.layers.operations import (
     STARTED,
     Address,
     Delay,
+    Drop,
     Effect,
     GiveUp,
+    Keep,
     Later,
     Leased,
     Outcome,
 )
+from djchan.outbox import Uncommitted
 from djchan.utils import name_that_thing
 
 HTTP = "http.request"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 RETRIES = "__retries__"
+WAITS = "__waits__"  # Runs that the layer had no answer for.
+WAIT = 1000  # ms until such a message runs again.
 
 _EMPTY_MAP = b"\x80"
 
@@ -86,6 +91,7 @@ class Work:
         "_routed",
         "_rules",
         "_said",
+        "_settling",
         "_words",
         "address",
         "attempt",
@@ -94,6 +100,7 @@ class Work:
         "first",
         "over",
         "token",
+        "uncommitted",
     )
 
     def __init__(
@@ -115,6 +122,8 @@ class Work:
         self.over = False  # Its end has come: there is no progress to be told any more.
         self._envelope = envelope
         self._rules = rules
+        self.uncommitted = Uncommitted()
+        self._settling: list[Keep | Drop] = []  # Of those, what a progress has told.
         self._words: list[Words] = []  # Of messages that ran and were not committed.
         self._ran = self._said = 0  # Messages that ran; those that a progress was made of.
         self._later: Later | None = None
@@ -163,33 +172,44 @@ class Work:
         if not self.unsaid:
             return None
         words, self._words = self._words, []
+        if self.uncommitted:
+            self._settling += [each for each in words if isinstance(each, Keep | Drop)]
         since, self._said = self._since, self._ran
         packed, answer = self._pack(words, since, self._since)
         return Outcome(self.token, packed, self.address, answer, progress=self._since, since=since)
 
-    def put_off(self, index: int) -> bool:
+    def committed(self) -> None:
+        """The layer has applied every progress that was told."""
+        if self._settling:
+            self.uncommitted.forget(self._settling)
+            self._settling = []
+
+    def put_off(self, index: int, words: Sequence[Words] = (), *, waits: bool = False) -> bool:
         """Message ``index`` is to be run later; whether those behind it may run now.
 
-        Its number of retries goes with it.
+        Its number of retries goes with it, or with ``waits`` that of the runs that the layer
+        had no answer for. ``words``: what is committed all the same.
         """
         self._routed = True
         envelope, place = self._envelope, self.first + index
         raw = codec.decode(envelope.frames[place])
-        so_far = raw.get(RETRIES, 0)
-        raw[RETRIES] = so_far + 1 if isinstance(so_far, int) else 1
+        counted = WAITS if waits else RETRIES
+        so_far = raw.get(counted, 0)
+        raw[counted] = so_far + 1 if isinstance(so_far, int) else 1
         # As large as it was let in, and a number more.
         again = msgspec.Raw(codec.encode(raw, sys.maxsize))
-        delay = self._rules.retry_delay
+        delay = WAIT if waits else self._rules.retry_delay
         if self.address is None:
             alone = msgspec.structs.replace(envelope, frames=[again])
             if envelope.expires:
                 alone.expires += delay
-            self.keep([Delay(self.channel, codec.encode_envelope(alone), delay)])
+            self.keep([*words, Delay(self.channel, codec.encode_envelope(alone), delay)])
             return True
         frames = list(envelope.frames)
         frames[place] = again
         payload = codec.encode_envelope(msgspec.structs.replace(envelope, frames=frames))
         self._later = Later(delay, place, payload, self.channel)
+        self._words += words
         self.over = True
         return False
 
@@ -279,7 +299,8 @@ def _refusal(
 
     if leased.attempt == 1:
         # At the first run only: what has run once, or was put off, has not waited for us.
-        waited = not leased.done and not any(RETRIES in content for content in contents)
+        put_off = any(RETRIES in content or WAITS in content for content in contents)
+        waited = not leased.done and not put_off
         if waited and envelope.expires < now:
             bury = address is None and not rules.at_most_once(channel)
             return refuse("expired", codec.EXPIRED, bury=bury)

@@ -15,11 +15,12 @@ project's consumer, and back with an Outcome and the words that are to be commit
                  raised DenyConnection, likewise ──────────► DENIED
                  raised ChannelSocketException: its run() ─► INTERRUPTED
                  raised ConsumeLater ──────────────────────► LATER, or EXHAUSTED
+                 had no answer of the layer, or a refusal ─► WAITING
                  raised anything else, or run() did ───────► FAILED (logged)
 
-As in Channels 1.x, what a consumer had sent before it raised is kept; not so for LATER,
-where another run will send it. Nothing that a consumer raises gets out of here, but for the
-cancellation of an async one, which is the loop's word and not the consumer's.
+As in Channels 1.x, what a consumer had sent before it raised is kept; not so for LATER and
+WAITING, where another run will send it. Nothing that a consumer raises gets out of here, but for
+the cancellation of an async one, which is the loop's word and not the consumer's.
 """
 
 import asyncio
@@ -35,11 +36,22 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from djchan import forks
 from djchan.contexts import fresh, fresh_for_task, within
-from djchan.exceptions import ChannelSocketException, ConsumeLater, DenyConnection, DjchanError
+from djchan.delivery import HTTP as REQUEST
+from djchan.delivery import SAFE_METHODS
+from djchan.exceptions import (
+    BrokerError,
+    BrokerRefused,
+    BrokerUnavailable,
+    ChannelSocketException,
+    ConsumeLater,
+    DenyConnection,
+    DjchanError,
+    SessionUnavailable,
+)
 from djchan.layers.effects import Words
 from djchan.layers.operations import Address
 from djchan.message import Message
-from djchan.outbox import Outbox, opened
+from djchan.outbox import Outbox, Uncommitted, opened
 from djchan.security.websockets import foreign_origin
 from djchan.signals import consumer_finished, consumer_started
 from djchan.utils import name_that_thing
@@ -59,8 +71,13 @@ class Outcome(enum.Enum):
     DENIED = "denied"  # The WebSocket was refused.
     INTERRUPTED = "interrupted"  # A ChannelSocketException acted on the socket.
     LATER = "later"  # The consumer asked to see it again.
+    WAITING = "waiting"  # The layer refused, or had no answer: it runs again until it has.
     EXHAUSTED = "exhausted"  # It asked too often; the message is dropped.
     FAILED = "failed"  # The consumer raised; logged, and dropped.
+
+
+# The message is put off.
+RUNS_AGAIN = frozenset({Outcome.LATER, Outcome.WAITING})
 
 
 class Found(NamedTuple):
@@ -90,17 +107,27 @@ def dispatch(
     sender: object,
     fence: Fence = None,
     response: Address | None = None,
+    uncommitted: Uncommitted | None = None,
     retries: int = MESSAGE_RETRIES,
 ) -> Run:
     """Find the consumer of ``message`` and run it. An async one is run to its end.
 
     ``sender``: of the consumer signals. ``fence``: the (worker, token) of its delivery.
-    ``response``: where the response goes, if it is an HTTP request.
+    ``response``: where the response goes, if it is an HTTP request. ``uncommitted``: what
+    earlier messages of its delivery keep, and this one may add to.
     """
     found = find(message, router)
     if isinstance(found, Outcome):
         return Run(found, [])
-    return run(message, found, sender=sender, fence=fence, response=response, retries=retries)
+    return run(
+        message,
+        found,
+        sender=sender,
+        fence=fence,
+        response=response,
+        uncommitted=uncommitted,
+        retries=retries,
+    )
 
 
 async def adispatch(
@@ -110,6 +137,7 @@ async def adispatch(
     sender: object,
     fence: Fence = None,
     response: Address | None = None,
+    uncommitted: Uncommitted | None = None,
     retries: int = MESSAGE_RETRIES,
 ) -> Run:
     """``dispatch`` for an event loop."""
@@ -117,7 +145,13 @@ async def adispatch(
     if isinstance(found, Outcome):
         return Run(found, [])
     return await arun(
-        message, found, sender=sender, fence=fence, response=response, retries=retries
+        message,
+        found,
+        sender=sender,
+        fence=fence,
+        response=response,
+        uncommitted=uncommitted,
+        retries=retries,
     )
 
 
@@ -160,11 +194,12 @@ def run(
     sender: object,
     fence: Fence = None,
     response: Address | None = None,
+    uncommitted: Uncommitted | None = None,
     retries: int = MESSAGE_RETRIES,
 ) -> Run:
     """Run the consumer that was found, in this thread and in a context of its own."""
     return fresh(message.channel.name, message.content).run(
-        _run, message, found, sender, fence, response, retries
+        _run, message, found, sender, fence, response, uncommitted, retries
     )
 
 
@@ -174,10 +209,12 @@ def _run(
     sender: object,
     fence: Fence,
     response: Address | None,
+    uncommitted: Uncommitted | None,
     retries: int,
 ) -> Run:
     value = None
-    with opened(_layer(message), fence=fence, response=response) as outbox:
+    layer = _layer(message)
+    with opened(layer, fence=fence, response=response, uncommitted=uncommitted) as outbox:
         if _is_foreign(message, found.consumer):
             outcome = _refuse(message)
         else:
@@ -198,8 +235,8 @@ def _run(
                 consumer_finished.send(sender=sender, message=message)
             except _RAISED:
                 logger.exception("A receiver of consumer_finished failed for %s.", message)
-        if outcome is Outcome.LATER:
-            outbox.clear()
+        if outcome in RUNS_AGAIN:
+            outbox.clear(sessions=outcome is Outcome.WAITING)
         elif outbox.others:
             _send_others(outbox)
     return Run(outcome, outbox.words, value, found.consumer)
@@ -212,6 +249,7 @@ async def arun(
     sender: object,
     fence: Fence = None,
     response: Address | None = None,
+    uncommitted: Uncommitted | None = None,
     retries: int = MESSAGE_RETRIES,
 ) -> Run:
     """Run the consumer that was found, on this event loop; a synchronous one in a thread.
@@ -219,7 +257,9 @@ async def arun(
     In a context of its own, within the task that awaits this.
     """
     context = fresh_for_task(message.channel.name, message.content)
-    return await within(context, _arun(message, found, sender, fence, response, retries))
+    return await within(
+        context, _arun(message, found, sender, fence, response, uncommitted, retries)
+    )
 
 
 async def _arun(
@@ -228,10 +268,12 @@ async def _arun(
     sender: object,
     fence: Fence,
     response: Address | None,
+    uncommitted: Uncommitted | None,
     retries: int,
 ) -> Run:
     value = None
-    with opened(_layer(message), fence=fence, response=response) as outbox:
+    layer = _layer(message)
+    with opened(layer, fence=fence, response=response, uncommitted=uncommitted) as outbox:
         if _is_foreign(message, found.consumer):
             outcome = _refuse(message)
         else:
@@ -252,8 +294,8 @@ async def _arun(
                 await consumer_finished.asend(sender=sender, message=message)
             except _RAISED:
                 logger.exception("A receiver of consumer_finished failed for %s.", message)
-        if outcome is Outcome.LATER:
-            outbox.clear()
+        if outcome in RUNS_AGAIN:
+            outbox.clear(sessions=outcome is Outcome.WAITING)
         elif outbox.others:
             await _asend_others(outbox)
     return Run(outcome, outbox.words, value, found.consumer)
@@ -291,6 +333,15 @@ def _settle(
             retries + 1,
         )
         return Outcome.EXHAUSTED
+    if isinstance(error, BrokerUnavailable | BrokerRefused) and _may_run_again(message, error):
+        logger.warning(
+            "%s has to wait for the channel layer, with %s, which runs again until the layer takes "
+            "what it does: %s",
+            name_that_thing(consumer),
+            message,
+            error,
+        )
+        return Outcome.WAITING
     if isinstance(error, DenyConnection):
         if message.channel.name == CONNECT and message.reply_channel is not None:
             return _refuse(message)
@@ -322,6 +373,17 @@ def _settle(
         exc_info=error,
     )
     return Outcome.FAILED
+
+
+def _may_run_again(message: Message, error: BrokerError) -> bool:
+    """Whether a consumer that ``error`` has ended may begin a second time."""
+    if isinstance(error, SessionUnavailable):
+        return True  # It has not begun.
+    channel = message.channel.name
+    if channel == REQUEST and message.content.get("method") not in SAFE_METHODS:
+        return False
+    at_most_once = getattr(_layer(message), "at_most_once", None)
+    return at_most_once is None or not at_most_once(channel)
 
 
 # For Django's own error, which tells what a view's author can do.

@@ -20,7 +20,8 @@
         ├── UndecodableEnvelope           bytes in the layer that we cannot read
         ├── BrokerError                   base of what Redis reports
         │   ├── BrokerUnavailable         Redis cannot be reached, or cannot serve now
-        │   │   └── OutcomeUnknown        a send may or may not have been applied
+        │   │   ├── OutcomeUnknown        a send may or may not have been applied
+        │   │   └── SessionUnavailable    a session cannot be read; its consumer has not begun
         │   ├── BrokerRefused             Redis does not take writes now
         │   └── BrokerUnsupported         Redis or Valkey is too old, or lacks a right or command
         ├── SocketError                   base of what a socket view is told
@@ -148,6 +149,10 @@ class BrokerUnavailable(BrokerError):
     def __init__(self, *args: Any, sent: bool = True, transient: bool = False) -> None:
         super().__init__(*args, transient=transient)
         self.sent = sent
+
+
+class SessionUnavailable(BrokerUnavailable):
+    """The channel session cannot be read now; its consumer has not begun."""
 
 
 class BrokerRefused(BrokerError):

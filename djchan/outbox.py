@@ -16,20 +16,24 @@ outlives its consumer has a closed one; both send at once.
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 
 from djchan import names
+from djchan.exceptions import Fenced
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.effects import Reply, Words, pack
 from djchan.layers.operations import (
     Address,
+    Drop,
     Effect,
     GroupAdd,
     GroupAddChannel,
     GroupDiscard,
     GroupDiscardChannel,
+    Keep,
     SendResult,
 )
 
@@ -42,17 +46,44 @@ RETRY_INTERVAL = 0.2
 _MEMBERSHIP = (GroupAdd, GroupAddChannel, GroupDiscard, GroupDiscardChannel)
 
 
+class Uncommitted(dict[str, Keep | Drop]):
+    """What the frames of one delivery keep and drop (sessions), until it is committed.
+
+    A later frame of the delivery finds it here: the layer still has what was before. By key,
+    the last Keep or Drop.
+    """
+
+    lock = threading.Lock()  # Of all of them: it is held for moments, and seldom.
+
+    def forget(self, committed: Sequence[Keep | Drop]) -> None:
+        """The layer has these, so the next frame reads there: others may change them, too."""
+        with self.lock:
+            for effect in committed:
+                if self.get(effect.key) is effect:
+                    del self[effect.key]
+
+
 class Outbox:
     """What one run of a consumer wants sent.
 
     ``layer``: the layer of the delivery, whose commit takes ``words``; None when there is no
     delivery. ``fence``: its (worker, token). ``response``: where the response goes, if it is
     an HTTP request. ``others``: words for other layers, which cannot be part of that commit
-    and are sent before it, at least once. ``by_hand``: opened by a consumer_started signal
-    that did not come from a worker.
+    and are sent before it, at least once. ``uncommitted``: of the delivery. ``by_hand``: opened
+    by a consumer_started signal that did not come from a worker.
     """
 
-    __slots__ = ("_parts", "by_hand", "fence", "layer", "open", "others", "response", "words")
+    __slots__ = (
+        "_parts",
+        "by_hand",
+        "fence",
+        "layer",
+        "open",
+        "others",
+        "response",
+        "uncommitted",
+        "words",
+    )
 
     def __init__(
         self,
@@ -60,6 +91,7 @@ class Outbox:
         *,
         fence: tuple[str, int] | None = None,
         response: Address | None = None,
+        uncommitted: Uncommitted | None = None,
     ) -> None:
         self.layer = layer
         self.fence = fence
@@ -69,6 +101,7 @@ class Outbox:
         self.by_hand = False
         self.words: list[Words] = []
         self.others: dict[BaseChannelLayer, list[Words]] = {}
+        self.uncommitted = Uncommitted() if uncommitted is None else uncommitted
 
     def add(self, word: Words, layer: BaseChannelLayer | None = None) -> None:
         """Keep ``word``, for ``layer`` (None: the delivery's own)."""
@@ -77,9 +110,16 @@ class Outbox:
         else:
             self.others.setdefault(layer, []).append(word)
 
-    def clear(self) -> None:
-        """Forget everything: this run is to have had no effects."""
-        self.words.clear()
+    def keep(self, effect: Keep | Drop) -> None:
+        """Let the delivery's own layer keep or drop something when the delivery is committed."""
+        self.words.append(effect)
+        with self.uncommitted.lock:
+            self.uncommitted[effect.key] = effect
+
+    def clear(self, *, sessions: bool = False) -> None:
+        """Forget what was sent, and with ``sessions`` what was saved: another run will do it."""
+        kept = () if sessions else [each for each in self.words if isinstance(each, Keep | Drop)]
+        self.words[:] = kept
         self.others.clear()
 
     def forget_replies(self, channel: str, layer: BaseChannelLayer) -> None:
@@ -168,6 +208,25 @@ def current() -> Outbox | None:
     return None
 
 
+def of_delivery(layer: BaseChannelLayer) -> Outbox | None:
+    """The open outbox, if its delivery came over ``layer``: what is kept there waits for the
+    commit."""
+    outbox = current()
+    return outbox if outbox is not None and outbox.layer is layer else None
+
+
+def check_lease() -> None:
+    """Raise Fenced if the delivery that runs here is somebody else's by now.
+
+    One round trip: for what is written elsewhere, which no commit can hold back.
+    """
+    outbox = current()
+    if outbox is None or outbox.layer is None or outbox.fence is None:
+        return
+    if not outbox.layer.is_leased(outbox.fence):
+        raise Fenced
+
+
 class opened:
     """``with opened(layer) as outbox``: an open outbox for what runs inside.
 
@@ -183,8 +242,9 @@ class opened:
         *,
         fence: tuple[str, int] | None = None,
         response: Address | None = None,
+        uncommitted: Uncommitted | None = None,
     ) -> None:
-        self._outbox = Outbox(layer, fence=fence, response=response)
+        self._outbox = Outbox(layer, fence=fence, response=response, uncommitted=uncommitted)
 
     def __enter__(self) -> Outbox:
         self._before = _current.set(self._outbox)

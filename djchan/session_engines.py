@@ -10,7 +10,6 @@ which is one of Django's or like it::
 
 import functools
 import hashlib
-import logging
 from importlib import import_module
 from typing import Any, cast
 
@@ -22,9 +21,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 from djchan import layer_sessions
 from djchan.conf import DEFAULTS, setting
-from djchan.exceptions import BrokerRefused, BrokerUnavailable, ConsumeLater
-
-logger = logging.getLogger(__name__)
+from djchan.exceptions import (
+    BrokerRefused,
+    BrokerUnavailable,
+    ConsumeLater,
+    SessionUnavailable,
+)
+from djchan.outbox import check_lease
 
 _CHANNEL_ENGINE = "CHANNEL_SESSION_ENGINE"
 
@@ -52,8 +55,8 @@ class ChannelSession(SessionBase):
     def open(self) -> None:
         """Read it, and make it if it is new.
 
-        Raises ConsumeLater if somebody else just did, and while the layer has no answer: the
-        consumer has not begun.
+        Raises ConsumeLater if somebody else just did, and SessionUnavailable while the layer has
+        no answer: the consumer has not begun.
         """
         try:
             self.keys()
@@ -62,8 +65,7 @@ class ChannelSession(SessionBase):
         except CreateError as error:
             raise ConsumeLater from error
         except (BrokerUnavailable, BrokerRefused) as error:
-            logger.warning("A channel session cannot be read, its message has to wait: %s", error)
-            raise ConsumeLater from error
+            raise SessionUnavailable(f"A channel session cannot be read. {error}") from error
 
     def load(self) -> dict[str, Any]:
         data: dict[str, Any] = super().load()
@@ -88,11 +90,24 @@ class ChannelSession(SessionBase):
     def save(self, must_create: bool = False) -> None:
         if not must_create and self.session_key is not None and not self._is_stored():
             return self.create()
+        self._check_lease()
         super().save(must_create)
         self._stored = True
 
+    def delete(self, session_key: str | None = None) -> None:
+        self._check_lease()
+        super().delete(session_key)
+
     def cycle_key(self) -> None:
         self.modified = True
+
+    def _check_lease(self) -> None:
+        """A delivery that is somebody else's by now saves nothing. Raises Fenced.
+
+        Sessions in the layer need no look: they are saved by the commit, which is refused.
+        """
+        if not isinstance(self, layer_sessions.SessionStore):
+            check_lease()
 
     def _is_stored(self) -> bool:
         if self._stored is None:

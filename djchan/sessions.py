@@ -28,9 +28,12 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import UpdateError
 from django.utils.functional import SimpleLazyObject, empty
 
+from djchan import layer_sessions
 from djchan.conf import setting
+from djchan.exceptions import Fenced
 from djchan.handler import AsgiRequest
 from djchan.message import Message
+from djchan.outbox import check_lease
 from djchan.session_engines import ChannelSession, http_session_of, session_of
 
 logger = logging.getLogger(__name__)
@@ -327,7 +330,16 @@ def _save(session: Any) -> None:
     if not _is_changed(session):
         return
     try:
+        if not isinstance(session, ChannelSession):
+            check_lease()
         session.save()
+    except Fenced:
+        logger.warning(
+            "A session is not saved: the message of the consumer that changed it was handed to "
+            "another worker before it was done."
+        )
+    except layer_sessions.SessionChanged as error:
+        logger.warning("%s", error)
     except UpdateError:
         logger.warning(
             "A session was deleted while a consumer ran that changed it (a logout elsewhere, "

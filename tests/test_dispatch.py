@@ -12,9 +12,14 @@ from djchan import Channel, Group, include, route
 from djchan.asgi import ChannelLayerWrapper
 from djchan.dispatch import Outcome, Run, adispatch, dispatch, is_async
 from djchan.exceptions import (
+    BrokerRefused,
+    BrokerUnavailable,
+    BrokerUnsupported,
     ChannelSocketException,
     ConsumeLater,
     DenyConnection,
+    OutcomeUnknown,
+    SessionUnavailable,
     WebsocketCloseException,
 )
 from djchan.layers import codec
@@ -225,6 +230,54 @@ def test_the_last_run_of_consume_later_is_logged_and_kept(bench, caplog):
     assert run.outcome is Outcome.EXHAUSTED
     assert replies(run) == [{"text": "said"}]
     assert "message_retries" in caplog.text
+
+
+@pytest.mark.parametrize("error", [BrokerUnavailable, BrokerRefused, OutcomeUnknown])
+@pytest.mark.parametrize(
+    ("channel", "content"),
+    [("websocket.receive", {}), ("jobs", {}), ("http.request", {"method": "GET"})],
+)
+def test_a_consumer_that_the_layer_has_ended_runs_again_and_sends_nothing_now(
+    bench, caplog, error, channel, content
+):
+    def consumer(message):
+        say(message)
+        raise error
+
+    ran = bench(consumer, {**content, "__retries__": 100}, channel=channel)
+    assert (ran.outcome, ran.words) == (Outcome.WAITING, [])
+    assert "has to wait for the channel layer" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (BrokerUnavailable("away"), Outcome.FAILED),
+        (BrokerRefused("OOM"), Outcome.FAILED),
+        (SessionUnavailable("away"), Outcome.WAITING),  # It had not begun.
+    ],
+)
+@pytest.mark.parametrize(
+    ("channel", "content"), [("once", {}), ("http.request", {"method": "POST"})]
+)
+def test_what_may_not_run_twice_runs_again_only_if_it_had_not_begun(
+    bench, error, outcome, channel, content
+):
+    bench.wrapper = ChannelLayerWrapper(
+        InMemoryChannelLayer(delivery={"once": "at-most-once"}), "default", []
+    )
+
+    def consumer(message):
+        raise error
+
+    assert bench(consumer, content, channel=channel).outcome is outcome
+
+
+def test_a_redis_that_cannot_be_used_is_a_failure(bench):
+    def consumer(message):
+        raise BrokerUnsupported
+
+    assert bench(consumer).outcome is Outcome.FAILED
 
 
 def test_signals_frame_the_consumer_whatever_it_does(bench):

@@ -19,14 +19,16 @@ from djchan.exceptions import (
     ConsumeLater,
     InvalidChannelLayer,
     MessageTooLarge,
+    SessionUnavailable,
 )
-from djchan.layer_sessions import AFTERLIFE, SessionStore
+from djchan.layer_sessions import AFTERLIFE, SessionChanged, SessionStore
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.memory.links import MemoryEngine, MemoryLink
 from djchan.layers.operations import Drop, Keep, Operation, Recall
 from djchan.layers.redis.layer import RedisChannelLayer
 from djchan.message import Message
+from djchan.outbox import Uncommitted
 from djchan.sessions import channel_session, enforce_ordering, session_for_reply_channel
 from tests.support.servers import Server
 
@@ -156,7 +158,9 @@ class TestDeathOfAWorker:
             BaseChannelLayer(engine=engine), "default", [route("websocket.receive", consumer)]
         )
         message = say(name, wrapper, **more)
-        return dispatch(message, router=wrapper.router, sender=object)
+        ran = dispatch(message, router=wrapper.router, sender=object)
+        wrapper.channel_layer.apply(ran.words)  # As its commit does.
+        return ran
 
     def test_the_next_worker_finds_what_it_had_saved(self, name, engine):
         for attempt in (1, 2, 3):
@@ -348,7 +352,7 @@ class TestSerializer:
 class TestOthers:
     def test_a_lost_race_is_consume_later(self, name, layer, engine, monkeypatch):
         key = session(name, layer).session_key
-        recall, recalled = type(layer).recall, []
+        recall, recalled = type(layer).recall_version, []
 
         def late(self, *args, **kwargs):
             value = recall(self, *args, **kwargs)
@@ -357,7 +361,7 @@ class TestOthers:
                 layer.keep(key, b"somebody else's", ttl=60)
             return value
 
-        monkeypatch.setattr(type(layer), "recall", late)
+        monkeypatch.setattr(type(layer), "recall_version", late)
         ran: list[Message] = []
         with pytest.raises(ConsumeLater):
             channel_session(ran.append)(say(name, layer))
@@ -383,15 +387,12 @@ class TestOthers:
         assert engine.lost == {lost: 0}
         assert session(name, layer)["n"] == 1
 
-    def test_without_an_answer_its_message_waits_and_no_consumer_runs(
-        self, name, layer, engine, caplog
-    ):
+    def test_without_an_answer_its_message_waits_and_no_consumer_runs(self, name, layer, engine):
         engine.lost = {Recall: 2}
         ran: list[Message] = []
-        with pytest.raises(ConsumeLater):
+        with pytest.raises(SessionUnavailable, match=r"cannot be read\. lost"):
             channel_session(ran.append)(say(name, layer))
         assert ran == []
-        assert "its message has to wait: lost" in caplog.text
         channel_session(ran.append)(say(name, layer))
         assert len(ran) == 1
 
@@ -400,6 +401,136 @@ class TestOthers:
         engine.lost = {Keep: 2}
         with pytest.raises(BrokerUnavailable):
             channel_session(count)(say(name, layer))
+
+
+class TestOutsideADelivery:
+    """In a view, a shell or a thread: nothing fences a save there, so it compares versions."""
+
+    @pytest.fixture
+    def ours(self, name, layer):
+        channel_session(count)(say(name, layer))
+        return session(name, layer)
+
+    def test_a_save_after_somebody_else_s_is_refused_and_changes_nothing(self, name, layer, ours):
+        channel_session(count)(say(name, layer))
+        ours["mine"] = True
+        with pytest.raises(SessionChanged, match="Load it again"):
+            ours.save()
+        assert dict(session(name, layer).items()) == {"n": 2}
+
+    def test_it_may_be_saved_several_times(self, name, layer, ours):
+        for number in range(3):
+            ours["mine"] = number
+            ours.save()
+        assert dict(session(name, layer).items()) == {"n": 1, "mine": 2}
+
+    def test_one_whose_answer_got_lost_is_no_change_by_somebody_else(
+        self, name, layer, engine, ours
+    ):
+        engine.lost = {Keep: 1}
+        ours["mine"] = 1
+        ours.save()
+        ours["mine"] = 2
+        ours.save()
+        assert session(name, layer)["mine"] == 2
+
+    def test_one_that_was_deleted_and_made_anew_is_another(self, name, layer, ours):
+        session(name, layer).delete()
+        channel_session(count)(say(name, layer))
+        ours["mine"] = True
+        with pytest.raises(SessionChanged):
+            ours.save()
+        assert dict(session(name, layer).items()) == {"n": 1}
+
+    def test_a_decorator_there_drops_its_changes_and_says_so(self, name, layer, ours, caplog):
+        @channel_session
+        def consumer(message):
+            other = session(name, layer)
+            other["other"] = True
+            other.save()
+            count(message)
+
+        consumer(say(name, layer))
+        assert dict(session(name, layer).items()) == {"n": 1, "other": True}
+        assert "saved by somebody else" in caplog.text
+
+
+class TestInADelivery:
+    """What a consumer saves is part of its commit (that of a test's dispatch: its words)."""
+
+    def dispatch(self, name: str, layer: BaseChannelLayer, consumer: Any, **more: Any) -> Any:
+        wrapper = ChannelLayerWrapper(layer, "default", [route("websocket.receive", consumer)])
+        return dispatch(say(name, wrapper), router=wrapper.router, sender=object, **more)
+
+    def test_it_is_a_word_of_the_run_and_costs_no_round_trip(self, name, layer, engine):
+        ran = self.dispatch(name, layer, channel_session(count))
+        assert [type(each) for each in engine.said()] == [Recall]
+        assert [type(word) for word in ran.words] == [Keep, Keep]
+        assert session(name, layer).get("n") is None
+        layer.apply(ran.words)
+        assert session(name, layer)["n"] == 1
+
+    def test_the_next_frame_of_the_delivery_finds_it_without_asking(self, name, layer, engine):
+        uncommitted = Uncommitted()
+        words = [
+            word
+            for _ in range(3)
+            for word in self.dispatch(
+                name, layer, channel_session(count), uncommitted=uncommitted
+            ).words
+        ]
+        assert [type(each) for each in engine.said()] == [Recall]
+        layer.apply(words)
+        assert session(name, layer)["n"] == 3
+
+    def test_a_flush_is_one_too_and_what_is_saved_after_it(self, name, layer):
+        channel_session(count)(say(name, layer))
+
+        @channel_session
+        def consumer(message):
+            message.channel_session.flush()
+            message.channel_session["m"] = 1
+
+        ran = self.dispatch(name, layer, consumer)
+        assert dict(session(name, layer).items()) == {"n": 1}
+        layer.apply(ran.words)
+        assert dict(session(name, layer).items()) == {"m": 1}
+
+    def test_a_later_frame_does_not_see_what_an_earlier_one_flushed(self, name, layer):
+        channel_session(count)(say(name, layer))
+        uncommitted = Uncommitted()
+        seen = []
+        for consumer in (
+            lambda message: message.channel_session.flush(),
+            lambda message: seen.append(dict(message.channel_session.items())),
+        ):
+            self.dispatch(name, layer, channel_session(consumer), uncommitted=uncommitted)
+        assert seen == [{}]
+
+    @pytest.mark.parametrize(
+        ("raised", "saved"), [(ConsumeLater, 1), (KeyError, 1), (BrokerUnavailable, None)]
+    )
+    def test_what_is_saved_with_an_exception(self, name, layer, raised, saved):
+        """As in Channels 1.x it is; not when the layer ended the run, which comes again."""
+
+        @channel_session
+        def consumer(message):
+            count(message)
+            raise raised
+
+        layer.apply(self.dispatch(name, layer, consumer).words)
+        assert session(name, layer).get("n") == saved
+
+    def test_on_another_layer_than_its_message_it_is_saved_at_once(self, name, layer):
+        other = InMemoryChannelLayer()
+
+        def consumer(message):
+            known = session(name, other)
+            known["n"] = 1
+            known.save()
+
+        self.dispatch(name, layer, consumer)
+        assert session(name, other)["n"] == 1
 
 
 class TestEngine:

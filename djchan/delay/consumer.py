@@ -16,7 +16,7 @@ from django.apps import apps
 from djchan import names
 from djchan.channel import Channel
 from djchan.delay.request import CHANNEL, read
-from djchan.exceptions import DjchanError
+from djchan.exceptions import BrokerError, DjchanError
 from djchan.message import Message
 from djchan.routing import Route, Router
 
@@ -31,6 +31,8 @@ def delay(message: Message) -> None:
         if seconds and names.split_local(channel) is not None:
             channel, content = CHANNEL, {"channel": channel, "content": content, "delay": 0}
         Channel(channel, channel_layer=message.channel_layer).send(content, delay=seconds)
+    except BrokerError:
+        raise  # It runs again.
     except (ValueError, TypeError, DjchanError) as error:
         logger.error("A message on %s is dropped: %s", CHANNEL, error)
 

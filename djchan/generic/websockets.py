@@ -23,7 +23,13 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from djchan.auth import channel_and_http_session_user_from_http, channel_session_user_from_http
 from djchan.channel import Channel, Group
-from djchan.exceptions import ConsumeLater, DenyConnection, SendNotAvailableOnDemultiplexer
+from djchan.exceptions import (
+    BrokerRefused,
+    BrokerUnavailable,
+    ConsumeLater,
+    DenyConnection,
+    SendNotAvailableOnDemultiplexer,
+)
 from djchan.generic.base import BaseConsumer
 from djchan.outbox import current
 from djchan.sessions import enforce_ordering
@@ -246,7 +252,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         for stream, consumer in self.consumers.items():
             try:
                 self._call(stream, consumer, message, kwargs)
-            except ConsumeLater:
+            except (ConsumeLater, BrokerUnavailable, BrokerRefused):
                 raise  # The whole message comes again.
             except Exception as error:
                 errors.append(error)

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from djchan.delivery import Work
-from djchan.lanes.ledger import PROGRESS
+from djchan.lanes.ledger import APPLIED, PROGRESS
 from djchan.lanes.limits import Frame
 from djchan.lanes.registration import Registration
 from djchan.layers.operations import CommitResult, Outcome
@@ -132,6 +132,8 @@ class Batch:
         with self.lock:
             self.saying = False
             self.lost = result not in PROGRESS
+            if result in APPLIED and self.running is not None:
+                self.running.committed()
             self._said.notify_all()
 
     def abandon(self, began: float) -> Left | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from djchan.delivery import RETRIES, Rules, Work
-from djchan.dispatch import Outcome, Run, find
+from djchan.dispatch import RUNS_AGAIN, Outcome, Run, find
 from djchan.exceptions import UndecodableEnvelope
 from djchan.lanes.limits import Frame
 from djchan.lanes.options import WorkerOptions
@@ -128,8 +128,8 @@ class Crew:
 def keep(work: Work, index: int, run: Run, counters: Counter[str]) -> bool:
     """Note what became of message ``index``; whether those behind it may run now."""
     counters[run.outcome.value] += 1
-    if run.outcome is Outcome.LATER:
-        return work.put_off(index)
+    if run.outcome in RUNS_AGAIN:
+        return work.put_off(index, run.words, waits=run.outcome is Outcome.WAITING)
     work.keep(
         run.words,
         routed=run.outcome is not Outcome.UNROUTED,

@@ -31,6 +31,8 @@ Words = Sequence[GiveUp | Release]
 
 # What a progress may come to, and the rest of its delivery still be ours to run.
 PROGRESS: frozenset[CommitResult | None] = frozenset({"done", "parked", "already", "stale"})
+# … and have its effects, by now.
+APPLIED: frozenset[CommitResult | None] = PROGRESS - {"stale"}
 
 
 class Ledger:

@@ -25,7 +25,7 @@ from djchan.dispatch import Outcome, Run, arun
 from djchan.lanes import limits
 from djchan.lanes.crew import Crew, Frames, keep
 from djchan.lanes.exchange import AsyncExchange
-from djchan.lanes.ledger import PROGRESS, Ledger, Words
+from djchan.lanes.ledger import APPLIED, PROGRESS, Ledger, Words
 from djchan.lanes.limits import Frame
 from djchan.lanes.loopwatch import End, LoopWatch, Running
 from djchan.lanes.registration import Registration
@@ -210,6 +210,7 @@ class AsyncLane:
                 sender=crew.sender,
                 fence=(running.registration.id, running.work.token),
                 response=running.work.response,
+                uncommitted=running.work.uncommitted,
                 retries=crew.retries,
             )
         except BaseException as error:
@@ -274,6 +275,8 @@ class AsyncLane:
             result = results.get(end.token)
             if isinstance(end, operations.Outcome) and end.progress:
                 running.lost |= result not in PROGRESS
+                if result in APPLIED:
+                    running.work.committed()
                 running.told.set()
             elif result == "parked":
                 # What it sent is more than others take off: its place stays taken a while.

@@ -32,7 +32,7 @@ from djchan.exceptions import BrokerError, UndecodableEnvelope
 from djchan.lanes.batch import Batch, Pace
 from djchan.lanes.crew import Crew, Frames, keep
 from djchan.lanes.exchange import Exchange
-from djchan.lanes.ledger import PROGRESS, Ledger
+from djchan.lanes.ledger import APPLIED, PROGRESS, Ledger
 from djchan.lanes.limits import Frame
 from djchan.lanes.loop import AsyncLane
 from djchan.lanes.monitor import Monitor
@@ -276,6 +276,7 @@ class Lane:
                 sender=crew.sender,
                 fence=(registration.id, work.token),
                 response=work.response,
+                uncommitted=work.uncommitted,
                 retries=crew.retries,
             )
         except BaseException:
@@ -298,8 +299,11 @@ class Lane:
         if progress is not None:
             self.counters["partial"] += 1
             said = [*batch.take_finished(), progress]
-            if self._exchange.say(registration, said) not in PROGRESS:
+            result = self._exchange.say(registration, said)
+            if result not in PROGRESS:
                 return False
+            if result in APPLIED:
+                work.committed()
         while work.attempt > 1 and work.token in registration.unsettled and not registration.gone:
             if self.crew.leaving.wait(self.crew.options.stale_wait / 4):
                 return False

@@ -43,6 +43,7 @@ from djchan.layers.operations import (
     GroupDiscard,
     GroupSend,
     Keep,
+    Kept,
     Oldest,
     Operation,
     Outcome,
@@ -277,16 +278,17 @@ class _Sealing:
     def _oldest(self, asked: Oldest, payload: bytes) -> bytes:
         return self._payload(payload, asked.channel)
 
-    def _kept(self, asked: Recall, value: bytes) -> bytes | None:
+    def _kept(self, asked: Recall, kept: Kept) -> Kept | None:
         """Of what no key opens here, or is older than it may be, nothing is kept: a session
         begins anew, as with one of Django's."""
+        value = kept.value
         data = self.seal.open(value, Place("k", asked.key))
         if data.startswith(codec.SEALED):
             return None
         if not value.startswith(codec.SEAL):
             data = bytes(SIZE) + data  # A Fernet token: of before there were stamps.
         if self._stamps.is_fresh(asked.key, data[:SIZE], self._engine.history):
-            return data[SIZE:]
+            return kept._replace(value=data[SIZE:])
         logger.warning(
             "What is kept under %s is older than what was there before, so it is not used: "
             "somebody who can write to the channel layer's Redis has put it back.",

@@ -103,6 +103,7 @@ class _Worker:
                 sender=type(self),
                 fence=(self.id, work.token),
                 response=work.response,
+                uncommitted=work.uncommitted,
             )
             if not keep(work, index, ran, self.counters):
                 return

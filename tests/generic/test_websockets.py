@@ -27,7 +27,7 @@ from djchan.generic.websockets import (
 from djchan.layers import codec
 from djchan.layers.effects import Reply
 from djchan.layers.inmemory import InMemoryChannelLayer
-from djchan.layers.operations import GroupAdd, GroupDiscard, GroupSend
+from djchan.layers.operations import GroupAdd, GroupDiscard, GroupSend, Keep
 from djchan.message import Message
 from djchan.test import work_off
 
@@ -54,6 +54,8 @@ def socket(layer):
         content = {"reply_channel": REPLY, "path": "/", **content}
         message = Message(content, f"websocket.{kind}", layer)
         ran = dispatch(message, router=layer.router, sender=object)
+        # As the commit of a delivery does: the next message finds its session.
+        layer.channel_layer.apply([each for each in ran.words if isinstance(each, Keep)])
         socket.message = message
         return ran
 
@@ -70,7 +72,7 @@ def sent(run: Run) -> list[Any]:
         elif isinstance(word, GroupSend):
             (frame,) = codec.decode_envelope(word.payload).frames
             what.append(("group", word.group, codec.decode(frame)))
-        else:
+        elif not isinstance(word, Keep):  # A session that is saved is not sent.
             assert isinstance(word, GroupAdd | GroupDiscard)
             what.append(("add" if isinstance(word, GroupAdd) else "discard", word.group))
     return what

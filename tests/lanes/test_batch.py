@@ -19,6 +19,8 @@ class FakeWork:
         unsaid, self.unsaid = self.unsaid, False
         return Outcome(self.token, progress=1) if unsaid else None
 
+    def committed(self) -> None: ...
+
 
 def filled(count: int) -> Batch:
     batch = Batch()

@@ -93,7 +93,7 @@ class TestEveryPayload:
         talk(ops.GiveUp("w1", third.token, "poison", True))
         assert talk(ops.GiveUp("w1", two.token, "lost", False, ADDRESS, SECRET)) == "done"
         talk(ops.Resume("i1", b"", (), ("g",), "0-0", (ops.Record("i1", "c2", "x", SECRET),)))
-        assert talk(ops.Keep("session", SECRET, 60_000)) is True
+        assert talk(ops.Keep("session", SECRET, 60_000))
 
         found: list[bytes] = []
         for key in raw.scan_iter("*", count=1000):
@@ -101,7 +101,7 @@ class TestEveryPayload:
         assert found and not [value for value in found if SECRET in value]
         # And it is all there, for who has the key.
         assert talk.entries("i1") == [SECRET] * 6
-        assert talk(ops.Recall("session")) == SECRET
+        assert talk(ops.Recall("session")).value == SECRET
         assert talk(ops.Oldest("y")) == SECRET
         assert [letter.payload for letter in talk(ops.DeadLetters("y"))] == [SECRET]
         assert talk(ops.Pop(("x?y",))) == ("x?y", SECRET)

@@ -11,6 +11,7 @@ from typing import Literal, assert_never
 from djchan import names
 from djchan.layers import codec
 from djchan.layers.memory.groups import Groups
+from djchan.layers.memory.kept import KeptValues
 from djchan.layers.memory.letters import Letters
 from djchan.layers.memory.queues import Delivery, Full, Limits, Queues
 from djchan.layers.memory.records import Records
@@ -19,12 +20,14 @@ from djchan.layers.operations import (
     Address,
     Body,
     Delay,
+    Drop,
     Effect,
     GroupAdd,
     GroupAddChannel,
     GroupDiscard,
     GroupDiscardChannel,
     GroupSend,
+    Keep,
     Push,
     Record,
     SendResult,
@@ -45,6 +48,7 @@ class Effects:
         *,
         letters: Letters,
         records: Records,
+        kept: KeptValues,
         counters: Counter[str],
     ) -> None:
         self._queues = queues
@@ -52,6 +56,7 @@ class Effects:
         self._groups = groups
         self._letters = letters
         self._records = records
+        self._kept = kept
         self._counters = counters
 
     def admit(self, effect: Effect, now: int) -> SendResult:
@@ -110,6 +115,12 @@ class Effects:
             case Record():
                 if not self._records.keep(effect):
                     return self._gone()
+            case Keep():
+                if not self._kept.keep(effect, now):
+                    self._counters["unkept"] += 1
+                    return "gone"
+            case Drop():
+                self._kept.drop(effect, now)
             case _:
                 assert_never(effect)
         return "ok"

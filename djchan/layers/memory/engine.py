@@ -18,7 +18,7 @@ from djchan.layers.memory.bells import Bells, Signal
 from djchan.layers.memory.effects import Effects
 from djchan.layers.memory.groups import Groups
 from djchan.layers.memory.inbox import parse_id
-from djchan.layers.memory.kept import Kept
+from djchan.layers.memory.kept import KeptValues
 from djchan.layers.memory.leases import Leases
 from djchan.layers.memory.letters import Letters
 from djchan.layers.memory.queues import Delivery, Queues
@@ -42,6 +42,7 @@ from djchan.layers.operations import (
     GiveUp,
     Held,
     History,
+    IsLeased,
     Keep,
     Leave,
     Length,
@@ -78,7 +79,7 @@ class MemoryState:
         self.queues = Queues(self.bells)
         self.registry = Registry(self.signals)
         self.groups = Groups()
-        self.kept = Kept()
+        self.kept = KeptValues()
         self.counters: Counter[str] = Counter()
         self.letters = Letters(self.counters)
         self.records = Records(self.queues, self.registry, counters=self.counters)
@@ -89,6 +90,7 @@ class MemoryState:
             self.groups,
             letters=self.letters,
             records=self.records,
+            kept=self.kept,
             counters=self.counters,
         )
         settling = Settling(
@@ -114,6 +116,7 @@ class MemoryState:
             GiveUp: settling.give_up,
             Held: self.leases.hold,
             History: self._history,
+            IsLeased: self._is_leased,
             Keep: self.kept.keep,
             Leave: self._leave,
             Length: self._length,
@@ -263,6 +266,9 @@ class MemoryState:
                 process.records.pop(connection, None)
                 process.cut.discard(connection)
         return Sent(results)
+
+    def _is_leased(self, operation: IsLeased, now: int) -> bool:
+        return self.leases.get(*operation) is not None
 
     def _part(self, operation: Part, now: int) -> SendResult:
         delivery = self.leases.get(operation.worker, operation.token)

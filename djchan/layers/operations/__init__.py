@@ -39,6 +39,7 @@ from djchan.layers.operations.deliveries import (
     CommitResult,
     GiveUp,
     Held,
+    IsLeased,
     Later,
     Leased,
     Outcome,
@@ -82,6 +83,7 @@ from djchan.layers.operations.inspection import (
 from djchan.layers.operations.kept import (
     Drop,
     Keep,
+    Kept,
     Recall,
 )
 from djchan.layers.operations.processes import (
@@ -108,6 +110,7 @@ Operation = (
     | Ring
     | Claim
     | Held
+    | IsLeased
     | Commit
     | GiveUp
     | Release
@@ -161,7 +164,9 @@ __all__ = [
     "GroupSend",
     "Held",
     "History",
+    "IsLeased",
     "Keep",
+    "Kept",
     "Later",
     "Leased",
     "Leave",

@@ -193,6 +193,13 @@ class Release(NamedTuple):
     tokens: tuple[int, ...]
 
 
+class IsLeased(NamedTuple):
+    """Answer: whether the delivery is still leased to the worker."""
+
+    worker: str
+    token: int
+
+
 class Part(NamedTuple):
     """Send ``entry`` to a process's inbox while the delivery still runs, and mark it started.
 

@@ -6,6 +6,8 @@ on to an engine inside a Send, or inside the Outcomes of a Commit (``operations.
 
 from typing import NamedTuple
 
+from djchan.layers.operations.kept import Drop, Keep
+
 
 class Push(NamedTuple):
     """Append a delivery to a channel.
@@ -164,4 +166,6 @@ Effect = (
     | GroupAddChannel
     | GroupDiscardChannel
     | GroupSend
+    | Keep
+    | Drop
 )

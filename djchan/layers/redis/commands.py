@@ -31,6 +31,7 @@ from djchan.layers.operations import (
     GroupSend,
     Held,
     History,
+    IsLeased,
     Keep,
     Leave,
     Length,
@@ -142,6 +143,10 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
             flat += ("d", names.non_local(effect.channel), effect.payload, limits, head)
         elif isinstance(effect, Body):
             flat += ("b", effect.channel, effect.payload, effect.capacity, effect.ttl)
+        elif isinstance(effect, Keep):
+            flat += ("keep", effect.key, effect.value, effect.ttl, _must(effect))
+        elif isinstance(effect, Drop):
+            flat += ("drop", effect.key, "", "", "")
         elif isinstance(effect, Record):
             flat += ("r", effect.process, effect.connection, _record(effect), "")
     return flat
@@ -207,6 +212,10 @@ def _what_becomes(outcome: Outcome) -> tuple[Any, Any, Any]:
     if outcome.later is not None:
         return outcome.later.delay, f"{outcome.later.done:03}", outcome.later.payload
     return "", f"{outcome.progress:03}" if outcome.progress else "", ""
+
+
+def _is_leased(base: str, op: IsLeased) -> Command:
+    return ("HEXISTS", f"{base}l:{op.worker}", op.token)
 
 
 def _commit(base: str, op: Commit) -> Command:
@@ -300,8 +309,12 @@ def _discard(base: str, op: Discard) -> Command:
 
 
 def _keep(base: str, op: Keep) -> Command:
-    must = {"": (), "create": ("NX",), "exist": ("XX",)}[op.must]
-    return ("SET", f"{base}kept:{op.key}", op.value, "PX", op.ttl, *must)
+    return _script(base, "keep", op.key, op.value, op.ttl, _must(op))
+
+
+def _must(op: Keep) -> str:
+    """What has to be there for it to be kept (see ``scripts/_kept.lua``)."""
+    return f"{op.version:016}" if op.version else op.must
 
 
 def _recall(base: str, op: Recall) -> Command:
@@ -344,6 +357,7 @@ _RENDER: dict[type[Any], Callable[[str, Any], Command]] = {
     Send: _send,
     Claim: _claim,
     Held: _held,
+    IsLeased: _is_leased,
     Commit: _commit,
     GiveUp: _giveup,
     Release: _release,

@@ -22,7 +22,8 @@ from djchan.layers.operations import (
     Drop,
     GiveUp,
     History,
-    Keep,
+    IsLeased,
+    Kept,
     Leased,
     Leave,
     Length,
@@ -31,6 +32,7 @@ from djchan.layers.operations import (
     Operation,
     Part,
     Reap,
+    Recall,
     Redrive,
     Send,
     Sent,
@@ -42,6 +44,7 @@ from djchan.layers.operations import (
 
 HEADER = 22  # Bytes of an entry before its channel.
 UNIT = 36  # Bits of a channel's count that are its bytes; those above are its messages.
+VERSION = 16  # Bytes of what is kept before its value.
 
 
 def parse_entry(entry: bytes) -> tuple[int, int, str, bytes]:
@@ -126,6 +129,10 @@ def _parse_counters(raw: Any) -> dict[str, int]:
     return {raw[i].decode(): int(raw[i + 1]) for i in range(0, len(raw), 2)}
 
 
+def _parse_kept(raw: bytes | None) -> Kept | None:
+    return None if raw is None else Kept(raw[VERSION:], int(raw[:VERSION]))
+
+
 _PARSE: dict[type[Any], Callable[[Any], Any]] = {
     Claim: _parse_claim,
     Commit: _words,
@@ -135,10 +142,11 @@ _PARSE: dict[type[Any], Callable[[Any], Any]] = {
     Part: lambda raw: raw.decode(),
     Reap: bool,
     History: bool,
+    IsLeased: bool,
     Redrive: bool,
     Discard: bool,
     Drop: bool,
-    Keep: bool,
+    Recall: _parse_kept,
     DeadChannels: _parse_counters,
     Wait: lambda raw: None,
     Leave: lambda raw: None,

@@ -11,11 +11,11 @@ from importlib.resources import files
 # Script -> the parts it is made of, besides the prelude. None that it does not use: their
 # functions are made anew at each run.
 PARTS: dict[str, tuple[str, ...]] = {
-    "send": ("_bells", "_stored", "_letters", "_inboxes", "_pushes", "_effects"),
+    "send": ("_bells", "_stored", "_letters", "_inboxes", "_pushes", "_kept", "_effects"),
     "claim": ("_bells", "_stored", "_queues", "_beside", "_suspects"),
     "held": ("_bells", "_stored", "_queues", "_leases", "_suspects"),
     "commit": (
-        *("_bells", "_stored", "_letters", "_inboxes", "_pushes", "_effects"),
+        *("_bells", "_stored", "_letters", "_inboxes", "_pushes", "_kept", "_effects"),
         *("_records", "_suspects", "_queues", "_again"),
     ),
     "giveup": ("_bells", "_stored", "_letters", "_queues", "_again", "_records", "_suspects"),
@@ -34,6 +34,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "usage": (),
     "redrive": ("_bells", "_stored", "_letters", "_queues"),
     "discard": ("_stored", "_letters"),
+    "keep": ("_kept",),
 }
 NAMES = tuple(PARTS)
 

@@ -5,11 +5,12 @@ look like each other.
 """
 
 import re
+import secrets
 from collections.abc import Iterator
 from importlib.resources import files
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from djchan import names
@@ -125,41 +126,43 @@ def test_a_prefix_that_could_leave_its_hash_tag_is_refused(prefix: object) -> No
 # ----------------------------------------------------------------- in a real Redis
 
 
-@pytest.fixture(scope="module")
-def link_of(redis_server: Server) -> Iterator[dict[str, RedisLink]]:
+@pytest.fixture
+def links(redis_server: Server) -> Iterator[list[RedisLink]]:
     """A link per prefix: alike, or with characters that mean something to Redis's patterns."""
     odd = ["a", "a1", "a:", "a1:q:", "1", "*", "?", "[a]", "\\", "a b", "ä", "a\n", "'"]
-    links = {
-        prefix: RedisEngine([redis_server.url], prefix=f"keys-{prefix}").link("keys")
-        for prefix in odd
-    }
+    ours = f"keys-{secrets.token_hex(6)}"
+    links = [
+        RedisEngine([redis_server.url], prefix=f"{ours}-{prefix}").link("keys") for prefix in odd
+    ]
     yield links
-    for link in links.values():
+    for link in links:
         link.perform(Flush())
         link.close()
 
 
-def test_layers_whose_prefixes_are_alike_share_nothing(link_of: dict[str, RedisLink]) -> None:
-    for number, link in enumerate(link_of.values(), 1):
+def test_layers_whose_prefixes_are_alike_share_nothing(links: list[RedisLink]) -> None:
+    for number, link in enumerate(links, 1):
         for _ in range(number):
             link.perform(Send("", 0, (Push("a", b"x"),)))
         link.perform(Send("", 0, (GroupAddChannel("g", f"c{number}"),)))
 
     def held() -> list[tuple[int, tuple[str, ...]]]:
-        return [
-            (link.perform(Length("a"))[0], link.perform(Members("g"))[0][1])
-            for link in link_of.values()
-        ]
+        return [(link.perform(Length("a"))[0], link.perform(Members("g"))[0][1]) for link in links]
 
-    expected = [(number, (f"c{number}",)) for number in range(1, len(link_of) + 1)]
+    expected = [(number, (f"c{number}",)) for number in range(1, len(links) + 1)]
     assert held() == expected
-    for index, link in enumerate(link_of.values()):
+    for index, link in enumerate(links):
         link.perform(Flush())
         expected[index] = (0, ())
         assert held() == expected
 
 
-@settings(max_examples=30, deadline=None)
+# Each example begins with a flush: what others left is gone.
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     # Process-local channels share the queue of their prefix.
     st.lists(channels.map(names.non_local), min_size=2, max_size=6, unique=True),
@@ -168,9 +171,9 @@ def test_layers_whose_prefixes_are_alike_share_nothing(link_of: dict[str, RedisL
 @example(["n", "q", "a", "a.a", "idle"], ["n", "q", "a", "g", "due"])
 @example(["a", "a?a", "a!", "a.a!"], ["i", "c", "ia", "ca"])
 def test_channels_and_groups_with_names_alike_share_nothing(
-    link_of: dict[str, RedisLink], some: list[str], others: list[str]
+    links: list[RedisLink], some: list[str], others: list[str]
 ) -> None:
-    link = link_of["a"]
+    link = links[0]
     link.perform(Flush())
     # A process and a channel of each group have the very name of a channel and of a group.
     for process in others:

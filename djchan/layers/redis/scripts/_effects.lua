@@ -78,6 +78,13 @@ local function apply(i)
     redis.call('RPUSH', key, '00000000d0000000000000' .. a .. '\0\0' .. b)
     redis.call('PEXPIRE', key, tonumber(d))
     ring(a)
+  elseif op == 'keep' then
+    if not keep(a, b, c, d) then
+      count('unkept')
+      return 'gone'
+    end
+  elseif op == 'drop' then
+    redis.call('DEL', base .. 'kept:' .. a)
   end
   return 'ok'
 end

@@ -43,7 +43,8 @@
 -- tomb         zset   ids of buried processes, by ms
 -- dead:CHANNEL stream dead letters: "r" reason, "e" entry; deads  set  who has some
 -- stats        hash   counters
--- kept:KEY     string what is kept for consumers, as a connection's session; it expires
+-- kept:KEY     string what is kept for consumers, as a connection's session, behind the 16
+--              digits of its version; it expires
 --
 -- An entry is "AAFFFDDDKEEEEEEEEEEEEE" CHANNEL "\0" OWNER "\0" PAYLOAD: crashes it was in,
 -- messages in it, messages already committed (999: its response had begun), "k" to keep or
