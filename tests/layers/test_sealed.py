@@ -266,7 +266,7 @@ class TestAnotherPlace:
         talk.send(ops.Body("a?b", SECRET, 0, 60_000), ops.Push("a", SECRET))
         talk(ops.Keep("a", SECRET, 60_000))
         body, message = thief(ops.Pop(("a?b",)))[1], thief(ops.Pop(("a",)))[1]
-        kept = thief(ops.Recall("a"))
+        kept = thief(ops.Recall("a")).value
         for payload in (body, kept):
             thief.send(ops.Push("a", payload))
             assert talk(ops.Pop(("a",)))[1].startswith(codec.SEALED)
@@ -294,27 +294,27 @@ class TestAnotherPlace:
         thief = Talk(base)
         talk(ops.Keep("admin", SECRET, 60_000))
         talk(ops.Keep("mine", b"mine", 60_000))
-        thief(ops.Keep("mine", thief(ops.Recall("admin")), 60_000))
+        thief(ops.Keep("mine", thief(ops.Recall("admin")).value, 60_000))
 
         assert talk(ops.Recall("mine")) is None
-        assert talk(ops.Recall("admin")) == SECRET
+        assert talk(ops.Recall("admin")).value == SECRET
 
     def test_an_older_value_is_not_put_back_over_a_newer_one(
         self, base: MemoryEngine, talk: Talk, caplog: pytest.LogCaptureFixture
     ):
         thief = Talk(base)
         talk(ops.Keep("s", b"signed in", 60_000))
-        older = thief(ops.Recall("s"))
-        assert talk(ops.Recall("s")) == b"signed in"
+        older = thief(ops.Recall("s")).value
+        assert talk(ops.Recall("s")).value == b"signed in"
         talk(ops.Keep("s", b"signed out", 60_000))
-        assert talk(ops.Recall("s")) == b"signed out"
+        assert talk(ops.Recall("s")).value == b"signed out"
         thief(ops.Keep("s", older, 60_000))
 
         assert talk(ops.Recall("s")) is None
         assert "is older than what was there before" in caplog.text
         # And it begins anew.
         talk(ops.Keep("s", b"anew", 60_000))
-        assert talk(ops.Recall("s")) == b"anew"
+        assert talk(ops.Recall("s")).value == b"anew"
 
 
 class TestInboxes:
