@@ -20,6 +20,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 _CONNECTION = b"connection"
+_UPGRADE = b"upgrade"
 _CONTENT_LENGTH = b"content-length"
 _HOP_BY_HOP = frozenset(
     {
@@ -32,18 +33,21 @@ _HOP_BY_HOP = frozenset(
         b"te",
         b"trailer",
         b"transfer-encoding",
-        b"upgrade",
+        _UPGRADE,
     }
 )
 # What a Connection field cannot name: without them the content cannot be read.
 _ESSENTIAL = frozenset({_CONTENT_LENGTH, b"content-type", b"content-encoding", b"set-cookie"})
+# A response with this status has to name the protocol to upgrade to (RFC 9110, section 15.5.22).
+_UPGRADE_REQUIRED = 426
 
 
-def end_to_end(given: Any) -> Pairs:
+def end_to_end(given: Any, status: int) -> Pairs:
     """The fields that go to the client, without those of a single connection.
 
-    ``given``: a dict, or pairs, of text or bytes. Raises TypeError for anything else, and
-    ValueError for a name that is none, a control character or a character beyond Latin-1.
+    A 426 keeps its Upgrade, without which it would be incomplete. ``given``: a dict, or pairs,
+    of text or bytes. Raises TypeError for anything else, and ValueError for a name that is none,
+    a control character or a character beyond Latin-1.
     """
     pairs = given.items() if isinstance(given, Mapping) else given
     encoded = [(_name(name), _value(value)) for name, value in pairs]
@@ -52,6 +56,8 @@ def end_to_end(given: Any) -> Pairs:
         if name.lower() == _CONNECTION:
             named = {option.strip().lower() for option in value.split(b",")}
             dropped = dropped | (named - _ESSENTIAL)
+    if status == _UPGRADE_REQUIRED:
+        dropped = dropped - {_UPGRADE}
     return [pair for pair in encoded if pair[0].lower() not in dropped]
 
 

@@ -162,7 +162,7 @@ class Exchange:
                 f"the first message of a response needs a status from 200 to 599, not {status!r}"
             )
         try:
-            pairs = fields.end_to_end(message.get("headers") or ())
+            pairs = fields.end_to_end(message.get("headers") or (), status)
         except (TypeError, ValueError) as error:
             return self._invalid(f"the headers of a response cannot be sent: {error}")
         return self._start(status, pairs, content, more)

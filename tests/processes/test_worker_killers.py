@@ -371,7 +371,7 @@ def get(path: str) -> bytes:
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
-        ("/leave/", 503, r"ViewConsumer, for <Message \S+ on http\.request>[^$]*a view wants out"),
+        ("/leave/", 500, r"ViewConsumer, for <Message \S+ on http\.request>[^$]*a view wants out"),
         ("/stream/", 200, r"ViewConsumer, for <Message \S+ on http\.request>[^$]*ran dry"),
     ],
 )
