@@ -8,10 +8,13 @@ their thread; ``djchan.databases`` looks after those.
 
 import contextvars
 import logging
+import os
 import threading
 from collections.abc import Coroutine, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
+from asgiref.sync import SyncToAsync
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.cache import caches
@@ -143,3 +146,11 @@ def _make_caches() -> None:
         except Exception as error:
             # Whoever uses it gets the same error.
             logger.debug("The cache %r cannot be made: %s", alias, error)
+
+
+def _forked() -> None:
+    """In a child: the thread of synchronous code is the parent's, and would never answer."""
+    SyncToAsync.single_thread_executor = ThreadPoolExecutor(max_workers=1)
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -12,6 +12,7 @@ does around each request. What a consumer changed on one (an open transaction, a
 """
 
 import logging
+import os
 import re
 import threading
 import time
@@ -134,4 +135,20 @@ def _watch(execute: Execute, sql: str, params: object, many: bool, context: Cont
     return execute(sql, params, many, context)
 
 
+# The database's own connections of a parent process: to be freed here would be to end them there.
+_of_parent: list[Any] = []
+
+
+def _forked() -> None:
+    """In a child that a consumer forked: its next query opens a connection of its own."""
+    if _open_before.get() is None:
+        return
+    for connection in _of_thread.opened:
+        in_memory = getattr(connection, "is_in_memory_db", None)
+        if connection.connection is not None and not (in_memory and in_memory()):
+            _of_parent.append(connection.connection)
+            connection.connection = None
+
+
 connection_created.connect(_opened)
+os.register_at_fork(after_in_child=_forked)

@@ -1,28 +1,66 @@
-"""A child that a consumer has forked, and that comes back from that consumer.
+"""What a forked child must not keep of the worker it was forked from.
 
-From ``djchan.dispatch``, which looks here when a consumer has ended; on to nowhere: such a child
-ends. It has copies of the worker's connections to Redis, and would claim and commit over them
-as if it were the worker.
+A consumer may fork: ``multiprocessing.Process``, a ``Pool``, ``os.fork()``. The child begins with
+all that the worker has. As soon as it is forked it gives back what is the worker's alone:
+
+- connections: their sockets are closed in the child, so that the worker's death is noticed
+  when the worker dies;
+- the handlers of SIGTERM and SIGINT, so that ``terminate()`` ends it;
+- the sends that wait for the commit of the consumer (``djchan.outbox``): what a child sends goes
+  out at once.
+
+A child that comes back from its consumer ends (``djchan.dispatch`` looks here when a consumer has
+ended): it would go on as if it were the worker.
 """
 
 import logging
 import os
-from typing import Any, NoReturn
+import weakref
+from typing import NoReturn, Protocol
 
 logger = logging.getLogger(__name__)
 
 seen = 0  # How many forks lie between this process and the one that imported this.
 
 
-def _count() -> None:
+class Inherited(Protocol):
+    """Something of a process that its forked children must not keep."""
+
+    def give_back(self) -> None:
+        """Called in the child, before anything else runs there."""
+
+
+_inherited: "weakref.WeakSet[Inherited]" = weakref.WeakSet()
+
+
+def give_back_in_child(thing: Inherited) -> None:
+    """Let a forked child call ``thing.give_back()``, as long as there is the thing."""
+    _inherited.add(thing)
+
+
+def close_copy(descriptor: int) -> None:
+    """Close a child's copy of a socket, without a word to whoever is at the other end.
+
+    Its number stays taken, by the null device: the object that holds it will close it.
+    """
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.dup2(null, descriptor, inheritable=False)
+    finally:
+        os.close(null)
+
+
+def _forked() -> None:
     global seen
     seen += 1
+    for thing in tuple(_inherited):
+        thing.give_back()
 
 
-os.register_at_fork(after_in_child=_count)
+os.register_at_fork(after_in_child=_forked)
 
 
-def end_child(consumer: str, message: Any) -> NoReturn:
+def end_child(consumer: str, message: object) -> NoReturn:
     """End this process, which is not the one that called ``consumer`` for ``message``."""
     logger.error(
         "A child that %s forked came back from it, for %s: it ends here. End it in the consumer "

@@ -10,8 +10,8 @@ commit of the delivery, which the worker makes of them, or at once to the layer.
                   └── the consumer returned ──► closed: what is sent now goes out at once
 
 An outbox is found through a ContextVar: a consumer's coroutines share theirs, and
-``sync_to_async`` takes it along. A thread that a consumer started has none, and a task that
-outlives its consumer has a closed one; both send at once.
+``sync_to_async`` takes it along. A thread that a consumer started has none, a task that outlives
+its consumer has a closed one, and a forked child a copy that nobody commits; they send at once.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 
-from djchan import names
+from djchan import forks, names
 from djchan.exceptions import Fenced
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.effects import Reply, Words, pack
@@ -74,6 +74,7 @@ class Outbox:
     """
 
     __slots__ = (
+        "_forks",
         "_parts",
         "by_hand",
         "fence",
@@ -97,11 +98,17 @@ class Outbox:
         self.fence = fence
         self.response = response
         self._parts = 0  # Of the response that were sent.
+        self._forks = forks.seen
         self.open = True
         self.by_hand = False
         self.words: list[Words] = []
         self.others: dict[BaseChannelLayer, list[Words]] = {}
         self.uncommitted = Uncommitted() if uncommitted is None else uncommitted
+
+    @property
+    def takes(self) -> bool:
+        """Whether what is sent now waits here: its consumer runs, in this very process."""
+        return self.open and self._forks == forks.seen
 
     def add(self, word: Words, layer: BaseChannelLayer | None = None) -> None:
         """Keep ``word``, for ``layer`` (None: the delivery's own)."""
@@ -202,9 +209,9 @@ _current: ContextVar[Outbox | None] = ContextVar("djchan_outbox", default=None)
 def current() -> Outbox | None:
     """The outbox that sends of this thread or task go to; None: they go out at once."""
     outbox = _current.get()
-    if outbox is None or outbox.open:
+    if outbox is None or outbox.takes:
         return outbox
-    logger.debug("A send after its consumer had returned goes out at once.")
+    logger.debug("A send after its consumer had returned, or in a forked child, goes out at once.")
     return None
 
 

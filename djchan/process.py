@@ -25,6 +25,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from djchan import forks
+
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -45,6 +47,7 @@ class Signals:
             return False
         for number in SIGNALS:
             self._before[number] = signal.signal(number, self.handle)
+        forks.give_back_in_child(self)
         return True
 
     def restore(self) -> None:
@@ -54,6 +57,8 @@ class Signals:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before = {}
 
+    give_back = restore
+
     def handle(self, number: int, frame: FrameType | None) -> None:
         """What a signal does."""
         self.arrived += 1
@@ -61,6 +66,40 @@ class Signals:
             self._stop()
         else:
             leave(128 + number, f"djchan: signal {number} again, leaving at once")
+
+
+class DefaultSignals:
+    """Gives forked children Python's handlers of SIGTERM and SIGINT, instead of a server's.
+
+    For as long as it exists, in a process whose signals are handled by somebody else.
+    """
+
+    def __init__(self) -> None:
+        forks.give_back_in_child(self)
+
+    def give_back(self) -> None:
+        """Called in a child, whose one thread is the main thread there."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# From the fork until a child has given the handlers back: a signal that comes meanwhile must not
+# be lost to the worker's.
+_mask = threading.local()
+
+
+def _hold_signals() -> None:
+    _mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _let_signals_in() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _mask.before)
+
+
+os.register_at_fork(
+    before=_hold_signals, after_in_parent=_let_signals_in, after_in_child=_let_signals_in
+)
 
 
 def leave(status: int, why: str = "") -> NoReturn:

@@ -41,7 +41,7 @@ from djchan.layers import codec
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import Link
 from djchan.layers.operations import Closing, Ring
-from djchan.process import READY, STOPPING, Signals, tell_systemd
+from djchan.process import READY, STOPPING, DefaultSignals, Signals, tell_systemd
 from djchan.signals import worker_ready
 
 logger = logging.getLogger(__name__)
@@ -151,9 +151,11 @@ class Worker:
         """Serve until stopped. Raises BrokerUnsupported for a Redis that cannot be used."""
         if self.signal_handlers:
             self.install_signal_handler()
+        in_children = None if self.signal_handlers else DefaultSignals()
         try:
             self._serve()
         finally:
+            del in_children
             self._signals.restore()
 
     # ------------------------------------------------------------------- life

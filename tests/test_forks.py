@@ -1,6 +1,7 @@
 """A consumer that forks: its child ends when it comes back, wherever it was run."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -56,3 +57,47 @@ def test_a_child_that_comes_back_from_its_consumer_ends():
     assert ran.stderr.count("A child that __main__.consumer forked came back from it, for <") == 6
     assert "a child is lost" in ran.stderr
     assert forks.seen == 0
+
+
+def test_a_copy_of_a_socket_is_closed_and_its_number_stays_taken():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        forks.close_copy(ours.fileno())
+        assert theirs.recv(1) == b""
+        os.fstat(ours.fileno())
+
+
+DATABASE = """
+import os, sys
+import django
+from django.conf import settings
+database = {"ENGINE": "django.db.backends.sqlite3", "NAME": sys.argv[1]}
+settings.configure(DATABASES={"default": database | {"CONN_MAX_AGE": None}})
+django.setup()
+from django.db import connection
+from djchan import route
+from djchan.asgi import ChannelLayerWrapper
+from djchan.dispatch import dispatch
+from djchan.layers.inmemory import InMemoryChannelLayer
+from djchan.message import Message
+
+def consumer(message):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    ours = connection.connection
+    if os.fork() == 0:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        os._exit(0 if connection.connection is not ours else 2)
+    status = os.waitstatus_to_exitcode(os.wait()[1])
+    return status, connection.connection is ours
+
+layer = ChannelLayerWrapper(InMemoryChannelLayer(), "default", [route("go", consumer)])
+print(dispatch(Message({}, "go", layer), router=layer.router, sender=None).value)
+"""
+
+
+def test_a_child_has_a_database_connection_of_its_own(tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", DATABASE, str(tmp_path / "db")]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=15)
+    assert ran.stdout == "(0, True)\n", ran.stderr

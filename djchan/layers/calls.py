@@ -6,13 +6,13 @@ one for all of its calls, idle ones for receives that block, and its end of the 
 (``layers.local``); its links are closed when it ends (``layers.loops``).
 """
 
-import os
 import threading
 import time
 from collections import deque
 from importlib import import_module
 from typing import Any
 
+from djchan import forks
 from djchan.exceptions import BrokerUnavailable, InvalidChannelLayer
 from djchan.layers.engine import AsyncLink, Engine, Link
 from djchan.layers.local import LocalProcess
@@ -36,7 +36,7 @@ class Calls(Policy):
             self.engine = _sealed(engine, symmetric_encryption_keys)
         self._links: deque[tuple[float, Link]] = deque()  # Since when, the oldest first.
         self._links_lock = threading.Lock()
-        self._links_pid = os.getpid()
+        forks.give_back_in_child(self)
         self._loops: PerLoop[_Loop] = PerLoop(_Loop, _Loop.aclose)
 
     def local(self) -> LocalProcess:
@@ -45,6 +45,11 @@ class Calls(Policy):
         if ours.local is None:
             ours.local = LocalProcess(self)
         return ours.local
+
+    def give_back(self) -> None:
+        """In a forked child: the idle connections are the parent's, and a thread that held the
+        lock is not here."""
+        self._links, self._links_lock = deque(), threading.Lock()
 
     def close(self) -> None:
         """Close the idle connections of the synchronous face."""
@@ -143,9 +148,6 @@ class _Borrowed:
     def __enter__(self) -> Link:
         layer = self._layer
         with layer._links_lock:
-            if layer._links_pid != os.getpid():
-                # After a fork: these are the parent's, and so are the answers on them.
-                layer._links, layer._links_pid = deque(), os.getpid()
             self._link = layer._links.pop()[1] if layer._links else None
         if self._link is None:
             self._link = layer.engine.link("face")

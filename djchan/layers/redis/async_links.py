@@ -10,6 +10,7 @@ from typing import Any
 import redis.exceptions
 from hiredis import pack_command
 
+from djchan import forks
 from djchan.exceptions import BrokerError, BrokerUnavailable
 from djchan.layers.operations import Flush, History, Operation, Pop
 from djchan.layers.redis import commands, errors, greeting, idle, replies
@@ -34,6 +35,7 @@ class RedisAsyncLink:
         self._is_spoiled: Callable[[], bool] = bool
         self._used_at = 0.0  # time.monotonic()
         self._lock = asyncio.Lock()
+        forks.give_back_in_child(self)
 
     async def perform(self, *operations: Operation) -> list[Any]:
         first = operations[0]
@@ -51,6 +53,13 @@ class RedisAsyncLink:
 
     def client_id(self) -> str:
         return self._client
+
+    def give_back(self) -> None:
+        """In a forked child: the connection is the parent's, this is a copy of its socket."""
+        connection, self._connection, self._client = self._connection, None, ""
+        writer = None if connection is None else connection._writer
+        if writer is not None:
+            forks.close_copy(writer.get_extra_info("socket").fileno())
 
     async def aclose(self) -> None:
         """Close it in good order (TLS says goodbye), within the time that connecting has."""

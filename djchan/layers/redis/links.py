@@ -26,6 +26,7 @@ from typing import Any
 import redis.exceptions
 from hiredis import pack_command
 
+from djchan import forks
 from djchan.exceptions import BrokerError, BrokerUnavailable
 from djchan.layers.operations import Connected, Flush, History, Operation, Pop
 from djchan.layers.redis import commands, errors, greeting, idle, replies
@@ -58,6 +59,7 @@ class RedisLink:
         self._client = ""
         self._is_spoiled: Callable[[], bool] = bool
         self._used_at = 0.0  # time.monotonic()
+        forks.give_back_in_child(self)
 
     def perform(self, *operations: Operation) -> list[Any]:
         first = operations[0]
@@ -74,6 +76,13 @@ class RedisLink:
 
     def client_id(self) -> str:
         return self._client
+
+    def give_back(self) -> None:
+        """In a forked child: the connection is the parent's, this is a copy of its socket."""
+        connection, self._connection, self._client = self._connection, None, ""
+        socket = None if connection is None else connection._sock
+        if socket is not None:
+            forks.close_copy(socket.fileno())
 
     def close(self) -> None:
         connection, self._connection, self._client = self._connection, None, ""

@@ -1,0 +1,4 @@
+from app.settings import *  # noqa: F403
+from app.settings import CHANNEL_LAYERS
+
+CHANNEL_LAYERS["default"]["ROUTING"] = "app.forks.routing"
