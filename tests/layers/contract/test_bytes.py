@@ -176,7 +176,7 @@ class TestCommits:
         talk.send(*[Delay("x", payload(), 60_000) for _ in range(5)])
         token = talk.lease(talk.worker("w"), "x", payload())
 
-        assert talk.commit("w", Outcome(token, later=Later(60_000, 0, payload()))) == ["done"]
+        assert talk.commit("w", Outcome(token, later=Later(60_000, 0, payload(), "x"))) == ["done"]
 
         assert is_about(used(talk).delayed["x"], 6)
 
@@ -244,7 +244,7 @@ class TestEveryWay:
         assert used(talk) == NOTHING
         assert talk(Release("w", (first,))) == 1
         assert talk(Held("w", (third, fourth), ())) == 1
-        assert talk.commit("w", Outcome(third), Outcome(fourth, later=Later(0, 0, b"x"))) == [
+        assert talk.commit("w", Outcome(third), Outcome(fourth, later=Later(0, 0, b"x", "x"))) == [
             "done",
             "done",
         ]
