@@ -224,7 +224,7 @@ class ViewConsumer:
     """
 
     handler_class: type[AsgiHandler] = AsgiHandler
-    full_wait = 10.0  # Seconds that a part of a response waits for room in a full reply channel.
+    full_wait = 10.0  # Seconds that a part waits for room in a reply channel that is none of ours.
 
     def __init__(self) -> None:
         self.handler = self.handler_class()
@@ -238,8 +238,20 @@ class ViewConsumer:
                 elif not self._send_now(message, part):
                     return
 
+    async def _asend_now(self, message: Any, part: Part) -> bool:
+        """``_send_now`` for an event loop. ``outbox.client_left`` says when to stop before that."""
+        try:
+            await message.reply_channel.asend(part, immediately=True)
+        except (ProcessGone, Fenced) as gone:
+            logger.debug("The response for %s is not wanted: %s", message.get("path"), gone)
+            return False
+        return True
+
     def _send_now(self, message: Any, part: Part) -> bool:
-        """Send a part of a response; False when nobody is there for it any more."""
+        """Send a part of a response; False when nobody is there for it any more.
+
+        It waits until the client has taken enough of those before it.
+        """
         deadline = time.monotonic() + self.full_wait
         while True:
             try:

@@ -25,6 +25,7 @@ from djchan import forks, names
 from djchan.exceptions import Fenced
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.effects import Reply, Words, pack
+from djchan.layers.flow import Stream
 from djchan.layers.operations import (
     Address,
     Drop,
@@ -76,6 +77,7 @@ class Outbox:
     __slots__ = (
         "_forks",
         "_parts",
+        "_stream",
         "by_hand",
         "fence",
         "layer",
@@ -99,6 +101,7 @@ class Outbox:
         self.response = response
         self._parts = 0  # Of the response that were sent.
         self._forks = forks.seen
+        self._stream: Stream | None = None  # The response, once it is sent in parts or watched.
         self.open = True
         self.by_hand = False
         self.words: list[Words] = []
@@ -170,12 +173,33 @@ class Outbox:
         index, self._parts = self._parts, self._parts + 1
         return self.fence, self.response, index, word.message
 
+    def stream(self) -> Stream | None:
+        """The response of this run, for whoever sends it or asks whether its client is there;
+        None when this is no request of a worker's."""
+        if self._stream is None and self.response is not None and self.layer is not None:
+            self._stream = self.layer.flow.open(self.response)
+        return self._stream
+
+    def close(self) -> None:
+        """The run is over: what is sent now goes out at once."""
+        self.open = False
+        if self._stream is not None and self.layer is not None:
+            self.layer.flow.close(self._stream)
+
     def immediately(
         self, word: Words, layer: BaseChannelLayer, *, group: str | None = None
     ) -> SendResult:
-        """Send ``word`` now, before all that waits. ``group``: the group it is sent to."""
+        """Send ``word`` now, before all that waits. ``group``: the group it is sent to.
+
+        A part of the response waits for the client to take those before it. Raises ProcessGone
+        when nobody wants it any more.
+        """
         if self.is_part(word, layer):
-            layer.part(*self._next_part(word))
+            stream = self.stream()
+            assert stream is not None
+            if not stream.has_room:
+                stream.wait()
+            layer.part(*self._next_part(word), stream=stream)
             return "ok"
         words, fence = self.ahead(word, layer, group)
         return layer.apply(words, fence=fence)[-1]
@@ -185,7 +209,11 @@ class Outbox:
     ) -> SendResult:
         """``immediately`` for an event loop."""
         if self.is_part(word, layer):
-            await layer.apart(*self._next_part(word))
+            stream = self.stream()
+            assert stream is not None
+            if not stream.has_room:
+                await stream.await_room()
+            await layer.apart(*self._next_part(word), stream=stream)
             return "ok"
         words, fence = self.ahead(word, layer, group)
         return (await layer.aapply(words, fence=fence))[-1]
@@ -201,6 +229,19 @@ class Outbox:
         others, self.others = self.others, {}
         for layer, words in others.items():
             await asend_patiently(layer, words)
+
+
+async def client_left() -> None:
+    """Return when the client of the request that runs here has left, or its interface has died.
+
+    Never, where no request of a worker's runs. To be canceled when the request is done.
+    """
+    outbox = current()
+    stream = None if outbox is None else outbox.stream()
+    if stream is None:
+        await asyncio.get_running_loop().create_future()
+    else:
+        await stream.left()
 
 
 _current: ContextVar[Outbox | None] = ContextVar("djchan_outbox", default=None)
@@ -258,7 +299,7 @@ class opened:
         return self._outbox
 
     def __exit__(self, *exc: object) -> None:
-        self._outbox.open = False
+        self._outbox.close()
         _current.reset(self._before)
 
 

@@ -23,6 +23,7 @@ from djchan.interface.http_connection import Outlet as ResponseOutlet
 from djchan.interface.journal import Journal
 from djchan.interface.mailbox_connection import MailboxConnection
 from djchan.interface.options import InterfaceOptions
+from djchan.interface.pace import Budget, ResponseListener
 from djchan.interface.served import Served
 from djchan.interface.turns import Turns
 from djchan.interface.websocket import TRY_AGAIN_LATER
@@ -64,6 +65,7 @@ class Interface:
         self.journal = Journal(logger)
         self.served = Served(unknown=self.options.unserved_wait, away=self.options.disconnect_wait)
         self.turns: Turns[MailboxConnection] = Turns(self.options.disconnects)
+        self.outgoing = Budget(self.options.http_outgoing_total)
         self.connections: set[Connection] = set()
         self.draining = False
         self._limits: dict[str, Limits] = {}
@@ -91,6 +93,7 @@ class Interface:
             **self.journal.counts,
             "connections": len(self.connections),
             "disconnects waiting": self.turns.waiting,
+            "response bytes waiting": self.outgoing.used,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,14 +132,13 @@ class Interface:
             pass
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = self.options.http_outgoing_bytes
         self._bounds.requests = True
         request = daphne.find_request(send)
-        outlet: Callable[[Callable[[], None], Callable[[], None]], ResponseOutlet]
+        outlet: Callable[[ResponseListener], ResponseOutlet]
         if request is None:
-            outlet = functools.partial(_plain_response, send, limit)
+            outlet = functools.partial(PlainResponse, send)
         else:
-            outlet = functools.partial(_daphne_response, request, limit)
+            outlet = functools.partial(daphne.DaphneResponse, request)
             self._drain_at_shutdown(request.server)
         local = await self._started()
         if local is not None:
@@ -145,7 +147,7 @@ class Interface:
         sentence = http.RESTARTING if self.draining else http.NO_BROKER
         (start,) = http.Exchange(scope).refuse(503, sentence)
         assert isinstance(start, http.Start)
-        outlet(_ignore, _ignore).start(*start)
+        outlet(_Nobody()).start(*start, len(start.content))
         while (await receive())["type"] != "http.disconnect":
             pass
 
@@ -251,6 +253,14 @@ class Interface:
                 connection.leave()
         # Some of the time is for those whose answers do not come.
         await self._until(lambda connection: connection.idle, end - min(1.0, grace / 4))
+        cut = sum(connection.is_sending for connection in self.connections)
+        if cut:
+            logger.warning(
+                "%d responses are cut: their clients had not taken them within shutdown_grace "
+                "(%.0f s, under INTERFACE in CHANNEL_LAYERS)",
+                cut,
+                grace,
+            )
         for connection in list(self.connections):
             connection.shut_down()
         for socket in self.turns.open():
@@ -292,6 +302,12 @@ class Interface:
                 layer.capacity_of(channel), layer.max_bytes_of(channel), layer.total_bytes
             )
         return limits
+
+    def make_room(self) -> None:
+        """All responses together are over their limit: cut the one whose client is slowest."""
+        sending = [c for c in self.connections if isinstance(c, HttpConnection) and c.is_sending]
+        if sending:
+            min(sending, key=lambda connection: connection.moved_at).give_room()
 
     # --------------------------------------------------------------- without Redis
 
@@ -354,13 +370,14 @@ def _daphne_socket(protocol: Any, limit: int, overflow: Callable[[], None]) -> S
     return daphne.DaphneSocket(protocol, limit=limit, overflow=overflow)
 
 
-def _plain_response(
-    send: Send, limit: int, overflow: Callable[[], None], cut: Callable[[], None]
-) -> ResponseOutlet:
-    return PlainResponse(send, limit=limit, overflow=overflow, cut=cut)
+class _Nobody:
+    """The listener of a response that is whole and short."""
 
+    def on_taken(self, size: int) -> None:
+        pass
 
-def _daphne_response(
-    request: Any, limit: int, overflow: Callable[[], None], cut: Callable[[], None]
-) -> ResponseOutlet:
-    return daphne.DaphneResponse(request, limit=limit, overflow=overflow)
+    def on_broken(self) -> None:
+        pass
+
+    def end_call(self) -> None:
+        pass

@@ -17,10 +17,11 @@ import msgspec
 
 from djchan.interface.journal import Journal
 from djchan.interface.options import InterfaceOptions
+from djchan.interface.pace import Budget
 from djchan.interface.served import Served
 from djchan.interface.turns import Turns
 from djchan.layers import codec
-from djchan.layers.operations import Body, Push, Record, SendResult
+from djchan.layers.operations import Body, Grant, Push, Record, SendResult
 
 Replies = list[dict[str, Any]]
 
@@ -79,7 +80,9 @@ class Local(Protocol):
 
     def begin(self, connection: str) -> None: ...
 
-    def submit(self, effect: Push | Record | Body, done: Callable[[SendResult], None]) -> None: ...
+    def submit(
+        self, effect: Push | Record | Body | Grant, done: Callable[[SendResult], None]
+    ) -> None: ...
 
     def leave_groups(self, connection: str) -> None: ...
 
@@ -96,12 +99,15 @@ class Host(Protocol):
     journal: Journal
     served: Served
     turns: Turns[Any]  # Of the disconnects that are under way.
+    outgoing: Budget  # Of all responses.
     draining: bool
     connections: set["Connection"]
 
     def limits(self, channel: str) -> "Limits": ...
 
     def changed(self) -> None: ...
+
+    def make_room(self) -> None: ...
 
 
 class Connection:
@@ -145,6 +151,11 @@ class Connection:
     def settled(self) -> bool:
         """All it had to say is enqueued, its end with it."""
         raise NotImplementedError
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether its client has not taken all of a response that has begun."""
+        return False
 
     @property
     def lasts(self) -> bool:

@@ -5,10 +5,11 @@ again: the message for ``http.request``, and actions for the client's server.
 
 ::
 
-              status                    last content
-    WAITING ─────────► STARTED ─────────────────────────► DONE
-       │                  └──── cut (timeout, run failed, worker lost), left ──► DONE
-       └──── refused (500, 503, 413), left ────────────────────────────────────► DONE
+              status             last content                 taken by the client
+    WAITING ─────────► STARTED ─────────────────► COMPLETE ──────────────────────► DONE
+       │                  │                           └──── cut (does not read), left ──► DONE
+       │                  └──── cut (timeout, run failed, worker lost), left ───────────► DONE
+       └──── refused (500, 503, 413): COMPLETE; left ───────────────────────────────────► DONE
 
 A response that was cut never looks whole: its connection is closed without a clean end. So is
 one whose content is not as long as its Content-Length. A response to HEAD, and one with status
@@ -47,6 +48,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 class State(enum.Enum):
     WAITING = "waiting"  # No response yet.
     STARTED = "started"  # Status and headers are out.
+    COMPLETE = "complete"  # All of its content is here; the client has not taken all of it.
     DONE = "done"
 
 
@@ -142,7 +144,7 @@ class Exchange:
 
         One that is no part of a response ends it: a 500, or cut when it has begun.
         """
-        if self.state is State.DONE:
+        if self.has_ended:
             return []
         content = message.get("content")
         if content is None:
@@ -176,17 +178,17 @@ class Exchange:
         except ValueError as error:
             return self._invalid(f"the headers of a response cannot be sent: {error}")
         if self._is_head or status in fields.WITHOUT_CONTENT:
-            self.state = State.DONE
+            self.state = State.COMPLETE
             return [Start(status, fields.of_no_content(status, pairs), b"", False)]
         if announced is None:
-            self.state = State.STARTED if more else State.DONE
+            self.state = State.STARTED if more else State.COMPLETE
             return [Start(status, pairs, content, more)]
         if not more and len(content) != announced:
             return self._invalid(_unlike(announced, len(content)))
         if len(content) > announced:
             return self._invalid(_unlike(announced, len(content), "or more"))
         self._missing = announced - len(content)
-        self.state = State.STARTED if more else State.DONE
+        self.state = State.STARTED if more else State.COMPLETE
         return [Start(status, pairs, content, more)]
 
     def _content(self, content: bytes, more: bool) -> list[Action]:
@@ -195,7 +197,7 @@ class Exchange:
             if self._missing < 0 or (self._missing and not more):
                 what = "more" if self._missing < 0 else f"{self._missing} bytes less"
                 return self._invalid(f"its content is {what} than its Content-Length says")
-        self.state = State.STARTED if more else State.DONE
+        self.state = State.STARTED if more else State.COMPLETE
         return [Content(content, more)]
 
     def _invalid(self, reason: str) -> list[Action]:
@@ -203,6 +205,11 @@ class Exchange:
             self.state = State.DONE
             return [Complain(f"{reason}; the response is cut"), Cut()]
         return [Complain(f"{reason}; the client gets a 500"), *self.refuse(500, FAILED)]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more can become of it, whatever is said."""
+        return self.state is State.COMPLETE or self.state is State.DONE
 
     @property
     def _is_head(self) -> bool:
@@ -232,13 +239,22 @@ class Exchange:
         return self._start(status, [(b"content-type", b"text/html; charset=utf-8")], content, False)
 
     def fail(self) -> list[Action]:
-        """Nothing more will come of this response."""
+        """Nothing more will come for this response. One that is complete is not concerned."""
         if self.state is State.WAITING:
             return self.refuse(503, GAVE_UP)
+        return [] if self.state is State.COMPLETE else self.cut()
+
+    def cut(self) -> list[Action]:
+        """The client gets no more of it, whatever there is."""
         if self.state is State.DONE:
             return []
         self.state = State.DONE
         return [Cut()]
+
+    def taken(self) -> None:
+        """The client has taken all that there was so far."""
+        if self.state is State.COMPLETE:
+            self.state = State.DONE
 
     def timeout(self) -> list[Action]:
         return self.refuse(503, TIMED_OUT)

@@ -13,18 +13,23 @@ from djchan.exceptions import InvalidChannelLayer
 KIB = 1024
 MIB = 1024 * KIB
 
+_MAY_BE_NONE = ("http_timeout", "http_idle_timeout", "http_send_timeout")
+
 
 @dataclass(frozen=True, kw_only=True)
 class InterfaceOptions:
     """Limits of one interface. Times are seconds, sizes bytes; see each line."""
 
     # HTTP.
-    http_timeout: float | None = 120.0  # Until a response is whole, or its consumer has
-    # returned with more_content: then it is held, and may be silent for so long.
+    http_timeout: float | None = 120.0  # Until a response begins, and between two parts of it.
+    # When its consumer has returned with more_content it is held, and may be silent for so long.
     http_idle_timeout: float | None = 300.0
+    http_send_timeout: float | None = 300.0  # A client takes nothing of what waits for it: cut.
     http_max_body: int = 100 * MIB  # A larger request body gets a 413.
     http_inline_body: int = 512 * KIB  # A larger one follows its message in chunks.
-    http_outgoing_bytes: int = 64 * MIB  # Of a response, waiting for a client that reads slowly.
+    http_window: int = 4 * MIB  # Of a response in parts, between its view and its client.
+    http_outgoing_bytes: int = 64 * MIB  # Of a response that others add to, waiting for its client.
+    http_outgoing_total: int = 512 * MIB  # Of all responses: beyond, the slowest client is cut.
     http_disconnect: bool = True  # http.disconnect after a finished response too, as in 1.x.
 
     # Whether a proxy in front sets, or clears, Daphne-Root-Path; else nobody is believed.
@@ -62,7 +67,7 @@ class InterfaceOptions:
             elif isinstance(field.default, int):
                 if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                     raise _wrong(field.name, "a whole number above 0", value)
-            elif field.name in ("http_timeout", "http_idle_timeout") and value is None:
+            elif field.name in _MAY_BE_NONE and value is None:
                 pass  # No limit.
             elif isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
                 raise _wrong(field.name, "a number of seconds above 0", value)

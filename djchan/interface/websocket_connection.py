@@ -273,7 +273,7 @@ class WebSocketConnection(MailboxConnection):
         except Exception as error:
             self._broke(error)
 
-    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any]) -> None:
+    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any], size: int) -> None:
         """Parts are for responses; on a socket a part is a reply."""
         self.on_replies([reply])
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
+from djchan.interface.pace import ResponseListener
 from djchan.interface.websocket import NORMAL, TRY_AGAIN_LATER
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ Send = Callable[[Event], Awaitable[None]]
 
 _OVERHEAD = 64  # Bytes that an event takes beside its content, roughly.
 _CLOSE_TIMEOUT = 10.0
+PIECE = 64 * 1024  # Bytes of content that are given to a server at a time.
 
 
 class Writer:
@@ -172,41 +174,92 @@ class PlainSocket:
 
 
 class PlainResponse:
-    """The way out of an HTTP response on any ASGI server.
+    """The way out of an HTTP response on any ASGI server: its ``send`` waits for the client."""
 
-    ``cut``: what makes the application return, which such a server takes for the end.
-    """
+    __slots__ = ("_listener", "_parts", "_send", "_task", "_wake", "unsent")
 
-    __slots__ = ("_cut", "_writer")
+    def __init__(self, send: Send, listener: ResponseListener) -> None:
+        self._send = send
+        self._listener: ResponseListener | None = listener
+        self._parts: deque[tuple[Event, int]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._wake: asyncio.Future[None] | None = None
+        self.unsent = 0  # Of the sizes that were given.
 
-    def __init__(
-        self,
-        send: Send,
-        *,
-        limit: int,
-        overflow: Callable[[], None],
-        cut: Callable[[], None],
-    ) -> None:
-        self._writer = Writer(send, limit=limit, overflow=overflow)
-        self._cut = cut
+    @property
+    def backlog(self) -> int:
+        """Bytes that were given and that are not on their way to the client, as far as is known."""
+        return sum(len(event.get("body", b"")) for event, _ in self._parts)
 
     def start(
-        self, status: int, headers: list[tuple[bytes, bytes]], content: bytes, more: bool
+        self,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        content: bytes,
+        more: bool,
+        size: int,
     ) -> None:
-        self._writer.put({"type": "http.response.start", "status": status, "headers": headers})
-        self.content(content, more)
+        self._put({"type": "http.response.start", "status": status, "headers": headers}, 0)
+        self.content(content, more, size)
 
-    def content(self, content: bytes, more: bool) -> None:
-        event = {"type": "http.response.body", "body": content, "more_body": more}
-        self._writer.put(event, len(content), last=not more)
+    def content(self, content: bytes, more: bool, size: int) -> None:
+        # In pieces, so that it can be seen whether a slow client takes them.
+        while len(content) > PIECE:
+            piece, content = content[:PIECE], content[PIECE:]
+            self._put({"type": "http.response.body", "body": piece, "more_body": True}, 0)
+        self._put({"type": "http.response.body", "body": content, "more_body": more}, size)
+
+    def _put(self, event: Event, size: int) -> None:
+        if self._listener is None:
+            return
+        self.unsent += size
+        self._parts.append((event, size))
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._run())
+        elif self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _run(self) -> None:
+        parts = self._parts
+        while True:
+            while parts:
+                event, size = parts[0]
+                await self._attempt(event)
+                if self._listener is None:
+                    return
+                parts.popleft()
+                self.unsent -= size
+                if "more_body" in event:
+                    self._listener.on_taken(size)
+                    if not event["more_body"]:
+                        return
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+
+    async def _attempt(self, event: Event) -> None:
+        try:
+            await self._send(event)
+        except OSError:
+            # How uvicorn says that the client is gone; its disconnect event follows.
+            logger.debug("The client left before %s", event["type"])
+        except Exception as error:
+            logger.warning("The server refused %s: %r", event["type"], error)
+            if self._listener is not None:
+                self._listener.on_broken()
 
     def cut(self) -> None:
-        self._writer.abort()
-        self._cut()
+        listener = self._listener
+        self.gone()
+        if listener is not None:
+            listener.end_call()
 
     def gone(self) -> None:
-        self._writer.abort()
-        self._cut = _ignore
+        self._listener = None
+        self._parts.clear()
+        self.unsent = 0
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
 
 
 def _ignore() -> None:

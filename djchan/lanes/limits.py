@@ -16,6 +16,7 @@ from djchan.delivery import Work
 from djchan.dispatch import Found, Outcome
 from djchan.lanes.options import WorkerOptions
 from djchan.layers import codec
+from djchan.layers.base import BaseChannelLayer
 from djchan.layers.operations import GiveUp
 from djchan.message import Message
 from djchan.utils import name_that_thing
@@ -37,6 +38,14 @@ def limit_of(channel: str, options: WorkerOptions) -> float:
     if channel.startswith("http."):
         return options.http_run_limit
     return 0.0
+
+
+def got_on(work: Work, layer: BaseChannelLayer) -> float:
+    """When the response that this delivery sends in parts got on (monotonic); 0: it sends none.
+
+    A consumer that waits for its client is not stuck: the interface decides how long that is.
+    """
+    return 0.0 if work.response is None else layer.flow.moved_at(work.response)
 
 
 def stack_of(thread: int | None) -> str:

@@ -53,7 +53,9 @@ class AsyncLane:
         self._something = asyncio.Event()
         self._end = asyncio.Event()
         self._exchange: AsyncExchange | None = None
-        self._watch = LoopWatch(crew.options, self._running, self._finish, counters=self.counters)
+        self._watch = LoopWatch(
+            crew.layer, crew.options, self._running, self._finish, counters=self.counters
+        )
 
     # ------------------------------------------------------ from other threads
 

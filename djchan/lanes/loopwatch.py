@@ -21,6 +21,7 @@ from djchan.lanes import limits
 from djchan.lanes.limits import Frame
 from djchan.lanes.options import WorkerOptions
 from djchan.lanes.registration import Registration
+from djchan.layers.base import BaseChannelLayer
 from djchan.layers.operations import GiveUp, Outcome
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class LoopWatch:
 
     def __init__(
         self,
+        layer: BaseChannelLayer,
         options: WorkerOptions,
         running: Mapping[asyncio.Task[None], Running],
         finish: Callable[[Running, End], object],
@@ -62,6 +64,7 @@ class LoopWatch:
     ) -> None:
         self.ticked = 0.0  # When it looked last (monotonic); 0: not yet.
         self.threads_blocked = False
+        self._layer = layer
         self._options = options
         self._running = running
         self._finish = finish
@@ -85,7 +88,9 @@ class LoopWatch:
             if late > limits.STANDSTILL:
                 running.began += late  # Nothing could run here.
             limit = limits.limit_of(running.work.channel, self._options)
-            if limit and now - running.began > limit:
+            if not limit or now - running.began <= limit:
+                continue
+            if now - limits.got_on(running.work, self._layer) > limit:
                 self._give_up(running, now - running.began, limit)
 
     def _give_up(self, running: Running, seconds: float, limit: float) -> None:

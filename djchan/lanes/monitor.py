@@ -133,8 +133,10 @@ class Monitor:
                 continue  # Its thread does it itself.
             limit = limits.limit_of(work.channel, options)
             if limit and began and now - max(began, self._there_since) > limit:
-                self._give_up(lane, began, now, limit=limit)
-                continue
+                got_on = limits.got_on(work, self.crew.layer)
+                if now - got_on > limit:
+                    self._give_up(lane, began, now, limit=limit)
+                    continue
             late = batch.finished and now - batch.finished_since > options.commit_delay
             progress = work.unsaid and now - batch.told_at > options.partial
             held_up = batch.waiting and (

@@ -15,6 +15,7 @@ from typing import Any
 from djchan import forks
 from djchan.exceptions import BrokerUnavailable, InvalidChannelLayer
 from djchan.layers.engine import AsyncLink, Engine, Link
+from djchan.layers.flow import Flow
 from djchan.layers.local import LocalProcess
 from djchan.layers.loops import PerLoop
 from djchan.layers.policy import Policy
@@ -34,6 +35,7 @@ class Calls(Policy):
         self.engine = engine
         if symmetric_encryption_keys is not None:
             self.engine = _sealed(engine, symmetric_encryption_keys)
+        self.flow = Flow(self.engine)  # Of the responses that this process sends.
         self._links: deque[tuple[float, Link]] = deque()  # Since when, the oldest first.
         self._links_lock = threading.Lock()
         forks.give_back_in_child(self)

@@ -250,7 +250,7 @@ class _Mailbox:
     def on_progress(self, seq: int, frames: int, replies: list[dict[str, Any]]) -> None:
         self.on_replies(replies)
 
-    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any]) -> None:
+    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any], size: int) -> None:
         self.on_replies([reply])
 
     def unanswered(self) -> Push | None:

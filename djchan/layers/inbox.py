@@ -44,8 +44,9 @@ class Handler(Protocol):
     def on_replies(self, replies: list[dict[str, Any]]) -> None:
         """Messages from elsewhere: other consumers, groups. Shared: not to be changed."""
 
-    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any]) -> None:
-        """Part ``index`` of the response to ``seq``, by the run with this ``token``."""
+    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any], size: int) -> None:
+        """Part ``index`` of the response to ``seq``, by the run with this ``token``; its
+        ``size`` in the store, bytes."""
 
     def on_gap(self, group: str) -> None:
         """Messages of ``group`` were dropped because this process fell behind."""
@@ -108,7 +109,8 @@ class Inbox:
         elif kind == codec.PART:
             handler = handlers.get(entry[1])
             if handler is not None:
-                handler.on_part(*entry[2:6])
+                seq, token, index, reply = entry[2:6]
+                handler.on_part(seq, token, index, reply, self._size(data))
         elif kind == codec.GAP:
             for connection in self.membership.members(entry[1]):
                 call(handlers[connection].on_gap, entry[1])

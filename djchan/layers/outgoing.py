@@ -9,18 +9,19 @@ numbered Send at a time::
 
 Nothing here has a limit of its own, for it is bounded by the connections: each has one
 delivery out (its mailbox, which has limits, holds the others), its Record beside the first
-one, one chunk of a request's body (whose sender waits for the result), and one last word. A
-connection that never said anything leaves nothing here.
+one, one chunk of a request's body (whose sender waits for the result), a Grant for each half of
+its window that has left, and one last word. A connection that never said anything leaves nothing
+here.
 """
 
 from collections.abc import Callable
 
-from djchan.layers.operations import Body, Push, Record, Send, SendResult, Sent
+from djchan.layers.operations import Body, Grant, Push, Record, Send, SendResult, Sent
 
 BATCH = 512  # Effects of one Send.
 LINK = "out"
 
-Said = Push | Record | Body
+Said = Push | Record | Body | Grant
 Done = Callable[[SendResult], None]
 
 

@@ -12,6 +12,7 @@ from djchan.exceptions import BrokerUnavailable, ChannelFull, Fenced, OutcomeUnk
 from djchan.layers import effects
 from djchan.layers.calls import Calls
 from djchan.layers.effects import Words
+from djchan.layers.flow import Stream
 from djchan.layers.operations import Address, Part, Send, SendResult, Sent
 
 
@@ -78,12 +79,24 @@ class Sending(Calls):
             raise _unknown(error) from error
         return _results(sent)
 
-    def part(self, fence: tuple[str, int], address: Address, index: int, message: bytes) -> None:
+    def part(
+        self,
+        fence: tuple[str, int],
+        address: Address,
+        index: int,
+        message: bytes,
+        *,
+        stream: Stream | None = None,
+    ) -> None:
         """Send part ``index`` of the response to ``address`` while its consumer still runs.
+
+        ``stream``: counts what was sent of it; the caller has seen that there is room.
 
         Raises Fenced, ProcessGone (the client has left: stop), OutcomeUnknown.
         """
         part = effects.part(address, fence[1], index, message)
+        if stream is not None:
+            stream.send(self.engine.entry_size(part))
         with self._link() as link:
             try:
                 (told,) = link.perform(Part(*fence, address.process, address.connection, part))
@@ -94,10 +107,18 @@ class Sending(Calls):
         _told(told)
 
     async def apart(
-        self, fence: tuple[str, int], address: Address, index: int, message: bytes
+        self,
+        fence: tuple[str, int],
+        address: Address,
+        index: int,
+        message: bytes,
+        *,
+        stream: Stream | None = None,
     ) -> None:
         """``part`` for an event loop."""
         part = effects.part(address, fence[1], index, message)
+        if stream is not None:
+            stream.send(self.engine.entry_size(part))
         try:
             (told,) = await self._alink().perform(
                 Part(*fence, address.process, address.connection, part)

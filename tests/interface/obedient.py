@@ -62,7 +62,7 @@ class Obedient(FakeLocal):
         if envelope.channel == "http.request":
             if path == "/cut/":
                 start = {"status": 200, "content": b"begun", "more_content": True}
-                handler.on_part(seq, 1, 0, start)
+                handler.on_part(seq, 1, 0, start, 5)
                 loop.call_later(0.1, handler.on_answer, seq, [], codec.LOST)
                 return
             if path == "/endless/":
@@ -84,7 +84,7 @@ class Obedient(FakeLocal):
         reply = {"status": 200, "content": b"x" * 65536, "more_content": True}
         if index:
             del reply["status"]
-        handler.on_part(envelope.seq, 1, index, reply)
+        handler.on_part(envelope.seq, 1, index, reply, len(reply.get("content", b"")))
         asyncio.get_running_loop().call_later(0.001, self.part, handler, envelope, index + 1)
 
 

@@ -61,7 +61,7 @@ def test_a_whole_response():
     assert it.reply({"status": 404, "headers": headers, "content": b"no"}) == [
         Start(404, [(b"X-A", b"1"), (b"Content-Type", b"text/plain; name=\xe9")], b"no", False)
     ]
-    assert it.state is State.DONE
+    assert it.has_ended
     assert it.reply({"status": 200}) == []
     assert it.reply({"content": b"more"}) == []
 
@@ -75,7 +75,7 @@ def test_a_streamed_response():
     assert it.reply({"content": b"a", "more_content": True}) == [Content(b"a", True)]
     assert it.reply({"content": None, "more_content": True}) == [Content(b"", True)]
     assert it.reply({}) == [Content(b"", False)]
-    assert it.state is State.DONE
+    assert it.has_ended
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_message_that_is_no_part_of_the_response_cuts_it(message):
     complaint, cut = it.reply(message)
     assert isinstance(complaint, Complain) and "is cut" in complaint.reason
     assert cut == Cut()
-    assert it.state is State.DONE
+    assert it.has_ended
 
 
 @pytest.mark.parametrize("more", [True, False])
@@ -127,7 +127,7 @@ def test_a_response_without_content_ends_with_its_headers(method, status, more):
         {"status": status, "headers": {"A": "b"}, "content": b"x", "more_content": more}
     )
     assert said == [Start(status, [(b"A", b"b")], b"", False)]
-    assert it.reply({"content": b"y"}) == [] and it.state is State.DONE
+    assert it.reply({"content": b"y"}) == [] and it.has_ended
 
 
 def test_a_page_of_ours_has_no_content_for_head_either():
@@ -163,7 +163,7 @@ def test_a_stream_of_another_size_than_announced_has_no_clean_end(parts):
     it, _ = announcing(str(4 if parts == [b"ab", b"c"] else 3))
     said = [it.reply({"content": part, "more_content": True}) for part in parts[:-1]]
     said.append(it.reply({"content": parts[-1], "more_content": False}))
-    assert Cut() in said[-1] and it.state is State.DONE
+    assert Cut() in said[-1] and it.has_ended
     assert not any(isinstance(a, Content) and not a.more for actions in said for a in actions)
 
 
@@ -266,4 +266,4 @@ def test_whatever_consumers_say_the_client_sees_a_legal_sequence(messages):
     assert [isinstance(action, Start) for action in said[:1]] == [True] * bool(said)
     assert not any(isinstance(action, Start) for action in said[1:])
     assert all(isinstance(action, Start | Content) and action.more for action in said[:-1])
-    assert it.state is State.DONE or all(action.more for action in said)
+    assert it.has_ended or all(action.more for action in said)

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from djchan.interface.writer import PlainResponse, PlainSocket, Writer
+from djchan.interface.writer import PIECE, PlainResponse, PlainSocket, Writer
 from tests.interface.fakes import settle, until
 
 
@@ -141,18 +141,69 @@ async def test_denials():
     assert sink.sent[1]["code"] == 1013
 
 
+class Listener:
+    """Notes what it is told of a response."""
+
+    def __init__(self):
+        self.told = []
+
+    def on_taken(self, size):
+        self.told.append(size)
+
+    def on_broken(self):
+        self.told.append("broken")
+
+    def end_call(self):
+        self.told.append("returned")
+
+
 @pytest.mark.asyncio
 async def test_the_events_of_a_response():
-    sink = Sink()
-    cuts = []
-    way = PlainResponse(sink, limit=1000, overflow=lambda: None, cut=lambda: cuts.append(1))
-    way.start(200, [(b"a", b"b")], b"x", True)
-    way.content(b"y", False)
+    sink, listener = Sink(), Listener()
+    way = PlainResponse(sink, listener)
+    way.start(200, [(b"a", b"b")], b"x", True, 10)
+    way.content(b"y", False, 20)
+    assert way.unsent == 30
     await settle()
     assert sink.sent == [
         {"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]},
         {"type": "http.response.body", "body": b"x", "more_body": True},
         {"type": "http.response.body", "body": b"y", "more_body": False},
     ]
+    assert (way.unsent, listener.told) == (0, [10, 20])
+    assert way._task.done()
+
+
+@pytest.mark.asyncio
+async def test_long_content_is_given_to_the_server_in_pieces():
+    sink, listener = Sink(), Listener()
+    way = PlainResponse(sink, listener)
+    content = bytes(range(256)) * 600
+    way.start(200, [], content, False, 5)
+    assert way.backlog == len(content)
+    await settle()
+    bodies = sink.sent[1:]
+    assert b"".join(event["body"] for event in bodies) == content
+    assert [event["more_body"] for event in bodies] == [True, True, False]
+    assert max(len(event["body"]) for event in bodies) <= PIECE
+    assert listener.told[-1] == 5 and sum(listener.told) == 5
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_does_not_take_a_response_is_told_of():
+    listener = Listener()
+    way = PlainResponse(Sink(["http.response.start"]), listener)
+    way.start(200, [], b"x", False, 1)
+    await settle()
+    assert "broken" in listener.told
+
+
+@pytest.mark.asyncio
+async def test_a_response_that_is_cut_makes_the_application_return():
+    sink, listener = Sink(), Listener()
+    way = PlainResponse(sink, listener)
+    way.start(200, [], b"x", True, 1)
     way.cut()
-    assert cuts == [1]
+    way.content(b"y", False, 1)
+    await settle()
+    assert (listener.told, way.unsent, sink.sent) == (["returned"], 0, [])

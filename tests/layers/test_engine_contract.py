@@ -27,6 +27,7 @@ from djchan.layers.operations import (
     Effect,
     Flush,
     GiveUp,
+    Grant,
     GroupAdd,
     GroupAddChannel,
     GroupDiscard,
@@ -45,7 +46,9 @@ from djchan.layers.operations import (
     Release,
     Resume,
     Ring,
+    Room,
     Send,
+    Sent,
     Tell,
     Wait,
 )
@@ -603,6 +606,66 @@ class TestPart:
         talk(Part("w1", token, "i1", "c1", b"part"))
         assert talk.commit("w1", Outcome(token, (), Address("i1", "c1", 1), b"end")) == ["done"]
         assert talk.entries("i1") == [b"part", b"end"]
+
+
+class TestRoom:
+    """How fast a response in parts may be sent: what its interface grants."""
+
+    ONE = ("i1", "c1")
+
+    def begin(self, talk: Talk) -> None:
+        talk.interface("i1")
+        talk(Send("i1", 1, (), begin=("c1", "c2")))
+
+    def rung(self, talk: Talk) -> bool:
+        """Whether the bell was rung: it is answered at once, not after a second."""
+        began = time.monotonic()
+        talk(Wait("bell", 1.0))
+        return time.monotonic() - began < 0.9
+
+    def test_it_is_what_was_granted_last(self, talk: Talk) -> None:
+        self.begin(talk)
+        assert talk(Room("bell", (self.ONE,))) == (0,)
+        assert talk(Send("i1", 2, (Grant(*self.ONE, 500),))) == Sent(("ok",))
+        assert talk(Room("bell", (self.ONE, ("i1", "c2")))) == (500, 0)
+        assert self.rung(talk) is False, "it asked after the ring"
+
+    def test_a_grant_rings_once(self, talk: Talk) -> None:
+        self.begin(talk)
+        talk(Room("bell", (self.ONE,)))
+        talk(Send("i1", 2, (Grant(*self.ONE, 500), Grant(*self.ONE, 600))))
+        assert self.rung(talk)
+        assert not self.rung(talk)
+
+    def test_a_repeated_send_grants_the_same(self, talk: Talk) -> None:
+        self.begin(talk)
+        for _ in range(2):
+            talk(Send("i1", 2, (Grant(*self.ONE, 500),)))
+        assert talk(Room("bell", (self.ONE,))) == (500,)
+
+    @pytest.mark.parametrize("end", ["cut", "forget", "bury"])
+    def test_whoever_waits_is_told_that_nobody_wants_it(self, talk: Talk, end: str) -> None:
+        self.begin(talk)
+        talk(Room("bell", (self.ONE,)))
+        if end == "bury":
+            talk.bury("i1")
+        else:
+            talk(Send("i1", 2, (), **{end: ("c1",)}))
+        assert self.rung(talk)
+        assert talk(Room("bell", (self.ONE,))) == (None,)
+
+    def test_of_who_is_not_known_nobody_wants_anything(self, talk: Talk) -> None:
+        self.begin(talk)
+        assert talk(Room("bell", (("i1", "c9"), ("i9", "c1")))) == (None, None)
+        assert talk(Send("i1", 2, (Grant("i1", "c9", 500),))) == Sent(("gone",))
+
+    def test_nothing_is_left_of_a_connection_that_is_over(self, talk: Talk) -> None:
+        self.begin(talk)
+        talk(Room("bell", (self.ONE,)))
+        talk(Send("i1", 2, (Grant(*self.ONE, 500),)))
+        talk(Send("i1", 3, (), forget=("c1",)))
+        talk(Send("i1", 4, (), begin=("c1",)))
+        assert talk(Room("bell", (self.ONE,))) == (0,)
 
 
 class TestGiveUp:

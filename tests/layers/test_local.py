@@ -71,7 +71,7 @@ class Connection:
     def on_replies(self, replies: list[dict[str, Any]]) -> None:
         self._note("replies", replies)
 
-    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any]) -> None:
+    def on_part(self, seq: int, token: int, index: int, reply: dict[str, Any], size: int) -> None:
         self._note("part", seq, token, index, reply)
 
     def on_gap(self, group: str) -> None:

@@ -10,18 +10,20 @@ from typing import Literal, assert_never
 
 from djchan import names
 from djchan.layers import codec
+from djchan.layers.memory.bells import Bells
 from djchan.layers.memory.groups import Groups
 from djchan.layers.memory.kept import KeptValues
 from djchan.layers.memory.letters import Letters
 from djchan.layers.memory.queues import Delivery, Full, Limits, Queues
 from djchan.layers.memory.records import Records
-from djchan.layers.memory.registry import Registry
+from djchan.layers.memory.registry import Process, Registry
 from djchan.layers.operations import (
     Address,
     Body,
     Delay,
     Drop,
     Effect,
+    Grant,
     GroupAdd,
     GroupAddChannel,
     GroupDiscard,
@@ -46,11 +48,13 @@ class Effects:
         registry: Registry,
         groups: Groups,
         *,
+        bells: Bells,
         letters: Letters,
         records: Records,
         kept: KeptValues,
         counters: Counter[str],
     ) -> None:
+        self._bells = bells
         self._queues = queues
         self._registry = registry
         self._groups = groups
@@ -112,6 +116,8 @@ class Effects:
                     return "full"
                 body = Delivery(effect.channel, effect.payload)
                 self._queues.append_expiring(body, now + effect.ttl)
+            case Grant():
+                return self._grant(effect)
             case Record():
                 if not self._records.keep(effect):
                     return self._gone()
@@ -128,6 +134,20 @@ class Effects:
     def _gone(self) -> SendResult:
         self._counters["gone"] += 1
         return "gone"
+
+    def _grant(self, effect: Grant) -> SendResult:
+        home = self._registry.interface(effect.process)
+        if home is None or effect.connection not in home.floors:
+            return "gone"
+        home.granted[effect.connection] = effect.total
+        self.wake(home, effect.connection)
+        return "ok"
+
+    def wake(self, home: Process, connection: str) -> None:
+        """Ring the bell of whoever sends parts to this connection, if it listens."""
+        bell = home.listening.pop(connection, None)
+        if bell is not None:
+            self._bells.ring(bell)
 
     def _push(self, effect: Push, now: int, *, admission: bool) -> _Applied:
         (

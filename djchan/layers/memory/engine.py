@@ -58,6 +58,7 @@ from djchan.layers.operations import (
     Release,
     Resume,
     Ring,
+    Room,
     Send,
     SendResult,
     Sent,
@@ -88,6 +89,7 @@ class MemoryState:
             self.queues,
             self.registry,
             self.groups,
+            bells=self.bells,
             letters=self.letters,
             records=self.records,
             kept=self.kept,
@@ -131,6 +133,7 @@ class MemoryState:
             Release: self.leases.release,
             Resume: self._resume,
             Ring: self._ring,
+            Room: self._room,
             Send: self._send,
             Usage: self._usage,
             Waiting: self._waiting,
@@ -206,6 +209,8 @@ class MemoryState:
         self.registry.bury(operation.process)
         for bell in process.bells:
             self.bells.drop(bell)
+        for connection in tuple(process.listening):
+            self._effects.wake(process, connection)
         for group in process.groups:
             self.groups.remove(group, operation.process)
         self.leases.reclaim(process, crashed=not goodbye)
@@ -261,10 +266,14 @@ class MemoryState:
         if process is not None:
             process.answered[link] = (operation.number, results)
             process.cut.update(operation.cut)
+            for connection in operation.cut:
+                self._effects.wake(process, connection)
             for connection in operation.forget:
                 process.floors.pop(connection, None)
                 process.records.pop(connection, None)
                 process.cut.discard(connection)
+                process.granted.pop(connection, None)
+                self._effects.wake(process, connection)
         return Sent(results)
 
     def _is_leased(self, operation: IsLeased, now: int) -> bool:
@@ -283,6 +292,17 @@ class MemoryState:
         if told == "ok":
             delivery.started = True
         return told
+
+    def _room(self, operation: Room, now: int) -> tuple[int | None, ...]:
+        self.bells.drop(operation.bell)  # What was rung is heard.
+        return tuple([self._granted(*stream, operation.bell) for stream in operation.streams])
+
+    def _granted(self, process: str, connection: str, bell: str) -> int | None:
+        home = self.registry.interface(process)
+        if home is None or connection in home.cut or connection not in home.floors:
+            return None
+        home.listening[connection] = bell
+        return home.granted.get(connection, 0)
 
     def _pop(self, operation: Pop, now: int) -> tuple[str, bytes] | None:
         self.queues.promote(now)

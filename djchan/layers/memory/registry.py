@@ -34,11 +34,13 @@ class Process:
         "closing",
         "cut",
         "floors",
+        "granted",
         "groups",
         "inbox",
         "info",
         "kind",
         "leases",
+        "listening",
         "records",
         "suspect",
     )
@@ -58,6 +60,8 @@ class Process:
         # a link says nothing new before it knows the answer.
         self.answered: dict[str, tuple[int, tuple[Any, ...]]] = {}
         self.cut: set[str] = set()  # Connections whose clients left during a response.
+        self.granted: dict[str, int] = {}  # Connection -> bytes of its response, in total.
+        self.listening: dict[str, str] = {}  # Connection -> bell to be rung when that changes.
         # Connection -> the highest answered seq, and how many frames of the next one are.
         self.floors: dict[str, Floor] = {}
         self.records: dict[str, Delivery] = {}  # Connection -> its last delivery.

@@ -32,6 +32,7 @@ Payloads are opaque bytes; ids, channels and groups are text that ``djchan.names
 
 from djchan.layers.operations.deliveries import (
     STARTED,
+    WINDOW,
     Address,
     Claim,
     Claimed,
@@ -47,6 +48,7 @@ from djchan.layers.operations.deliveries import (
     Pop,
     Release,
     Ring,
+    Room,
     Send,
     SendResult,
     Sent,
@@ -56,6 +58,7 @@ from djchan.layers.operations.effects import (
     Body,
     Delay,
     Effect,
+    Grant,
     GroupAdd,
     GroupAddChannel,
     GroupDiscard,
@@ -115,6 +118,7 @@ Operation = (
     | GiveUp
     | Release
     | Part
+    | Room
     | Leave
     | Closing
     | Reap
@@ -137,6 +141,7 @@ Operation = (
 
 __all__ = [
     "STARTED",
+    "WINDOW",
     "Address",
     "Beat",
     "Beats",
@@ -157,6 +162,7 @@ __all__ = [
     "Effect",
     "Flush",
     "GiveUp",
+    "Grant",
     "GroupAdd",
     "GroupAddChannel",
     "GroupDiscard",
@@ -187,6 +193,7 @@ __all__ = [
     "Release",
     "Resume",
     "Ring",
+    "Room",
     "Send",
     "SendResult",
     "Sent",

@@ -214,6 +214,23 @@ class Part(NamedTuple):
     entry: bytes
 
 
+class Room(NamedTuple):
+    """How much may be sent of responses that are sent in parts. Answer: a tuple, for each of
+    ``streams``, (process, connection), bytes in total; 0: nothing was granted yet, so that it
+    is WINDOW; None: nobody wants it any more (the process, or the client, is gone).
+
+    ``bell`` is noted for each of them: it is rung once, when more is granted, or when its
+    client leaves, or its process is buried.
+    """
+
+    bell: str
+    streams: tuple[tuple[str, str], ...]
+
+
+# Bytes of parts, as the layer stores them, that a response may have under way at first: between
+# the run that sends them and the client's connection.
+WINDOW = 4 * 1024 * 1024
+
 STARTED = 999  # Leased.done of a delivery whose response had begun when its worker died.
 
 

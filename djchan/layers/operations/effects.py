@@ -91,6 +91,17 @@ class Body(NamedTuple):
     ttl: int
 
 
+class Grant(NamedTuple):
+    """Let the response to ``connection`` have ``total`` bytes of parts, from its first on.
+
+    What has been granted last is answered by Room, whose bell is rung.
+    """
+
+    process: str
+    connection: str
+    total: int
+
+
 class Tell(NamedTuple):
     """Append an entry to a process's inbox; nothing happens when that process is gone.
 
@@ -160,6 +171,7 @@ Effect = (
     | Record
     | Delay
     | Body
+    | Grant
     | Tell
     | GroupAdd
     | GroupDiscard

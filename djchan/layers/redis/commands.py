@@ -24,6 +24,7 @@ from djchan.layers.operations import (
     Drop,
     Effect,
     GiveUp,
+    Grant,
     GroupAdd,
     GroupAddChannel,
     GroupDiscard,
@@ -49,6 +50,7 @@ from djchan.layers.operations import (
     Release,
     Resume,
     Ring,
+    Room,
     Send,
     Tell,
     Usage,
@@ -147,6 +149,8 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
             flat += ("keep", effect.key, effect.value, effect.ttl, _must(effect))
         elif isinstance(effect, Drop):
             flat += ("drop", effect.key, "", "", "")
+        elif isinstance(effect, Grant):
+            flat += ("w", effect.process, effect.connection, effect.total, "")
         elif isinstance(effect, Record):
             flat += ("r", effect.process, effect.connection, _record(effect), "")
     return flat
@@ -244,6 +248,10 @@ def _release(base: str, op: Release) -> Command:
 
 def _part(base: str, op: Part) -> Command:
     return _script(base, "part", op.worker, op.token, op.process, op.connection, op.entry)
+
+
+def _room(base: str, op: Room) -> Command:
+    return _script(base, "room", op.bell, *(part for stream in op.streams for part in stream))
 
 
 def _leave(base: str, op: Leave) -> Command:
@@ -362,6 +370,7 @@ _RENDER: dict[type[Any], Callable[[str, Any], Command]] = {
     GiveUp: _giveup,
     Release: _release,
     Part: _part,
+    Room: _room,
     Leave: _leave,
     Closing: _closing,
     Reap: _reap,

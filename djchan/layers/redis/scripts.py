@@ -21,6 +21,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "giveup": ("_bells", "_stored", "_letters", "_queues", "_again", "_records", "_suspects"),
     "release": ("_bells", "_stored", "_queues", "_leases", "_suspects"),
     "part": (),
+    "room": (),
     "register": (),
     "history": (),
     "resume": ("_members",),

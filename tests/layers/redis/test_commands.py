@@ -18,6 +18,7 @@ FREE = commands.NO_LIMIT
 ADDRESS = ops.Address("PROC", "c1", 4)
 
 EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
+    (ops.Grant("P", "c1", 500), ["w", "P", "c1", 500, ""]),
     (ops.Push("a", b"pay", 10, 2), ["p", "a", b"pay", 10, "00002000k0000000000000a\0\0"]),
     (
         ops.Push("a", b"pay", 10, expires=1700000000000, keep=False),
@@ -145,6 +146,7 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     ),
     (ops.Release("W", (3, 4)), "release", ["W", 3, 4]),
     (ops.Part("W", 3, "P", "c", b"entry"), "part", ["W", 3, "P", "c", b"entry"]),
+    (ops.Room("b", (("P", "c"), ("P", "d"))), "room", ["b", "P", "c", "P", "d"]),
     (ops.Leave("P", ("g1", "g2"), "7-0"), "leave", ["P", "7-0", "g1", "g2"]),
     (ops.Closing("W", ("W.1",)), "closing", ["W", "W.1"]),
     (ops.Reap("W", 8), "reap", ["W", 8, commands.TOMBSTONES]),
@@ -227,6 +229,7 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
     (ops.GiveUp("W", 1, "lost", False), b"done", "done"),
     (ops.Release("W", (1,)), 1, 1),
     (ops.Part("W", 1, "P", "c", b""), b"gone", "gone"),
+    (ops.Room("b", (("P", "c"),) * 3), [0, -1, 7], (0, None, 7)),
     (ops.Leave("P", ("g",), "0-0"), 1, None),
     (ops.Closing("W", ()), None, None),
     (ops.Reap("W", 3), 1, True),

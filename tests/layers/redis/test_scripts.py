@@ -16,6 +16,7 @@ from djchan.layers.operations import (
     Effect,
     Flush,
     GiveUp,
+    Grant,
     GroupAdd,
     GroupAddChannel,
     GroupSend,
@@ -31,6 +32,7 @@ from djchan.layers.operations import (
     Record,
     Register,
     Release,
+    Room,
     Send,
     Tell,
     Wait,
@@ -319,6 +321,8 @@ class TestKeys:
         link.perform(
             Send(INTERFACE, 1, effects, cut=("c3",), link="out", begin=begin),
             Beat(INTERFACE, "1"),
+            Room("bell", ((INTERFACE, "c1"), (INTERFACE, "c2"))),
+            Send(INTERFACE, 2, (Grant(INTERFACE, "c1", 7),), link="out"),
         )
         claimed = claim(link, WORKER, count=3)
         link.perform(
@@ -328,12 +332,20 @@ class TestKeys:
             GiveUp(WORKER, claimed[2].token, "poison", True),
             Release(WORKER, (claimed[1].token,)),
         )
-        assert {f"gap:{INTERFACE}", f"fl:{INTERFACE}", f"cut:{INTERFACE}", "io"} <= keys(link)
+        assert {
+            f"gap:{INTERFACE}",
+            f"fl:{INTERFACE}",
+            f"flow:{INTERFACE}",
+            f"cut:{INTERFACE}",
+            "io",
+        } <= keys(link)
 
         assert link.perform(Reap(INTERFACE, 1), Reap(WORKER, 0)) == [True, True]
 
         left = keys(link)
         assert not [key for key in left if WORKER in key or INTERFACE in key]
+        assert "bell:bell" in left, "who sends to its connections is woken; this expires"
+        link.perform(Wait("bell", 1.0), Wait("bell", 1.0))
         assert not {"io", "beats", "kinds", "clients", "info", "idle", "stale"} & left
         while link.perform(Pop(("a",))) != [None]:
             pass

@@ -22,6 +22,7 @@ from djchan.layers.operations import (
     Discard,
     Flush,
     GiveUp,
+    Grant,
     GroupAdd,
     GroupAddChannel,
     GroupSend,
@@ -40,6 +41,7 @@ from djchan.layers.operations import (
     Release,
     Resume,
     Ring,
+    Room,
     Send,
     Sent,
 )
@@ -359,7 +361,9 @@ def test_every_script_stays_in_one_slot_of_a_cluster(
         Part("W", first.token, "P", "c", b"part"),
         Commit("W", "1", 1, (Outcome(first.token, effects, address, b"answer"),)),
         Release("W", (second.token,)),
-    ) == ["ok", ("done",), 1]
+        Room("bell", (("P", "c"),)),
+        Send("P", 2, (Grant("P", "c", 7),), link="out"),
+    ) == ["ok", ("done",), 1, (0,), Sent(("ok",))]
     assert link.perform(Held("W", (), ())) == [0]
     (claimed,) = link.perform(Claim("W", "W.1", ("a",), 1, "1", 1))
     giveup = GiveUp("W", claimed.deliveries[0].token, "poison", True, Address("P", "c", 2), b"a")

@@ -6,6 +6,16 @@ local function knock(bell)
   redis.call('PEXPIRE', base .. 'bell:' .. bell, 30000)
 end
 
+-- Wake whoever sends parts to a connection: there is more room, or nobody wants them.
+local function wake_stream(process, connection)
+  local flow = base .. 'flow:' .. process
+  local bell = redis.call('HGET', flow, 'b' .. connection)
+  if bell then
+    redis.call('HDEL', flow, 'b' .. connection)
+    knock(bell)
+  end
+end
+
 -- Wake one idle worker of a channel, once in a script.
 local function ring(channel)
   if rung[channel] then return end

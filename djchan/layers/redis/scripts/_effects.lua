@@ -44,6 +44,10 @@ local function apply(i)
         end
       end
     end
+  elseif op == 'w' then
+    if redis.call('HEXISTS', base .. 'fl:' .. a, b) == 0 then return 'gone' end
+    redis.call('HSET', base .. 'flow:' .. a, 'g' .. b, c)
+    wake_stream(a, b)
   elseif op == 'r' then
     if redis.call('EXISTS', base .. 'in:' .. a) == 0 then
       count('gone')

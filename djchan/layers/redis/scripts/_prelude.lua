@@ -25,6 +25,8 @@
 --                     many frames of the next are (3 digits); who is not here is not
 --                     known; of a dead process, while its delivery is out
 -- cut:PROCESS  set    connections whose clients left while their response was running
+-- flow:PROCESS hash   of responses that are sent in parts: "g" connection -> bytes granted in
+--                     total, "b" connection -> bell of the process that sends them
 -- rec:PROCESS  hash   connection -> its last entry, to be queued when its process dies
 -- orph:PROCESS hash   the same of a dead process: queued when the one before has ended
 -- g:GROUP      hash   "i" process -> generation, "c" channel -> its limits, and "/ms"

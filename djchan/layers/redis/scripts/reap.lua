@@ -84,11 +84,15 @@ for i = 1, #records, 2 do
   redis.call('HSET', base .. 'orph:' .. process, records[i], records[i + 1])
   if not out[records[i]] then follow(process, records[i]) end
 end
+local flow = redis.call('HGETALL', base .. 'flow:' .. process)
+for i = 1, #flow, 2 do
+  if string.sub(flow[i], 1, 1) == 'b' then knock(flow[i + 1]) end
+end
 for _, group in ipairs(redis.call('SMEMBERS', base .. 'pg:' .. process)) do
   redis.call('HDEL', base .. 'g:' .. group, 'i' .. process)
 end
-for _, kind in ipairs({'l:', 'sl:', 'ch:', 'pg:', 'in:', 'cut:', 'num:', 'rec:', 'gap:'}) do
-  redis.call('UNLINK', base .. kind .. process)
+for kind in string.gmatch('l sl ch pg in cut num rec gap flow', '%a+') do
+  redis.call('UNLINK', base .. kind .. ':' .. process)
 end
 for _, hash in ipairs({'beats', 'kinds', 'clients', 'info'}) do
   redis.call('HDEL', base .. hash, process)

@@ -47,7 +47,9 @@ else
 end
 if process ~= '' then
   for k = 1, cut do
-    redis.call('SADD', base .. 'cut:' .. process, ARGV[7 + forget + k])
+    local connection = ARGV[7 + forget + k]
+    redis.call('SADD', base .. 'cut:' .. process, connection)
+    wake_stream(process, connection)
   end
   -- After all that: what came and is forgotten in the same tick leaves nothing here.
   for k = 7, 6 + forget, 1000 do
@@ -55,6 +57,12 @@ if process ~= '' then
     redis.call('HDEL', base .. 'fl:' .. process, unpack(ARGV, k, to))
     redis.call('SREM', base .. 'cut:' .. process, unpack(ARGV, k, to))
     redis.call('HDEL', base .. 'rec:' .. process, unpack(ARGV, k, to))
+  end
+  if forget > 0 and redis.call('EXISTS', base .. 'flow:' .. process) == 1 then
+    for k = 7, 6 + forget do
+      wake_stream(process, ARGV[k])
+      redis.call('HDEL', base .. 'flow:' .. process, 'g' .. ARGV[k])
+    end
   end
   redis.call('HSET', base .. 'num:' .. process, link, ARGV[3] .. ' ' .. table.concat(results, ' '))
 end

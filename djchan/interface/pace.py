@@ -1,0 +1,88 @@
+"""How fast a response may come, and how slow its client may be. No I/O happens here.
+
+For ``http_connection``. The run that sends a response in parts may have ``WINDOW`` bytes under way
+(``layers.flow`` counts them there, as they are stored in the layer); here bytes are counted that
+have left for the client, and more is granted::
+
+    part, of so many bytes ──► the server's buffer ──► taken ──► half a window more? ──► Grant
+"""
+
+from typing import Protocol
+
+from djchan.layers.operations import WINDOW
+
+
+class ResponseListener(Protocol):
+    """Who is told how a response goes out."""
+
+    def on_taken(self, size: int) -> None:
+        """The server has taken what was given with this ``size``."""
+
+    def on_broken(self) -> None:
+        """The server takes nothing more."""
+
+    def end_call(self) -> None:
+        """Make the application return, which a plain server takes for the end."""
+
+
+class Window:
+    """``size``: bytes that may be under way."""
+
+    __slots__ = ("_granted", "_size", "_taken")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._taken = 0
+        self._granted = WINDOW
+
+    def took(self, size: int) -> int:
+        """The client has taken so many bytes. What to grant in total; 0: nothing new yet.
+
+        Half a window at a time: a run that streams fast is not told of each part.
+        """
+        self._taken += size
+        total = self._taken + self._size
+        if total - self._granted < max(1, self._size // 2):
+            return 0
+        self._granted = total
+        return total
+
+
+class Stall:
+    """When a client that does not read is given up: ``limit`` seconds after it took the last byte.
+
+    ``look`` often enough: what is taken between two looks is found at the second.
+    """
+
+    __slots__ = ("_limit", "_since", "_taken")
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._taken = -1
+        self._since = 0.0
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks."""
+        return self._limit / 4
+
+    def look(self, now: float, taken: int) -> bool:
+        """Whether it is given up, now that it has taken ``taken`` bytes in total."""
+        if taken != self._taken:
+            self._taken, self._since = taken, now
+        return now - self._since >= self._limit
+
+
+class Budget:
+    """Bytes of all responses together that wait for their clients; ``limit`` of them at most."""
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    def add(self, size: int) -> bool:
+        """Count so many more, or less; whether no more are there now than there may be."""
+        self.used += size
+        return size <= 0 or self.used <= self.limit

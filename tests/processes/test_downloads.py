@@ -1,0 +1,151 @@
+"""Responses go as fast as their clients: whole at any speed, in bounded memory, and ended at once
+when nobody is there any more."""
+
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.processes.conftest import Project
+from tests.support.processes import Process
+from tests.support.raw import Raw
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.timeout(90)
+
+MIB = 1024 * 1024
+SIZE = 150 * MIB
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode()
+
+
+@pytest.fixture
+def downloads(project: Project, tmp_path: Path) -> Project:
+    """The project with a file of SIZE bytes to be had, in which no two MiB are alike."""
+    file = tmp_path / "file"
+    with file.open("wb") as to:
+        for number in range(SIZE // MIB):
+            to.write(number.to_bytes(4, "big") * (MIB // 4))
+    project.env["DJANGO_SETTINGS_MODULE"] = "app.downloads_settings"
+    project.env["DOWNLOAD"] = str(file)
+    return project
+
+
+def stored(project: Project) -> int:
+    """Bytes that Redis has at most had."""
+    found = re.search(rb"used_memory_peak:(\d+)", project.broker.command("INFO", "memory"))
+    assert found is not None
+    return int(found[1])
+
+
+class Body:
+    """The content of a response, checked as it comes."""
+
+    def __init__(self, client: Raw) -> None:
+        assert client.status() == 200
+        self.client = client
+        self.size = 0
+
+    def read(self, until: int, *, pause: float = 0.0) -> None:
+        """Read on until there are so many bytes; sleep after each piece."""
+        while self.size < until:
+            assert self.client.buffer or self.client.more(), f"it ends after {self.size} bytes"
+            # Each piece by its first and last four bytes: all of it would take a while.
+            piece = self.client.buffer[: len(self.client.buffer) // 4 * 4]
+            for at in (0, len(piece) - 4) if piece else ():
+                assert piece[at : at + 4] == ((self.size + at) // MIB).to_bytes(4, "big")
+            self.size += len(piece)
+            self.client.buffer = self.client.buffer[len(piece) :]
+            if not piece:
+                assert self.client.more(), f"it ends after {self.size} bytes"
+            time.sleep(pause)
+
+
+@pytest.mark.parametrize("name", ["daphne", "uvicorn"])
+def test_a_large_file_arrives_whole_in_bounded_memory(downloads: Project, name: str) -> None:
+    server: Process = getattr(downloads, name)()
+    worker = downloads.worker()
+    with Raw(server.port, get("/page/")) as client:
+        assert client.body()[0] == 200
+    before, in_redis = (server.rss(), worker.rss()), stored(downloads)
+    with Raw(server.port, get("/download/")) as client:
+        body = Body(client)
+        body.read(4 * MIB, pause=0.02)  # Slower than the worker reads the file.
+        wait_for(
+            lambda: server.rss() - before[0] < 40 * MIB, timeout=1, what="the server is bounded"
+        )
+        body.read(SIZE)
+        assert client.rest() == b"", "and its connection ends"
+    assert server.rss() - before[0] < 40 * MIB
+    assert worker.rss() - before[1] < 40 * MIB
+    assert stored(downloads) - in_redis < 8 * MIB
+    assert "was cut" not in server.output()
+
+
+@pytest.mark.parametrize("name", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("path", ["/endless/", "/endless-async/"])
+def test_a_client_that_leaves_ends_the_iterator_within_a_second(
+    downloads: Project, name: str, path: str
+) -> None:
+    server: Process = getattr(downloads, name)()
+    worker = downloads.worker()
+    client = Raw(server.port, get(path))
+    assert client.status() == 200
+    wait_for(lambda: idle(worker), timeout=15, what="the worker waits for the client")
+    client.reset()
+    left = time.monotonic()
+    wait_for(lambda: downloads.lines(), timeout=5, what="the iterator ends")
+    assert time.monotonic() - left < 1.0
+    with Raw(server.port, get("/page/")) as client:
+        assert client.body()[0] == 200, "its thread is free"
+
+
+def idle(process: Process) -> bool:
+    """Whether it does next to nothing for a moment."""
+
+    def ticks() -> int:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = ticks()
+    time.sleep(0.3)
+    return ticks() - before <= 2
+
+
+def test_a_download_may_end_after_sigterm(downloads: Project) -> None:
+    downloads.env["LAYER_INTERFACE"] = '{"shutdown_grace": 30}'
+    server = downloads.daphne()
+    downloads.worker()
+    with Raw(server.port, get("/download/")) as client:
+        body = Body(client)
+        body.read(10 * MIB)
+        server.send_signal(signal.SIGTERM)
+        body.read(SIZE)
+    assert server.wait_exit(timeout=20) == 0
+    assert "cut" not in server.output()
+
+
+def test_a_download_that_takes_longer_is_cut_and_said_to_be(downloads: Project) -> None:
+    downloads.env["LAYER_INTERFACE"] = '{"shutdown_grace": 1}'
+    server = downloads.daphne()
+    downloads.worker()
+    with Raw(server.port, get("/download/")) as client:
+        body = Body(client)
+        body.read(10 * MIB)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait_exit(timeout=20) == 0
+        assert len(client.rest()) < SIZE
+    assert server.printed("1 responses are cut") == 1
+
+
+def test_a_download_ends_when_its_interface_dies(downloads: Project) -> None:
+    server = downloads.daphne()
+    downloads.worker()
+    with Raw(server.port, get("/endless/")) as client:
+        assert client.status() == 200
+        server.kill9()
+        wait_for(lambda: downloads.lines(), timeout=10, what="the iterator ends")
