@@ -28,9 +28,10 @@ from djchan.interface.application import Interface
 from djchan.interface.reactor import when_running
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.channels4 import Channels4Layer
+from djchan.log import escaping
 from djchan.routing import Router
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 REDIS = "djchan.layers.redis.RedisChannelLayer"
 SENTINEL = "djchan.layers.redis.RedisSentinelChannelLayer"

@@ -22,7 +22,9 @@ from django.core.files.storage import default_storage, storages
 from django.urls import set_script_prefix
 from django.utils.functional import empty
 
-logger = logging.getLogger(__name__)
+from djchan.log import escaping
+
+logger = escaping(logging.getLogger(__name__))
 
 T = TypeVar("T")
 

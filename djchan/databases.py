@@ -23,7 +23,9 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-logger = logging.getLogger(__name__)
+from djchan.log import escaping
+
+logger = escaping(logging.getLogger(__name__))
 
 # Of Django's wrappers around the execution of statements.
 Context = dict[str, Any]

@@ -46,20 +46,26 @@ from djchan.exceptions import (
     ConsumeLater,
     DenyConnection,
     DjchanError,
+    InvalidFrame,
     SessionUnavailable,
 )
 from djchan.layers.effects import Words
 from djchan.layers.operations import Address
+from djchan.legible import value
+from djchan.log import escaping
 from djchan.message import Message
 from djchan.outbox import Outbox, Uncommitted, opened
 from djchan.security.websockets import foreign_origin
 from djchan.signals import consumer_finished, consumer_started
+from djchan.throttling import BURST, throttled
 from djchan.utils import name_that_thing
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 MESSAGE_RETRIES = 10  # Runs after the first that ConsumeLater can have.
 CONNECT = "websocket.connect"
+
+_OF_CLIENTS = ("http.", "websocket.")  # Channels whose messages clients cause.
 
 # What a consumer may raise. A KeyboardInterrupt is for whoever runs us.
 _RAISED = (Exception, SystemExit)
@@ -166,7 +172,17 @@ def find(message: Message, router: Any) -> Found | Outcome:
         # A route of the project's own.
         logger.exception("The routing failed for %s.", message)
         return Outcome.FAILED
-    logger.error("No consumer for %s: no route matches%s.", message, _looked_at(message, router))
+    channel = message.channel.name
+    # Where there are routes, and none matches, it is a client's path that is none of ours.
+    is_routed = channel.startswith(_OF_CLIENTS) and channel in router.channels
+    throttled(
+        logger,
+        logging.INFO if is_routed else logging.ERROR,
+        f"no consumer on {channel}",
+        "No consumer for %s: no route matches%s.",
+        message,
+        _looked_at(message, router),
+    )
     return Outcome.UNROUTED
 
 
@@ -326,20 +342,28 @@ def _settle(
     if isinstance(error, ConsumeLater):
         if retries_of(message.content) < retries:
             return Outcome.LATER
-        logger.error(
+        throttled(
+            logger,
+            logging.ERROR,
+            f"exhausted {name_that_thing(consumer)}",
             "%s raised ConsumeLater for %s %d times (message_retries): the message is dropped.",
             name_that_thing(consumer),
             message,
             retries + 1,
+            burst=BURST,
         )
         return Outcome.EXHAUSTED
     if isinstance(error, BrokerUnavailable | BrokerRefused) and _may_run_again(message, error):
-        logger.warning(
+        throttled(
+            logger,
+            logging.WARNING,
+            f"waits {name_that_thing(consumer)}",
             "%s has to wait for the channel layer, with %s, which runs again until the layer takes "
             "what it does: %s",
             name_that_thing(consumer),
             message,
             error,
+            burst=BURST,
         )
         return Outcome.WAITING
     if isinstance(error, DenyConnection):
@@ -365,12 +389,28 @@ def _settle(
             )
             return Outcome.FAILED
         return Outcome.INTERRUPTED
-    logger.error(
+    name = name_that_thing(consumer)
+    if isinstance(error, InvalidFrame):
+        throttled(
+            logger,
+            logging.INFO,
+            f"frame of {name}",
+            "%s cannot take what a client has sent: %.200s (%s)",
+            name,
+            error,
+            message,
+        )
+        return Outcome.FAILED
+    throttled(
+        logger,
+        logging.ERROR,
+        f"error in {name}: {_place(error)}",
         "Error in consumer %s, for %s:%s",
-        name_that_thing(consumer),
+        name,
         message,
         _REMEDY if isinstance(error, SynchronousOnlyOperation) else "",
         exc_info=error,
+        burst=BURST,
     )
     return Outcome.FAILED
 
@@ -384,6 +424,16 @@ def _may_run_again(message: Message, error: BrokerError) -> bool:
         return False
     at_most_once = getattr(_layer(message), "at_most_once", None)
     return at_most_once is None or not at_most_once(channel)
+
+
+def _place(error: BaseException) -> str:
+    """What was raised, and in which line: the same for every client that causes it."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__qualname__} at {place}"
 
 
 # For Django's own error, which tells what a view's author can do.
@@ -406,18 +456,29 @@ def _is_foreign(message: Message, consumer: Callable[..., Any]) -> bool:
         return False
     try:
         origin = foreign_origin(message)
-    except Exception:
+    except Exception as error:
         # Not from an interface: a consumer sent it, with headers that are none.
-        logger.exception("The Origin of %s cannot be read: it is refused.", message)
+        throttled(
+            logger,
+            logging.ERROR,
+            "unreadable origin",
+            "The Origin of %s cannot be read: it is refused.",
+            message,
+            exc_info=error,
+        )
         return True
     if origin is None:
         return False
-    logger.warning(
+    name = name_that_thing(consumer)
+    throttled(
+        logger,
+        logging.INFO,
+        f"origin of {name}",
         "A WebSocket to %s from a page of %s was refused: add its host to ALLOWED_HOSTS, or mark "
         "the consumer %s with djchan.security.websockets.any_origin.",
-        message.content.get("path"),
-        origin,
-        name_that_thing(consumer),
+        value(message.content.get("path")),
+        value(origin),
+        name,
     )
     return True
 

@@ -17,6 +17,7 @@
         ├── InvalidMessage (TypeError)    a message cannot be sent as it is
         ├── InvalidChannelName (TypeError), InvalidGroupName (TypeError)
         ├── InvalidChannelLayer (ValueError)  CHANNEL_LAYERS is wrong
+        ├── InvalidFrame (ValueError)     a client sent what its consumer cannot take
         ├── UndecodableEnvelope           bytes in the layer that we cannot read
         ├── BrokerError                   base of what Redis reports
         │   ├── BrokerUnavailable         Redis cannot be reached, or cannot serve now
@@ -122,6 +123,14 @@ class InvalidGroupName(DjchanError, TypeError):
 
 class InvalidChannelLayer(DjchanError, ValueError):
     """The CHANNEL_LAYERS setting cannot be used."""
+
+
+class InvalidFrame(DjchanError, ValueError):
+    """The client sent a frame that its consumer cannot take.
+
+    A consumer that raises it is logged in one line at INFO, without a traceback, and not every
+    time: the fault is the client's. The socket stays open.
+    """
 
 
 class UndecodableEnvelope(DjchanError):

@@ -18,7 +18,9 @@ import os
 import weakref
 from typing import NoReturn, Protocol
 
-logger = logging.getLogger(__name__)
+from djchan.log import escaping
+
+logger = escaping(logging.getLogger(__name__))
 
 seen = 0  # How many forks lie between this process and the one that imported this.
 

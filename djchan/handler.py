@@ -44,11 +44,12 @@ from djchan.exceptions import (
     RequestTimeout,
     ResponseLater,
 )
+from djchan.log import escaping
 from djchan.request import AsgiRequest, scope_of
 
 __all__ = ["AsgiHandler", "AsgiRequest", "ViewConsumer"]
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 # Where projects listen for what goes wrong with a request, whatever serves it.
 request_logger = logging.getLogger("django.request")
 
@@ -109,8 +110,9 @@ class AsgiHandler(BaseHandler):
         except (ValueError, BadRequest) as error:
             # Among them UnicodeDecodeError; a Content-Type of nonsense is a ValueError in
             # Django 5.2, a BadRequest in 6.
+            # No traceback: it is the client's fault.
             request_logger.warning(
-                "Bad Request (%s)", type(error).__name__, exc_info=True, extra={"status_code": 400}
+                "Bad Request (%s)", type(error).__name__, extra={"status_code": 400}
             )
             return None, HttpResponseBadRequest()
 

@@ -37,8 +37,9 @@ from djchan.layers.operations import (
     Keep,
     SendResult,
 )
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 # Channels 1.x's patience with a full channel at the end of a consumer, in seconds.
 RETRY_TIME = 2.0

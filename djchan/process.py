@@ -26,8 +26,9 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from djchan import forks
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 READY, STOPPING = "READY=1", "STOPPING=1"

@@ -32,11 +32,12 @@ from djchan import layer_sessions
 from djchan.conf import setting
 from djchan.exceptions import Fenced
 from djchan.handler import AsgiRequest
+from djchan.log import escaping
 from djchan.message import Message
 from djchan.outbox import check_lease
 from djchan.session_engines import ChannelSession, http_session_of, session_of
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 C = TypeVar("C", bound=Callable[..., Any])
 Having = Callable[[Message], AbstractContextManager[None]]

@@ -41,10 +41,12 @@ from djchan.layers import codec
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import Link
 from djchan.layers.operations import Closing, Ring
+from djchan.log import escaping
 from djchan.process import READY, STOPPING, DefaultSignals, Signals, tell_systemd
 from djchan.signals import worker_ready
+from djchan.throttling import throttle
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 _LOOK = 0.5  # Seconds between two looks at what nobody pokes us for, at most.
 
@@ -149,6 +151,7 @@ class Worker:
 
     def run(self) -> None:
         """Serve until stopped. Raises BrokerUnsupported for a Redis that cannot be used."""
+        throttle.is_on = True
         if self.signal_handlers:
             self.install_signal_handler()
         in_children = None if self.signal_handlers else DefaultSignals()

@@ -2,7 +2,7 @@
 
 from tests.support.browser import browser, page
 from tests.support.consumers import kind, name
-from tests.support.logs import loggers
+from tests.support.logs import every_line, loggers
 from tests.support.processes import processes
 from tests.support.servers import (
     broker,
@@ -15,6 +15,7 @@ from tests.support.servers import (
 __all__ = [
     "broker",
     "browser",
+    "every_line",
     "kind",
     "loggers",
     "name",

@@ -23,15 +23,19 @@ from typing import Any, ClassVar
 
 from django.apps import apps
 from django.contrib import auth
+from django.core.exceptions import ValidationError
 from django.db import connections, router
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from djchan.auth import channel_session, channel_session_user
 from djchan.binding.changes import begin, end
 from djchan.channel import Group
+from djchan.exceptions import InvalidFrame
+from djchan.log import escaping
+from djchan.throttling import throttled
 from djchan.utils import name_that_thing
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 CREATE = "create"
 UPDATE = "update"
@@ -266,9 +270,12 @@ class Binding(metaclass=BindingMetaclass):
         """Create, update or delete. What the user may not do is dropped without an answer."""
         # Before the permission, which is written for these three.
         if action not in (CREATE, UPDATE, DELETE):
-            raise ValueError(f"Bad action {action!r:.80}: it is create, update or delete.")
+            raise InvalidFrame(f"Bad action {action!r:.80}: it is create, update or delete.")
         if not self.has_permission(self.user, action, pk):
-            logger.info(
+            throttled(
+                logger,
+                logging.INFO,
+                f"permission {name_that_thing(type(self))}",
                 "%s: the user %r may not %s %.80r: dropped.",
                 name_that_thing(type(self)),
                 getattr(self.user, "pk", None),
@@ -292,7 +299,11 @@ class Binding(metaclass=BindingMetaclass):
 
     def delete(self, pk: Any) -> None:
         """Delete the instance ``pk``, if it is there."""
-        objects_of(self.model).filter(pk=pk).delete()
+        try:
+            found = objects_of(self.model).filter(pk=pk)
+        except (ValidationError, TypeError, ValueError) as error:
+            raise InvalidFrame(f"To delete, pk is that of an instance, not {pk!r:.80}.") from error
+        found.delete()
 
 
 def objects_of(model: Any) -> Any:

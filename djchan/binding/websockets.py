@@ -16,15 +16,19 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django.core import serializers
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, router, transaction
 
 from djchan.binding.base import CREATE, UPDATE, Binding, objects_of
+from djchan.exceptions import InvalidFrame
 from djchan.generic.websockets import WebsocketMultiplexer
+from djchan.log import escaping
 from djchan.sessions import enforce_ordering
+from djchan.throttling import throttled
 from djchan.utils import name_that_thing
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 class WebsocketBinding(Binding):
@@ -82,9 +86,12 @@ class WebsocketBinding(Binding):
             super().trigger_inbound(message, **kwargs)
 
     def deserialize(self, message: Any) -> tuple[Any, Any, Any]:
-        body = json.loads(message["text"])
+        try:
+            body = json.loads(message["text"])
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InvalidFrame("The payload of a binding is JSON, and this is none.") from error
         if not isinstance(body, dict) or "action" not in body:
-            raise ValueError(
+            raise InvalidFrame(
                 "The payload of a binding is a JSON object with the key action, and pk and data "
                 f"as it needs them, not {body!r:.80}."
             )
@@ -102,7 +109,10 @@ class WebsocketBinding(Binding):
 
     def update(self, pk: Any, data: Any) -> None:
         data = self._accepted(data, UPDATE)
-        instance = objects_of(self.model).get(pk=pk)
+        try:
+            instance = objects_of(self.model).get(pk=pk)
+        except (ObjectDoesNotExist, ValidationError, TypeError, ValueError) as error:
+            raise InvalidFrame(f"To update, pk is that of an instance, not {pk!r:.80}.") from error
         self._save(instance, self._hydrate(pk, data), data)
 
     def _hydrate(self, pk: Any, data: dict[str, Any]) -> Any:
@@ -110,7 +120,11 @@ class WebsocketBinding(Binding):
         serialized = {"model": self.model_label, "fields": data}
         if pk is not None:
             serialized["pk"] = pk
-        (hydrated,) = serializers.deserialize("python", [serialized])
+        try:
+            (hydrated,) = serializers.deserialize("python", [serialized])
+        except serializers.base.DeserializationError as error:
+            names = ", ".join(data)
+            raise InvalidFrame(f"A field cannot have the value it was given ({names}).") from error
         return hydrated
 
     def _save(self, instance: Any, hydrated: Any, data: dict[str, Any], **how: Any) -> None:
@@ -128,7 +142,7 @@ class WebsocketBinding(Binding):
     def _accepted(self, data: Any, action: str) -> dict[str, Any]:
         """What of ``data`` the client may set."""
         if not isinstance(data, dict):
-            raise ValueError(
+            raise InvalidFrame(
                 f"To {action}, data is a JSON object of field names to values, not {data!r:.80}."
             )
         names, excluded = self.fields, set(self.exclude or ())
@@ -145,7 +159,10 @@ class WebsocketBinding(Binding):
             allowed = {name for name in allowed if self._field(name) not in identity}
         ignored = data.keys() - allowed
         if ignored:
-            logger.info(
+            throttled(
+                logger,
+                logging.INFO,
+                f"ignored {name_that_thing(type(self))}",
                 "%s: a client may not set %.200s on %s: left out.",
                 name_that_thing(type(self)),
                 ", ".join(map(repr, sorted(ignored))),

@@ -17,10 +17,11 @@ from djchan import names
 from djchan.channel import Channel
 from djchan.delay.request import CHANNEL, read
 from djchan.exceptions import BrokerError, DjchanError
+from djchan.log import escaping
 from djchan.message import Message
 from djchan.routing import Route, Router
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 def delay(message: Message) -> None:

@@ -27,10 +27,11 @@ from djchan.delay import request
 from djchan.delay.consumer import serve_delay
 from djchan.delay.models import DelayedMessage
 from djchan.exceptions import BrokerError, MessageTooLarge
+from djchan.log import escaping
 from djchan.process import Signals
 from djchan.worker import Worker as ChannelWorker
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 _PAUSE = 0.05  # Seconds between two looks at a channel that had nothing.
 

@@ -28,14 +28,16 @@ from djchan.exceptions import (
     BrokerUnavailable,
     ConsumeLater,
     DenyConnection,
+    InvalidFrame,
     SendNotAvailableOnDemultiplexer,
 )
 from djchan.generic.base import BaseConsumer
+from djchan.log import escaping
 from djchan.outbox import current
 from djchan.sessions import enforce_ordering
 from djchan.utils import name_that_thing
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 class WebsocketConsumer(BaseConsumer):
@@ -134,16 +136,20 @@ class WebsocketConsumer(BaseConsumer):
 
 
 class JsonWebsocketConsumer(WebsocketConsumer):
-    """Frames are text, and the text is JSON. What is neither raises, and is only logged."""
+    """Frames are text, and the text is JSON. What is neither raises InvalidFrame: it is logged,
+    now and then, and the socket stays open."""
 
     def raw_receive(self, message: Any, **kwargs: Any) -> None:
         text = message.get("text")
         if text is None:
-            raise ValueError(
-                f"{name_that_thing(type(self))} takes JSON in text frames, and a frame on "
-                f"{self.path!r} has no text."
-            )
-        self.receive(self.decode_json(text), **kwargs)
+            raise InvalidFrame("It takes JSON in text frames, and this one has no text.")
+        try:
+            content = self.decode_json(text)
+        except json.JSONDecodeError as error:
+            raise InvalidFrame(f"This is no JSON: {error.msg} at character {error.pos}.") from error
+        except RecursionError as error:
+            raise InvalidFrame("This JSON is nested too deeply.") from error
+        self.receive(content, **kwargs)
 
     def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Take the content of a frame."""
@@ -225,7 +231,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Hand a frame to the consumer of its stream, and to no other."""
         if not isinstance(content, dict) or "stream" not in content or "payload" not in content:
-            raise ValueError(
+            raise InvalidFrame(
                 "A multiplexed frame is a JSON object with the keys stream and payload, "
                 f"not {content!r:.80}."
             )
@@ -233,12 +239,12 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         # Compared, not looked up: a client may send what cannot be a key.
         found = [each for each in self.consumers.items() if each[0] == stream]
         if not found:
-            raise ValueError(
+            raise InvalidFrame(
                 f"{name_that_thing(type(self))} has no stream {stream!r:.80}; in its consumers "
                 f"are: {', '.join(map(repr, self.consumers)) or 'none'}."
             )
         if not isinstance(payload, dict):
-            raise ValueError(
+            raise InvalidFrame(
                 f"The payload of a multiplexed frame is a JSON object, not {payload!r:.80} "
                 f"(stream {stream!r})."
             )

@@ -30,8 +30,10 @@ from djchan.interface.websocket import TRY_AGAIN_LATER
 from djchan.interface.websocket_connection import Outlet as SocketOutlet
 from djchan.interface.websocket_connection import WebSocketConnection
 from djchan.interface.writer import PlainResponse, PlainSocket
+from djchan.log import escaping
+from djchan.throttling import throttle
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -155,6 +157,7 @@ class Interface:
         while True:
             event = await receive()
             if event["type"] == "lifespan.startup":
+                throttle.is_on = True  # As in warm_up: this is a server.
                 try:
                     await self.startup()
                 except BrokerError as error:
@@ -221,6 +224,7 @@ class Interface:
         often. With the defaults a full collection holds up all sockets for some 70 ms with
         every few hundred connections (measured with ``connect`` of ``make bench``).
         """
+        throttle.is_on = True
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLD)

@@ -36,8 +36,9 @@ from djchan.interface.http import TOO_LARGE
 from djchan.interface.journal import Journal
 from djchan.interface.websocket import TOO_BIG
 from djchan.interface.wires import Wires
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 EARLY = 16 * 1024  # Bytes that may arrive before the handshake is answered.
 LAST_WORD = 1.0  # Seconds for a client to take the close frame before it is cut off.
@@ -105,7 +106,7 @@ class Bounds:
         if server in self._bound:
             return
         self._bound.append(server)
-        trust.escape_access_log(server)
+        trust.escape_logs(server)
         application = getattr(server, "application", None)
         if interface in (application, getattr(application, "interface", None)):
             self.requests = True
@@ -136,7 +137,7 @@ class Bounds:
 def bound_sockets(server: Any, *, outgoing: int, journal: Journal) -> None:
     """Bound the WebSockets that ``server`` accepts from now on, if no interface has done it."""
     ws: Any = getattr(server, "ws_factory", None)
-    trust.escape_access_log(server)
+    trust.escape_logs(server)
     if not _is_known(ws):
         logger.warning(_UNKNOWN)
     elif not hasattr(ws.protocol, "unbounded"):

@@ -11,6 +11,7 @@ expired  INFO   no consumer accepted it in time; older than group_expiry; 3008 o
 error    INFO   all others: 1006 gone without a word, 1009, 1011, 1013, a project's 4xxx
 =======  =====  =========================================================================
 
+Of each kind and code, ten lines in ten seconds; the next one says how many were left out.
 Not WARNING: phones lose their network all day long. What is our own fault has its own line.
 """
 
@@ -18,9 +19,12 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from djchan.log import escaping
+from djchan.throttling import BURST, throttled
+
 Kind = Literal["normal", "expired", "error"]
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 # RFC 6455, section 7.4.1, and the IANA registry of close codes.
 _NORMAL = frozenset({1000, 1001, 1005, 1012})
@@ -48,13 +52,18 @@ def log(kind: Kind, code: int, scope: Mapping[str, Any]) -> None:
     if not logger.isEnabledFor(level):
         return
     client = scope.get("client")
-    logger.log(
+    # A client may come back at once, and close with any code from 3000 to 4999.
+    cause = f"{kind} {code if code < 3000 else 'of a project'}"
+    throttled(
+        logger,
         level,
+        cause,
         "A WebSocket was closed: %s (%d), path %.200r, client %s",
         kind,
         code,
         scope["path"],  # A client's text: repr, so that it makes no line of its own.
         _named(client) if client else "unknown",
+        burst=BURST,
     )
 
 

@@ -16,7 +16,9 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-logger = logging.getLogger(__name__)
+from djchan.log import escaping
+
+logger = escaping(logging.getLogger(__name__))
 
 _LINGER = 1.5  # Seconds for clients to answer our close frames; autobahn gives them one.
 

@@ -14,11 +14,13 @@ Daphne 4.2.3 and autobahn 26.10 leave to a proxy, which may not be there or may 
 - Daphne's access log writes the request line and the client's name as they came.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from djchan.legible import escaped
+from djchan.log import DAPHNE, escaping
 
 ROOT_PATH = "daphne-root-path"
 
@@ -66,8 +68,10 @@ def handshake_problem(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def escape_access_log(server: Any) -> None:
-    """Let Daphne's access log have no control characters, and no quotes inside of quotes."""
+def escape_logs(server: Any) -> None:
+    """Let Daphne's logs have no control characters, and its access log no quotes inside quotes."""
+    for name in DAPHNE:
+        escaping(logging.getLogger(name))
     write: ActionLogger | None = getattr(server, "action_logger", None)
     if write is None or getattr(write, "escapes", False):
         return

@@ -207,7 +207,7 @@ class WebSocket:
         return [
             Complain(
                 f"the subprotocol {wanted!r} is not one that the client offered "
-                f"({', '.join(self._offered) or 'none'}); accepted without one"
+                f"({', '.join(self._offered) or 'none':.200}); accepted without one"
             ),
             Accept(None),
         ]

@@ -15,8 +15,9 @@ from typing import Any
 
 from djchan.interface.pace import ResponseListener
 from djchan.interface.websocket import NORMAL, TRY_AGAIN_LATER
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 Event = MutableMapping[str, Any]
 Send = Callable[[Event], Awaitable[None]]

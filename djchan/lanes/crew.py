@@ -17,9 +17,10 @@ from djchan.lanes.limits import Frame
 from djchan.lanes.options import WorkerOptions
 from djchan.lanes.outage import Outage
 from djchan.lanes.registration import Registrations
+from djchan.log import escaping
 from djchan.message import Message
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 Frames = list[Frame]
 

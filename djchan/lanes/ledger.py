@@ -23,8 +23,9 @@ from djchan.layers.operations import (
     Outcome,
     Release,
 )
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 # Said again they do nothing: the lease they name is over.
 Words = Sequence[GiveUp | Release]

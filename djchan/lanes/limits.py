@@ -18,10 +18,11 @@ from djchan.lanes.options import WorkerOptions
 from djchan.layers import codec
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.operations import GiveUp
+from djchan.log import Lines, escaping
 from djchan.message import Message
 from djchan.utils import name_that_thing
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 # A look that comes so much later than it should (seconds): this process stood still.
 STANDSTILL = 1.0
@@ -90,7 +91,7 @@ def say_blocked(frame: Frame | None, *, seconds: float, limit: float, stack: str
         seconds,
         limit,
         "" if frame is None else f", this message is kept as a dead letter ({REASON})",
-        stack,
+        Lines(stack),
     )
 
 
@@ -108,5 +109,5 @@ def say_stuck(
         limit,
         left,
         REASON,
-        stack,
+        Lines(stack),
     )

@@ -31,9 +31,10 @@ from djchan.lanes.loopwatch import End, LoopWatch, Running
 from djchan.lanes.registration import Registration
 from djchan.layers import operations
 from djchan.layers.operations import CommitResult, GiveUp, Release
+from djchan.log import escaping
 from djchan.utils import name_that_thing
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 class AsyncLane:

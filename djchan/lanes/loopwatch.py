@@ -23,8 +23,9 @@ from djchan.lanes.options import WorkerOptions
 from djchan.lanes.registration import Registration
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.operations import GiveUp, Outcome
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 TICK = 0.25  # Seconds between two looks, at most.
 PROBE = 5.0  # Seconds that the thread of synchronous code may take to do nothing.

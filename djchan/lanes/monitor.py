@@ -27,8 +27,9 @@ from djchan.lanes.exchange import Exchange
 from djchan.lanes.ledger import Ledger, Words
 from djchan.lanes.registration import Registration
 from djchan.layers.operations import GiveUp, Release
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 TICK = 0.005
 LINGER = 1.0  # Seconds without work after which it sleeps.

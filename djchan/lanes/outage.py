@@ -9,8 +9,9 @@ import threading
 import time
 
 from djchan.exceptions import BrokerError
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 class Outage:

@@ -15,8 +15,9 @@ from collections import Counter
 from djchan.lanes.outage import Outage
 from djchan.lanes.registration import Registrations
 from djchan.layers.engine import Link
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 class Reconciler:

@@ -25,8 +25,9 @@ from djchan.lanes.unsettled import Unsettled
 from djchan.layers.engine import Engine, Link
 from djchan.layers.heartbeat import Heartbeat
 from djchan.layers.operations import Reap, Register
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 FIRST_BEAT = 1.0  # Seconds that a worker waits for it before it claims.
 

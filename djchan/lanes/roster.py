@@ -20,8 +20,9 @@ from djchan.lanes.loop import AsyncLane
 from djchan.lanes.monitor import Monitor
 from djchan.lanes.registration import Registration
 from djchan.lanes.thread import Lane
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 class Roster:

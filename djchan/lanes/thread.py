@@ -39,9 +39,10 @@ from djchan.lanes.monitor import Monitor
 from djchan.lanes.registration import Registration
 from djchan.layers import operations
 from djchan.layers.operations import Claimed, GiveUp, Release
+from djchan.log import escaping
 from djchan.utils import name_that_thing
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 WAIT = 5.0  # Seconds that an idle lane waits for its bell.
 

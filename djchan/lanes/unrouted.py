@@ -10,8 +10,9 @@ from collections.abc import Container, Mapping
 
 from djchan.layers.engine import Link
 from djchan.layers.operations import Waiting
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 _MOST = 100  # Channels that are named, so that a flood of names is no flood of lines.
 # Those of the protocols have consumers by default, or are not sent where nobody serves them.

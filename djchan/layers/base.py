@@ -24,11 +24,12 @@ from djchan.layers.keeping import Keeping
 from djchan.layers.operations import Flush, Members, Pop
 from djchan.layers.sending import Sending
 from djchan.layers.statistics import Statistics
+from djchan.log import escaping
 
 BLOCK = 5.0  # Seconds that a blocking receive waits at most; callers loop.
 BODY_PREFIX = "http.request.body."
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 class BaseChannelLayer(Sending, Keeping, Statistics):

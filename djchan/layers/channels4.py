@@ -38,8 +38,9 @@ from djchan.layers.effects import Words
 from djchan.layers.local import LocalProcess
 from djchan.layers.loops import PerLoop
 from djchan.layers.operations import Pop, Push, Record, SendResult
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 MESSAGE_TYPE = "djchan.message"
 RECEIVE = 5.0  # Seconds that one look at a plain channel blocks.

@@ -20,8 +20,9 @@ from djchan.layers.backoff import Backoff
 from djchan.layers.engine import Engine, Link
 from djchan.layers.operations import Beat, Beats, Connected, ProcessKind, Reap
 from djchan.layers.watch import Limits, Watch
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 INTERVAL = 0.25  # Seconds between two beats.
 

@@ -18,8 +18,9 @@ from djchan.exceptions import DjchanError
 from djchan.layers import codec
 from djchan.layers.membership import Membership
 from djchan.layers.operations import Push, Record
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 T = TypeVar("T")
 

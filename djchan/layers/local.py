@@ -37,8 +37,9 @@ from djchan.layers.inbox import Handler, Inbox, call
 from djchan.layers.membership import Membership
 from djchan.layers.operations import Leave, Reap, Register, Resume, Send, SendResult
 from djchan.layers.outgoing import Done, Outgoing, Said
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 GOODBYE = 2.0  # Seconds that saying goodbye may take.
 PATIENCE = 1.0  # Seconds without an answer after which new connections are refused.

@@ -58,8 +58,9 @@ from djchan.layers.operations import (
     Tell,
 )
 from djchan.layers.seal import Place, Seal
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 Value = TypeVar("Value", bound=Any)
 

@@ -22,14 +22,16 @@ from django.urls import Resolver404, ResolverMatch, get_resolver, set_script_pre
 from djchan.interface import bounds, daphne, reactor
 from djchan.interface.journal import Journal
 from djchan.legible import value
+from djchan.log import escaping
 from djchan.security.websockets import foreign_origin_in
 from djchan.sockets.limits import SocketLimits
 from djchan.sockets.run import run
 from djchan.sockets.server import Receive, Scope, Send, Server
 from djchan.sockets.socket import Socket
+from djchan.throttling import throttle, throttled
 from djchan.utils import name_that_thing
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 Application = Callable[[Any, Any, Any], Awaitable[Any]]
 
@@ -91,7 +93,8 @@ class SocketViews:
         self._journal = Journal(logger)
 
     def warm_up(self) -> None:
-        """Bound what clients can make Daphne hold, before there is any."""
+        """The server is about to run: bound what clients can make Daphne hold."""
+        throttle.is_on = True
         for server in bounds.servers():
             self._bound(server)
 
@@ -108,7 +111,13 @@ class SocketViews:
         elif self.fallback is not None:
             await self.fallback(scope, receive, send)
         else:
-            logger.warning("Not Found: no socket view has the path %s", value(scope["path"]))
+            throttled(
+                logger,
+                logging.INFO,
+                "not found",
+                "Not Found: no socket view has the path %s",
+                value(scope["path"]),
+            )
             await self._refuse(scope, receive, send, 404, "Not found.")
 
     def find(self, scope: Scope) -> ResolverMatch | None:
@@ -133,7 +142,10 @@ class SocketViews:
             return
         origin = None if found.any_origin else foreign_origin_in(scope.get("headers"))
         if origin is not None:
-            logger.warning(
+            throttled(
+                logger,
+                logging.INFO,
+                f"origin of {name_that_thing(found.view)}",
                 "A WebSocket to %s from a page of %s was refused: add its host to ALLOWED_HOSTS, "
                 "or mark the view %s with djchan.security.websockets.any_origin.",
                 *(value(scope["path"]), value(origin), name_that_thing(found.view)),

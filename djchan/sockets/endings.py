@@ -8,12 +8,12 @@ the view                               when open   when not       the log
 =====================================  ==========  =============  =======
 returns                                1000        403            warning, if not accepted
 raises SocketDisconnected              (is gone)   (is gone)
-raises InvalidJSON                     1007                       warning
-raises UnexpectedFrame                 1003                       warning
+raises InvalidJSON                     1007                       info
+raises UnexpectedFrame                 1003                       info
 raises DenyConnection                  1008        403            info
-raises PermissionDenied                1008        403            warning
-raises Http404                         1008        404            warning
-raises BadRequest, SuspiciousOperation 1008        400            warning
+raises PermissionDenied                1008        403            info
+raises Http404                         1008        404            info
+raises BadRequest, SuspiciousOperation 1008        400            info
 raises anything else                   1011        500            error, with its traceback
 =====================================  ==========  =============  =======
 """
@@ -46,12 +46,12 @@ class Ending(NamedTuple):
 
 _ENDINGS: tuple[tuple[tuple[type[BaseException], ...], Ending], ...] = (
     ((SocketDisconnected,), Ending(NORMAL, 403, 0)),
-    ((InvalidJSON,), Ending(INVALID_DATA, 400, logging.WARNING)),
-    ((UnexpectedFrame,), Ending(UNSUPPORTED, 400, logging.WARNING)),
+    ((InvalidJSON,), Ending(INVALID_DATA, 400, logging.INFO)),
+    ((UnexpectedFrame,), Ending(UNSUPPORTED, 400, logging.INFO)),
     ((DenyConnection,), Ending(POLICY, 403, logging.INFO)),
-    ((PermissionDenied,), Ending(POLICY, 403, logging.WARNING)),
-    ((Http404,), Ending(POLICY, 404, logging.WARNING)),
-    ((BadRequest, SuspiciousOperation), Ending(POLICY, 400, logging.WARNING)),
+    ((PermissionDenied,), Ending(POLICY, 403, logging.INFO)),
+    ((Http404,), Ending(POLICY, 404, logging.INFO)),
+    ((BadRequest, SuspiciousOperation), Ending(POLICY, 400, logging.INFO)),
 )
 _RETURNED = Ending(NORMAL, 403, 0)
 _FAILED = Ending(INTERNAL_ERROR, 500, logging.ERROR, trace=True)

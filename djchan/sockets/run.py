@@ -18,12 +18,14 @@ from typing import Any
 
 from djchan.interface.websocket import ABNORMAL, SERVICE_RESTART
 from djchan.legible import value
+from djchan.log import escaping
 from djchan.sockets.endings import ending, worst
 from djchan.sockets.limits import SocketLimits
 from djchan.sockets.server import Receive
 from djchan.sockets.socket import Socket
+from djchan.throttling import BURST, throttled
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 _SENTENCES = {400: "Bad request.", 404: "Not found.", 500: "Server error."}
 
@@ -67,7 +69,10 @@ async def _accompany(
     finally:
         settled.cancel()
     if not viewing.done() and socket.connecting:
-        logger.warning(
+        throttled(
+            logger,
+            logging.WARNING,
+            f"late {name}",
             "The WebSocket to %s was refused: the view %s did not accept() it within %g s (the "
             "limit is connect_timeout). Accept first, and do what takes long then.",
             *(value(socket.path), name, limits.connect_timeout),
@@ -78,7 +83,10 @@ async def _accompany(
     if not viewing.done():
         await _first(viewing, timeout=limits.leave_grace)
     if not viewing.done():
-        logger.info(
+        throttled(
+            logger,
+            logging.INFO,
+            f"left {name}",
             "The view %s of a WebSocket to %s is canceled: its socket ended %g s ago (the limit "
             "is leave_grace).",
             *(name, value(socket.path), limits.leave_grace),
@@ -94,17 +102,23 @@ async def _accompany(
 async def _finish(socket: Socket, error: BaseException | None, name: str) -> None:
     found = ending(error)
     if error is None and socket.connecting:
-        logger.warning(
+        throttled(
+            logger,
+            logging.WARNING,
+            f"returned {name}",
             "The WebSocket to %s was refused: the view %s returned without accept(). To refuse "
             "it on purpose, await socket.close().",
             *(value(socket.path), name),
         )
     if found.level:
-        logger.log(
+        throttled(
+            logger,
             found.level,
+            f"{type(error).__qualname__} in {name}",
             "The view %s of a WebSocket to %s: %s",
             *(name, value(socket.path), _told(error)),
             exc_info=error if found.trace else None,
+            burst=BURST if found.trace else 1,
         )
     await socket.finish(found.code, found.status, _SENTENCES.get(found.status, "Refused."))
 
@@ -130,7 +144,10 @@ async def _cancel(
     viewing.cancel()
     await asyncio.wait([viewing], timeout=grace)
     if not viewing.done():
-        logger.error(
+        throttled(
+            logger,
+            logging.ERROR,
+            f"still runs {name}",
             "The view %s of a WebSocket to %s was canceled and still runs after %g s: it must "
             "not catch CancelledError, or not wait then.",
             *(name, value(socket.path), grace),
@@ -138,11 +155,14 @@ async def _cancel(
     elif not viewing.cancelled() and (error := viewing.result()) is not None:
         found = ending(error)
         if found.level:
-            logger.log(
+            throttled(
+                logger,
                 found.level,
+                f"canceled, {type(error).__qualname__} in {name}",
                 "The view %s of a WebSocket to %s, when it was canceled: %s",
                 *(name, value(socket.path), _told(error)),
                 exc_info=error if found.trace else None,
+                burst=BURST if found.trace else 1,
             )
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from djchan.interface import daphne
 from djchan.interface.websocket import NORMAL
+from djchan.log import escaping
 from djchan.sockets.backlog import Frame
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]

@@ -18,13 +18,15 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from djchan.exceptions import InvalidSocketValue, SocketDisconnected, SocketStateError
 from djchan.interface import websocket
 from djchan.legible import value
+from djchan.log import escaping
 from djchan.sockets import content
 from djchan.sockets.backlog import Backlog, Frame
 from djchan.sockets.limits import SocketLimits
 from djchan.sockets.server import Gone, Receive, Scope, Server
 from djchan.sockets.state import SocketState, State
+from djchan.throttling import throttled
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 class Socket:
@@ -255,7 +257,14 @@ class Socket:
         """Close it (1013): one side takes nothing."""
         why = f"closed by djchan: {what} for {self._limits.stall:g} s (the limit is stall)"
         if self.accepted:
-            logger.warning("The WebSocket to %s was %s.", value(self.path), why)
+            throttled(
+                logger,
+                logging.WARNING,
+                "stalled",
+                "The WebSocket to %s was %s.",
+                value(self.path),
+                why,
+            )
         await self.expel(websocket.TRY_AGAIN_LATER, 503, why)
 
     async def expel(self, code: int, status: int, why: str) -> None:

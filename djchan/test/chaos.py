@@ -22,11 +22,12 @@ from djchan.layers.base import BaseChannelLayer
 from djchan.layers.engine import AsyncLink, Engine, InboxReader, Link
 from djchan.layers.operations import Operation
 from djchan.layers.policy import Policy
+from djchan.log import escaping
 from djchan.test.call import Call
 from djchan.test.faults import Fault, Faults, Rate
 from djchan.test.tamper import Tamper
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 IN_MEMORY = "djchan.layers.inmemory.InMemoryChannelLayer"
 

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 from unittest import mock
 
 from django.contrib.auth import get_user_model
-from django.core.serializers.base import DeserializationError
 from django.db import IntegrityError
 
 from djchan import route
 from djchan.binding.websockets import WebsocketBinding, WebsocketBindingWithMembers
+from djchan.exceptions import InvalidFrame
 from djchan.generic.websockets import WebsocketDemultiplexer
 from djchan.test import ChannelTestCase, WSClient, apply_routes
 from tests.binding.declare import Listener, declare
@@ -218,13 +218,15 @@ class TestWhatAClientMayDo(Inbound):
         ):
             with self.subTest(payload), self.assertRaisesRegex(ValueError, words):
                 self.send(binding, **payload)
-        with self.assertRaises(Card.DoesNotExist):
-            self.send(binding, action="update", pk=0, data={})
-        with self.assertRaises(Card.DoesNotExist):
-            self.send(binding, action="update", data={})
-        with self.assertRaises(TypeError):
-            self.send(binding, action="delete", pk={"a": 1})
-        with self.assertRaises(DeserializationError):
+        for pk in (0, None, "x", {"a": 1}):
+            for action in ("update", "delete"):
+                with self.subTest(pk, action=action):
+                    if action == "delete" and not isinstance(pk, dict | str):
+                        self.send(binding, action=action, pk=pk, data={})
+                        continue
+                    with self.assertRaisesRegex(InvalidFrame, f"To {action}, pk is that of"):
+                        self.send(binding, action=action, pk=pk, data={})
+        with self.assertRaisesRegex(InvalidFrame, r"value it was given \(hidden\)"):
             self.send(declare(fields="__all__"), action="create", data={"hidden": "what"})
         self.assertEqual(Card.objects.count(), 0)
 

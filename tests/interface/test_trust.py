@@ -45,8 +45,8 @@ def test_the_access_log_has_no_line_and_no_quote_of_a_client(path, client):
     class Server:
         action_logger = staticmethod(AccessLogGenerator(stream))
 
-    trust.escape_access_log(Server)
-    trust.escape_access_log(Server)  # Once is enough.
+    trust.escape_logs(Server)
+    trust.escape_logs(Server)  # Once is enough.
     details = {"path": path, "client": client, "method": "GET", "status": 200, "size": None}
     Server.action_logger("http", "complete", details)
     line = stream.getvalue()

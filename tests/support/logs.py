@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from djchan import log
+from djchan.throttling import throttle
 
 TOUCHED = ("djchan", "djchan.worker", "django.channels", *log.DAPHNE)
 
@@ -28,3 +29,10 @@ def loggers() -> Iterator[None]:
         logger = logging.getLogger(name)
         logger.parent, logger.propagate, logger.handlers[:] = parent, propagate, handlers
         logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def every_line() -> Iterator[None]:
+    """No line is left out because an earlier test, or this one, has logged the same."""
+    yield
+    throttle.clear()

@@ -16,8 +16,9 @@ from djchan.layers.operations import Flush, History, Operation, Pop
 from djchan.layers.redis import commands, errors, greeting, idle, replies
 from djchan.layers.redis.hosts import Hosts
 from djchan.layers.redis.links import LOST, PING, escape, is_noscript, result, translated
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 READ_COUNT = 256  # Inbox entries of one read.
 READ_BLOCK = 5.0  # Seconds that one read waits.

@@ -11,8 +11,9 @@ from typing import Any
 from djchan.exceptions import InvalidChannelLayer
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.redis.engine import RedisEngine
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 # Options of asgi_redis that there is nothing to say to any more, and why.
 _SETTLED = {

@@ -31,8 +31,9 @@ from djchan.exceptions import BrokerError, BrokerUnavailable
 from djchan.layers.operations import Connected, Flush, History, Operation, Pop
 from djchan.layers.redis import commands, errors, greeting, idle, replies
 from djchan.layers.redis.hosts import Hosts
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 LOST = (
     redis.exceptions.ConnectionError,

@@ -40,13 +40,13 @@ from djchan.asgi import ChannelLayerWrapper, channel_layers
 from djchan.checks import broker_problem, sentence
 from djchan.delay.consumer import serve_delay
 from djchan.handler import ViewConsumer
-from djchan.log import setup_logger
+from djchan.log import escaping, setup_logger
 from djchan.sockets.application import SocketViews
 from djchan.staticfiles import StaticFilesConsumer
 from djchan.urls import has_socket_views, websockets
 from djchan.worker import Worker
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 HTTP_TIMEOUT = 60
 HANDSHAKE_TIMEOUT = 5
