@@ -11,7 +11,9 @@ E004    a BACKEND cannot be imported, or is no layer of djchan
 E005    the CONFIG, INTERFACE or WORKER of an entry cannot be used
 E006    a ROUTING cannot be imported, or is none
 E008    ``runserver`` or ``runworker`` of another app is found before ours
-E009    Redis does not answer, or is too old (``check --deploy`` only)
+E009    Redis does not answer (``check --deploy`` only, as the next two)
+E010    Redis answers, and cannot be used: its version, its settings, the rights of its user
+E011    Redis answers that it cannot serve now: it loads its data, has no replicas …
 W001    there is no default layer
 W002    a layer in memory, and DEBUG is off
 W003    an entry has a key that means nothing
@@ -181,10 +183,13 @@ def usable_layers() -> Iterable[ChannelLayerWrapper]:
                 yield channel_layers[alias]
 
 
-def broker_problem(wrapper: ChannelLayerWrapper, *, patience: float = 0.0) -> CheckMessage | None:
+def broker_problem(
+    wrapper: ChannelLayerWrapper, *, patience: float = 0.0, waits: bool = False
+) -> CheckMessage | None:
     """Why the layer's Redis cannot be used now; None when it can.
 
-    ``patience``: seconds in which one that does not answer yet may come up.
+    ``patience``: seconds in which one that does not answer yet may come up. ``waits``: one that
+    is there, and will serve again by itself, is no problem.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -192,27 +197,40 @@ def broker_problem(wrapper: ChannelLayerWrapper, *, patience: float = 0.0) -> Ch
             wrapper.channel_layer.global_statistics()
             return None
         except BrokerError as error:
+            if waits and error.transient:
+                return None
             if isinstance(error, BrokerUnavailable) and time.monotonic() < deadline:
                 time.sleep(_PAUSE)
                 continue
-            problem = error
+            return _problem(wrapper.alias, error)
+
+
+def _problem(alias: str, error: BrokerError) -> CheckMessage:
+    text = f"The channel layer {alias!r} cannot be used: {error}"
+    if error.transient:
+        return Error(text, hint="It is there: try again in a while.", id="djchan.E011")
+    if isinstance(error, BrokerUnavailable):
         return Error(
-            f"The channel layer {wrapper.alias!r} cannot be used: {problem}",
+            text,
             hint="Start a Redis 7.0 or Valkey 7.2 or newer there, or set hosts in the CONFIG of "
-            f"CHANNEL_LAYERS[{wrapper.alias!r}] to one.",
+            f"CHANNEL_LAYERS[{alias!r}] to one.",
             id="djchan.E009",
         )
+    return Error(text, id="djchan.E010")
 
 
 def shared_layer(alias: str) -> ChannelLayerWrapper:
-    """The layer that a process of its own is to serve. Raises CommandError when it cannot."""
+    """The layer that a process of its own is to serve. Raises CommandError when it cannot.
+
+    A Redis that is there and cannot serve now is waited for, by the worker itself.
+    """
     try:
         wrapper = configured_layer(alias)
     except InvalidChannelLayer as error:
         raise CommandError(str(error)) from error
     if wrapper.local_only():
         raise CommandError(sentence(in_memory(alias)))
-    problem = broker_problem(wrapper, patience=PATIENCE)
+    problem = broker_problem(wrapper, patience=PATIENCE, waits=True)
     if problem is not None:
         raise CommandError(sentence(problem))
     return wrapper

@@ -10,6 +10,7 @@ W006    what crosses the network to Redis can be read there
 W007    everybody on the network may use Redis
 W008    sessions are kept in the memory of one process
 W009    messages wait on channels that no route takes
+W030    Redis does not answer CLIENT LIST: the death of a process is noticed late
 I001    consumers and socket views that take WebSockets from pages of every site, as they say
         themselves
 I002    limits of time that are switched off
@@ -167,6 +168,29 @@ def check_waiting(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
+def check_connections(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Processes see each other's connections, and so a death at once."""
+    found: list[CheckMessage] = []
+    for wrapper in usable_layers():
+        if wrapper.local_only():
+            continue
+        try:
+            seen = wrapper.channel_layer.sees_connections()
+        except BrokerError:
+            continue  # check_brokers says so.
+        if not seen:
+            found.append(
+                Warning(
+                    f"The Redis of the channel layer {wrapper.alias!r} does not answer CLIENT "
+                    "LIST: a worker that was killed is noticed by its silence only "
+                    "(worker_silence, 15 s), not within 3 s.",
+                    hint="Give its user the right +client|list.",
+                    id="djchan.W030",
+                )
+            )
+    return found
+
+
 def check_any_origin(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Which consumers and socket views have opted out of the check of Origin."""
     names: dict[str, None] = {}
@@ -230,6 +254,7 @@ DEPLOY_CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
     check_network,
     check_sessions,
     check_waiting,
+    check_connections,
     check_any_origin,
     check_limits,
 )

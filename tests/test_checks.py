@@ -14,6 +14,7 @@ from djchan.checks import (
     in_memory,
     sentence,
 )
+from djchan.exceptions import BrokerRefused, BrokerUnavailable, BrokerUnsupported
 from djchan.layers.redis import RedisChannelLayer
 from tests.support.waiting import free_port
 
@@ -204,3 +205,46 @@ class TestBrokers:
     def test_a_layer_that_cannot_be_built_is_another_checks_matter(self, settings):
         settings.CHANNEL_LAYERS = {"default": {"BACKEND": "nowhere.Layer", "ROUTING": []}}
         assert check_brokers(None) == []
+
+
+ERRORS = [
+    (BrokerUnavailable("Redis at x did not answer."), "djchan.E009", False),
+    (BrokerUnavailable("Redis at x is loading.", transient=True), "djchan.E011", True),
+    (BrokerRefused("Redis at x has no replicas.", transient=True), "djchan.E011", True),
+    (BrokerRefused("Redis at x refused: something"), "djchan.E010", False),
+    (BrokerUnsupported("Redis at x is too old."), "djchan.E010", False),
+]
+
+
+@pytest.mark.parametrize(("error", "check", "is_waited_for"), ERRORS, ids=str)
+def test_each_kind_of_error_has_its_check(error, check, is_waited_for):
+    class Layer:
+        def global_statistics(self):
+            raise error
+
+    wrapper = ChannelLayerWrapper(Layer(), "default", [])
+
+    problem = broker_problem(wrapper)
+    assert problem.id == check and str(error) in problem.msg
+    assert (broker_problem(wrapper, waits=True) is None) == is_waited_for
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"hosts": ["redis://cache?virtual_host=x"]},
+        {"hosts": ["rediss://cache?ssl_cert_reqs=CERT_NONE"]},
+        {"hosts": ["redis://:S3CRET#x@cache"]},
+        {"connection_kwargs": {"ssl": True}},
+        {"connection_kwargs": {"socket_timeout": "30"}},
+        {"connection_kwargs": {"max_conections": 10}},
+    ],
+    ids=str,
+)
+def test_an_option_that_redis_py_cannot_use_is_found_without_redis(settings, config):
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "ROUTING": [], "CONFIG": config}}
+
+    (problem,) = check_layers(None)
+
+    assert problem.id == "djchan.E005"
+    assert "S3CRET" not in str(problem)

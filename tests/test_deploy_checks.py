@@ -12,6 +12,7 @@ from djchan import Channel
 from djchan.asgi import channel_layers
 from djchan.deploy_checks import (
     check_any_origin,
+    check_connections,
     check_hosts,
     check_limits,
     check_memory,
@@ -292,3 +293,23 @@ class TestLimits:
             *("run_limit", "http_run_limit"),
         ):
             assert f"{name} " in message.msg
+
+
+class TestConnections:
+    def test_a_redis_whose_user_may_not_list_clients(self, layer, redis_server):
+        rules = "ACL SETUSER quiet on >secret ~{djchan}* +@all -client|list"
+        assert redis_server.command(*rules.split()) == b"+OK\r\n"
+        layer(hosts=[f"redis://quiet:secret@127.0.0.1:{redis_server.port}/0"])
+        (message,) = check_connections(None)
+        assert message.id == "djchan.W030" and "+client|list" in message.hint
+        channel_layers["default"].channel_layer.close()
+
+    def test_one_that_may_and_one_that_is_not_there(self, layer, redis_server):
+        for hosts in ([redis_server.url], [("127.0.0.1", free_port())]):
+            layer(hosts=hosts)
+            assert check_connections(None) == []
+            channel_layers["default"].channel_layer.close()
+
+    def test_a_layer_in_memory(self, layer):
+        layer(IN_MEMORY)
+        assert check_connections(None) == []

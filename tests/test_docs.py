@@ -15,6 +15,7 @@ from djchan.lanes.options import WorkerOptions
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.policy import Policy
 from djchan.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
+from djchan.layers.redis.commands import RIGHTS
 from djchan.layers.redis.scripts import NAMES, SCRIPTS
 from djchan.sockets.limits import SocketLimits
 
@@ -217,3 +218,12 @@ class TestRedis:
         told = set(re.findall(r"`([a-z]+):[A-Z]", text(self.page)))
 
         assert kinds == told
+
+
+def test_the_redis_user_has_the_rights_that_are_needed_and_no_others():
+    needed = {name.removesuffix(" streams").lower().replace(" ", "|") for name in RIGHTS}
+    rights = set(re.findall(r"(?<=[ \n])\+(\S+)", text("howto/redis-user.md").split("```")[3]))
+
+    assert rights == needed | {
+        "client|id", "client|list", "evalsha", "info", "ping", "scan", "script|load", "select",
+    }  # fmt: skip

@@ -163,7 +163,7 @@ class Interface:
                 except BrokerError as error:
                     # Not a reason to stay away: it starts with the first connection that
                     # finds Redis there, as it would have gone on had it started before.
-                    logger.error("The channel layer could not be reached at startup: %s", error)
+                    logger.error("The channel layer cannot be used yet: %s", error)
                 await send({"type": "lifespan.startup.complete"})
             elif event["type"] == "lifespan.shutdown":
                 await self.shutdown()
@@ -212,7 +212,7 @@ class Interface:
             await self.startup()
         except BrokerError as error:
             self._failed_at = time.monotonic()
-            self.journal.say("broker.start", "The channel layer cannot be reached: %s", error)
+            self.journal.say("broker.start", "The channel layer cannot be used: %s", error)
             return None
         return self._local
 

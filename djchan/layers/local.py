@@ -310,7 +310,7 @@ class LocalProcess:
     def _is_down(self, error: BrokerError) -> None:
         if self.down_since is None:
             self.down_since = time.monotonic()
-            logger.error("%s Trying again until it does; sockets are kept.", error)
+            logger.error("%s Trying again; sockets are kept.", error)
         self._wake.set()
 
     def _is_up(self) -> None:

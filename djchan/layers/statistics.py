@@ -9,7 +9,7 @@ from djchan import names
 from djchan.exceptions import UndecodableEnvelope
 from djchan.layers import codec
 from djchan.layers.calls import Calls
-from djchan.layers.operations import Counters, Length, Oldest, Usage, Used, Waiting
+from djchan.layers.operations import Connected, Counters, Length, Oldest, Usage, Used, Waiting
 
 
 class Statistics(Calls):
@@ -33,6 +33,11 @@ class Statistics(Calls):
         """Bytes that wait, are parked, are delayed, and are dead letters, each by channel."""
         used: Used = self._perform(Usage())
         return used
+
+    def sees_connections(self) -> bool:
+        """Whether processes can see, at the broker, which others are connected."""
+        (connected,) = self._repeat(Connected("", "1"))
+        return connected is not None
 
     def channel_statistics(self, channel: str) -> dict[str, int]:
         """The same of one channel, with ``messages_pending``: that wait; ``messages_max_age``:

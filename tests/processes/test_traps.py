@@ -185,7 +185,7 @@ class TestRedisTooOld:
     def test_daphne(self, trap: Trap, old_redis: str) -> None:
         trap.layer(REDIS, hosts=[old_redis])
         server = trap.daphne()
-        server.wait_printed("The channel layer cannot be reached: Redis 6.0.16")
+        server.wait_printed("The channel layer cannot be used: Redis 6.0.16")
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=20)
         assert self.SENTENCE in server.output()

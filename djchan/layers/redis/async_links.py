@@ -174,7 +174,9 @@ class RedisAsyncLink:
 
     async def _greet(self) -> greeting.Greeted:
         try:
-            return greeting.check(await self._raw(greeting.questions()), self._hosts.describe())
+            return greeting.check(
+                await self._raw(greeting.questions(self._base)), self._base, self._hosts.describe()
+            )
         except redis.exceptions.RedisError as error:
             raise translated(self._hosts, error, sent=False) from error
 

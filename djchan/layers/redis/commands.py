@@ -57,7 +57,7 @@ from djchan.layers.operations import (
     Wait,
     Waiting,
 )
-from djchan.layers.redis.scripts import SHA
+from djchan.layers.redis.scripts import CALLED, SHA
 
 Command = tuple[Any, ...]
 
@@ -65,6 +65,16 @@ TOMBSTONES = 10000  # Ids of buried processes that are remembered.
 LONGEST_WAIT = 8.0  # Seconds that one command blocks at most.
 NO_LIMIT = 2**52  # Bytes of room in an inbox without a limit.
 LAYOUT = "1"  # Of the keys and scripts: a version that changes them gets another.
+
+
+# What the user of a connection runs on keys of the layer, in scripts and outside of them. A word
+# in lower case is an argument.
+RIGHTS = tuple(
+    sorted(
+        {*CALLED, "BLPOP", "DEL", "GETEX", "HGET", "HGETALL", "HKEYS", "LINDEX", "SET", "SREM"}
+        | {"XREAD streams", "XREVRANGE", "XTRIM"}
+    )
+)
 
 
 def base_of(prefix: str) -> str:
@@ -339,6 +349,11 @@ def _members(base: str, op: Members) -> Command:
 
 def _counters(base: str, op: Counters) -> Command:
     return ("HGETALL", f"{base}stats")
+
+
+def rights(base: str) -> Command:
+    """Which of the commands that djchan needs may not be run here."""
+    return _script(base, "rights", *RIGHTS)
 
 
 def pop(base: str, channels: tuple[str, ...], bell: str) -> Command:

@@ -32,7 +32,7 @@ _NOT_MASTER = (
 _NO_RIGHT = Meaning(
     BrokerUnsupported,
     "does not allow its user what djchan needs: {text}. Give the user that right (ACL SETUSER); "
-    "the documentation has all of them on the page about the Redis user.",
+    'the page "A Redis user for djchan" of the documentation has all of them.',
 )
 _NO_COMMAND = Meaning(
     BrokerUnsupported,

@@ -4,14 +4,17 @@ From ``links``, at each connect; what an error reply means is in ``errors``::
 
     connected ──questions()──► checked ──History(run)──► in use
                                   │
-                                  └──► the version or the policy is unfit: BrokerUnsupported
+                                  └──► the version, the policy or the user's rights are unfit:
+                                       BrokerUnsupported
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import redis.exceptions
+
 from djchan.exceptions import BrokerUnsupported
-from djchan.layers.redis.commands import Command
+from djchan.layers.redis.commands import Command, rights
 from djchan.layers.redis.scripts import SCRIPTS
 
 _OLD = "djchan needs Redis 7.0 or Valkey 7.2, or newer"
@@ -26,23 +29,45 @@ def scripts() -> list[Command]:
     return [("SCRIPT", "LOAD", text) for text in SCRIPTS.values()]
 
 
-def questions() -> list[Command]:
-    return [("CLIENT", "ID"), ("INFO", "server"), ("INFO", "memory"), *scripts()]
+def questions(base: str) -> list[Command]:
+    about = [("CLIENT", "ID"), ("INFO", "server"), ("INFO", "memory")]
+    return [*about, *scripts(), rights(base)]
 
 
-def check(replies: Sequence[Any], where: str) -> Greeted:
+def check(replies: Sequence[Any], base: str, where: str) -> Greeted:
     """Read the replies to ``questions``; refuse a server that cannot carry a layer.
 
-    Raises the first error reply, as it is.
+    Raises the first error reply, as it is, and BrokerUnsupported.
     """
     server, memory = replies[1:3]
     if isinstance(server, bytes):
         # First of all: an old server refuses the rest for the reason that it is old.
         check_server(server + b"\n" + (memory if isinstance(memory, bytes) else b""), where)
+    last = replies[-1]
+    if isinstance(last, redis.exceptions.NoPermissionError) and "key" in str(last):
+        raise BrokerUnsupported(
+            f"Redis at {where} does not allow its user the layer's keys ({last}). Give the user "
+            f"this right (ACL SETUSER): ~{_keys(base)}"
+        )
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
+    _check_rights([name.decode() for name in replies[-1]], base, where)
     return Greeted(str(replies[0]), _facts(server).get("run_id", ""))
+
+
+def _check_rights(denied: Sequence[str], base: str, where: str) -> None:
+    if denied:
+        names = [name.removesuffix(" streams") for name in denied]
+        rules = " ".join(f"+{name.lower().replace(' ', '|')}" for name in names)
+        raise BrokerUnsupported(
+            f"Redis at {where} does not allow its user to run {', '.join(names)} on the layer's "
+            f"keys. Give the user these rights (ACL SETUSER): ~{_keys(base)} {rules}"
+        )
+
+
+def _keys(base: str) -> str:
+    return base.partition("}")[0] + "}*"
 
 
 def check_server(info: bytes, where: str) -> None:

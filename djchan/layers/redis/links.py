@@ -184,7 +184,9 @@ class RedisLink:
 
     def _greet(self) -> greeting.Greeted:
         try:
-            return greeting.check(self._raw(greeting.questions()), self._hosts.describe())
+            return greeting.check(
+                self._raw(greeting.questions(self._base)), self._base, self._hosts.describe()
+            )
         except redis.exceptions.RedisError as error:
             raise translated(self._hosts, error, sent=False) from error
 

@@ -6,6 +6,7 @@ that begins with ``_`` is a part that several share.
 """
 
 import hashlib
+import re
 from importlib.resources import files
 
 # Script -> the parts it is made of, besides the prelude. None that it does not use: their
@@ -36,6 +37,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "redrive": ("_bells", "_stored", "_letters", "_queues"),
     "discard": ("_stored", "_letters"),
     "keep": ("_kept",),
+    "rights": (),
 }
 NAMES = tuple(PARTS)
 
@@ -56,3 +58,16 @@ SHA: dict[str, bytes] = {
     name: hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
     for name, text in SCRIPTS.items()
 }
+# The commands that the scripts call; of one with subcommands, the one that they use.
+_SUBCOMMANDS = {"XINFO": "XINFO STREAM"}
+_CALLS = re.compile(rb"redis\.call\('([A-Z]+)'|put\('([A-Z]+)'")
+CALLED: tuple[str, ...] = tuple(
+    sorted(
+        {
+            _SUBCOMMANDS.get(name, name)
+            for text in SCRIPTS.values()
+            for names in _CALLS.findall(text)
+            for name in [(names[0] or names[1]).decode()]
+        }
+    )
+)

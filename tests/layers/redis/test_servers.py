@@ -16,10 +16,13 @@ from djchan.layers.operations import (
     Claim,
     Closing,
     Commit,
+    Connected,
+    Counters,
     DeadChannels,
     DeadLetters,
     Delay,
     Discard,
+    Drop,
     Flush,
     GiveUp,
     Grant,
@@ -28,13 +31,17 @@ from djchan.layers.operations import (
     GroupSend,
     Held,
     History,
+    Keep,
     Leave,
     Length,
+    Members,
+    Oldest,
     Outcome,
     Part,
     Pop,
     Push,
     Reap,
+    Recall,
     Record,
     Redrive,
     Register,
@@ -44,9 +51,13 @@ from djchan.layers.operations import (
     Room,
     Send,
     Sent,
+    Usage,
+    Wait,
+    Waiting,
 )
 from djchan.layers.redis.engine import RedisEngine
 from djchan.layers.redis.greeting import check_server
+from djchan.layers.redis.links import RedisLink
 from tests.support.servers import Server
 from tests.support.waiting import free_port, listening, missing, wait_for
 
@@ -322,21 +333,8 @@ class TestSentinel:
             sentinel.end()
 
 
-@pytest.mark.parametrize("kind", ["redis", "valkey"])
-def test_every_script_stays_in_one_slot_of_a_cluster(
-    start_server: Callable[..., Server], kind: str
-):
-    """A node of a cluster refuses a script, or a command, that leaves the slot of its key."""
-    # Its own choice, 10,000 above the other, is often taken.
-    bus = str(free_port())
-    server = start_server(kind, "--cluster-enabled", "yes", "--cluster-port", bus)
-    assert server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == b"+OK\r\n"
-    wait_for(
-        lambda: b"cluster_state:ok" in server.command("CLUSTER", "INFO"),
-        timeout=10,
-        what="the cluster of one is up",
-    )
-    link = RedisEngine([server.url]).link("x")
+def use_everything(link: RedisLink) -> None:
+    """Run every script and command that djchan has for a layer."""
     link.perform(
         Register("W", "worker", b"", ("a",)),
         Register("P", "interface", b""),
@@ -386,6 +384,27 @@ def test_every_script_stays_in_one_slot_of_a_cluster(
         Ring(("V.1",)),
     )
     assert link.perform(Reap("V", None), Reap("P", 1)) == [True, True]
+    link.perform(Oldest("a"), Waiting(), Members("g"), Counters(), Usage(), Wait("bell", 0.01))
+    assert all(link.perform(Keep("k", b"v", 9000), Recall("k", 9000), Drop("k")))
+    assert link.perform(Connected("P", link.client_id())) == [True]
     link.perform(Flush())
+
+
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+def test_every_script_stays_in_one_slot_of_a_cluster(
+    start_server: Callable[..., Server], kind: str
+):
+    """A node of a cluster refuses a script, or a command, that leaves the slot of its key."""
+    # Its own choice, 10,000 above the other, is often taken.
+    bus = str(free_port())
+    server = start_server(kind, "--cluster-enabled", "yes", "--cluster-port", bus)
+    assert server.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383") == b"+OK\r\n"
+    wait_for(
+        lambda: b"cluster_state:ok" in server.command("CLUSTER", "INFO"),
+        timeout=10,
+        what="the cluster of one is up",
+    )
+    link = RedisEngine([server.url]).link("x")
+    use_everything(link)
     assert server.command("DBSIZE") == b":0\r\n"
     link.close()
