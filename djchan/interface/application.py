@@ -292,7 +292,7 @@ class Interface:
     def _drain_at_shutdown(self, server: Any) -> None:
         if self._drained_server is not server:
             self._drained_server = server
-            reactor.drain_at_shutdown(self, server)
+            reactor.drain_at_shutdown(self, server, flush=self.options.shutdown_grace)
             self._bounds.bind(server, self)
 
     # ------------------------------------------------------------- for connections

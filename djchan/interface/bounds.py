@@ -14,6 +14,7 @@ in Daphne 4.2.3 and autobahn 26.10:
 - a client that broke the protocol is told its close code: autobahn just drops it.
 - a handshake that is refused before it is ours is logged: it may be a proxy's fault.
 - pings of a client that does not read are not answered without end.
+- a response that took longer than --http-timeout is cut: Daphne would end it as if it were whole.
 - a request body over http_max_body is refused when it is announced or when it has grown so
   large: Daphne would first write all of it to the disk.
 - a Transfer-Encoding that is not plainly "chunked", which a proxy may read in another way, is
@@ -59,7 +60,10 @@ _SOCKET = (
     "processHandshake",
     "sendCloseFrame",
 )
-_REQUEST = ("connectionLost", "gotLength", "handleContentChunk", "process", "requestReceived")
+_REQUEST = (
+    *("check_timeouts", "connectionLost", "gotLength", "handleContentChunk", "process"),
+    "requestReceived",
+)
 _REFUSAL = (
     b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: text/plain\r\n"
     b"Content-Length: %d\r\n\r\n%s\n"
@@ -313,6 +317,20 @@ def _bounded_request(plain: Any, bounds: Bounds) -> Any:
                 # It became a WebSocket: nobody tells the channel when that ends.
                 channel.requests.remove(self)
 
+        def check_timeouts(self) -> None:
+            # Of Daphne's --http-timeout. It would end a response that has begun, so that half of
+            # it looks whole.
+            timeout = self.server.http_timeout
+            if not (self._response_started and timeout and self.duration() > timeout):
+                super().check_timeouts()
+            elif not self.finished and self.channel is not None:
+                journal.say(
+                    "http.daphne_timeout",
+                    "A response was cut: it was not complete within %s s (daphne --http-timeout)",
+                    timeout,
+                )
+                self.channel.transport.abortConnection()
+
         def connectionLost(self, reason: object) -> None:
             channel = self.channel
             super().connectionLost(reason)
@@ -336,7 +354,10 @@ def _bounded_request(plain: Any, bounds: Bounds) -> Any:
             if not hasattr(channel, "rawDataReceived"):
                 channel.abortConnection()  # A stream of HTTP/2: the others go on.
                 return
-            channel.transport.write(_REFUSAL % (status, len(sentence) + 1, sentence.encode()))
+            refusal = _REFUSAL % (status, len(sentence) + 1, sentence.encode())
+            if channel._command == b"HEAD":
+                refusal = refusal[: refusal.index(b"\r\n\r\n") + 4]
+            channel.transport.write(refusal)
             asyncio.get_running_loop().call_later(LINGER, channel.transport.abortConnection)
 
     Request.__name__ = plain.__name__

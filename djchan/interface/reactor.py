@@ -11,6 +11,7 @@ whose shutdown Daphne would not wait for; on to the reactor. What this mends, as
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -31,8 +32,10 @@ class Drained(Protocol):
     async def shutdown(self, grace: float | None = None) -> None: ...
 
 
-def drain_at_shutdown(interface: Drained, server: Any) -> None:
+def drain_at_shutdown(interface: Drained, server: Any, *, flush: float = 0.0) -> None:
     """Make Twisted's shutdown wait until ``interface`` has said goodbye. Call it once.
+
+    ``flush``: seconds from its begin in which clients may take the ends of their responses.
 
     Daphne's own trigger comes first. It cancels the applications (their records do not
     need them any more) until it meets a connection that has none and fails with a
@@ -51,7 +54,8 @@ def drain_at_shutdown(interface: Drained, server: Any) -> None:
             # Those who have knocked already are let in, to be told "later" and not be cut off.
             port.doRead()
             port.stopListening()
-        return Deferred.fromFuture(asyncio.ensure_future(_drain(interface, server)))
+        end = time.monotonic() + flush
+        return Deferred.fromFuture(asyncio.ensure_future(_drain(interface, server, end)))
 
     reactor.addSystemEventTrigger("before", "shutdown", before_shutdown)
 
@@ -80,7 +84,7 @@ def when_running(start: Callable[[], object]) -> None:
         reactor.callWhenRunning(start)
 
 
-async def _drain(interface: Drained, server: Any) -> None:
+async def _drain(interface: Drained, server: Any, end: float) -> None:
     try:
         await interface.shutdown()
     except Exception:
@@ -88,6 +92,7 @@ async def _drain(interface: Drained, server: Any) -> None:
     deadline = asyncio.get_running_loop().time() + _LINGER
     while _closing(server) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)
+    await _flush(server, end)
     left = [
         application
         for details in server.connections.values()
@@ -97,6 +102,31 @@ async def _drain(interface: Drained, server: Any) -> None:
         application.cancel()
     if left:
         await asyncio.wait(left, timeout=_LINGER)
+
+
+async def _flush(server: Any, end: float) -> None:
+    """Let clients take the ends of their responses, which wait in Twisted's buffers, until ``end``
+    (monotonic)."""
+    while waiting := _writing(server):
+        if time.monotonic() >= end:
+            logger.warning(
+                "%d responses are cut: their clients had not taken the ends of them within "
+                "shutdown_grace (under INTERFACE in CHANNEL_LAYERS)",
+                waiting,
+            )
+            return
+        await asyncio.sleep(0.02)
+
+
+def _writing(server: Any) -> int:
+    """How many connections of HTTP have something to write."""
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    count = 0
+    for writer in reactor.getWriters() if hasattr(reactor, "getWriters") else ():
+        protocol = getattr(writer, "protocol", None)
+        protocol = getattr(protocol, "wrappedProtocol", protocol)  # Below TLS.
+        count += getattr(protocol, "factory", None) is getattr(server, "http_factory", 0)
+    return count
 
 
 def _closing(server: Any) -> bool:

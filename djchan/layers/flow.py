@@ -130,10 +130,10 @@ class Flow:
 
     def _start_over(self) -> None:
         self._pid = os.getpid()
-        self._bell = f"flow-{secrets.token_hex(8)}"
+        self._wakeup = f"flow-{secrets.token_hex(8)}"
         self._streams: dict[Address, Stream] = {}
         self._looking: threading.Thread | None = None
-        self._poke = threading.Event()  # There is somebody new to look for.
+        self._newcomer = threading.Event()  # There is somebody new to look for.
 
     def open(self, address: Address) -> Stream:
         """The response to ``address``, which its run is about to begin."""
@@ -171,7 +171,7 @@ class Flow:
                 )
                 self._looking.start()
         if not waker.for_end:
-            self._poke.set()
+            self._newcomer.set()
 
     def remove(self, stream: Stream, waker: _Waker) -> None:
         with self._lock:
@@ -193,12 +193,12 @@ class Flow:
                 elif now - looked_at > LINGER and self._ends():
                     return
                 else:
-                    self._poke.wait(LOOK)
+                    self._newcomer.wait(LOOK)
         finally:
             link.close()
 
     def _watched(self) -> list[Stream]:
-        self._poke.clear()
+        self._newcomer.clear()
         with self._lock:
             return [stream for stream in self._streams.values() if stream._wakers]
 
@@ -213,15 +213,15 @@ class Flow:
         """Ask once, tell who has to know, and wait for the next reason to ask."""
         addresses = tuple([stream.address[:2] for stream in streams])
         try:
-            (answers,) = link.perform(Room(self._bell, addresses))
+            (answers,) = link.perform(Room(self._wakeup, addresses))
             for stream, granted in zip(streams, answers, strict=True):
                 stream.learn(granted)
-            if any(stream.waits for stream in streams) and not self._poke.is_set():
-                link.perform(Wait(self._bell, WAIT))
+            if any(stream.waits for stream in streams) and not self._newcomer.is_set():
+                link.perform(Wait(self._wakeup, WAIT))
                 return
         except BrokerError as error:
             logger.debug("Nobody can tell what may be sent of responses: %s", error)
-        self._poke.wait(LOOK)
+        self._newcomer.wait(LOOK)
 
 
 class _Waking:

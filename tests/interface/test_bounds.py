@@ -5,6 +5,7 @@ What clients of a real server get is in tests/processes/test_hostile.py.
 
 import asyncio
 import logging
+import time
 import types
 
 import daphne.server  # First: it installs the reactor that the others find.
@@ -248,8 +249,8 @@ class Request:
         self.channel = server.http_factory.buildProtocol(None)
         self.channel.makeConnection(self.transport)
 
-    def post(self, *lines, body=b""):
-        head = "\r\n".join(["POST / HTTP/1.1", "Host: h", *lines, "", ""])
+    def post(self, *lines, body=b"", method="POST"):
+        head = "\r\n".join([f"{method} / HTTP/1.1", "Host: h", *lines, "", ""])
         self.channel.dataReceived(head.encode() + body)
 
     @property
@@ -280,6 +281,30 @@ async def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(
     request_.channel.dataReceived(b"x")
     assert request_.transport.disconnecting
     assert server.created == []
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_has_no_content_for_head(request_):
+    request_.post(f"Content-Length: {BODY + 1}", method="HEAD")
+    assert request_.answer.startswith(b"HTTP/1.1 413 ")
+    assert request_.answer.index(b"\r\n\r\n") == len(request_.answer) - 4
+
+
+@pytest.mark.asyncio
+async def test_daphnes_own_timeout_cuts_a_response_that_has_begun(request_, server, journal):
+    request_.post("Content-Length: 0")
+    (request,) = request_.channel._channel.requests
+    server.http_timeout = 5
+    request.request_start = time.time()
+    request.handle_reply({"type": "http.response.start", "status": 200, "headers": []})
+    request.handle_reply({"type": "http.response.body", "body": b"half", "more_body": True})
+    request.check_timeouts()
+    assert not request_.transport.disconnecting, "it has time"
+    request.request_start -= 6
+    request.check_timeouts()
+    assert request_.transport.disconnecting or request_.transport.disconnected
+    assert not request_.answer.endswith(b"0\r\n\r\n"), "it does not look whole"
+    assert journal.counts["http.daphne_timeout"] == 1
 
 
 @pytest.mark.asyncio

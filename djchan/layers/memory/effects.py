@@ -6,11 +6,11 @@ Nothing in here can fail, so a Commit is whole.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Literal, assert_never
 
 from djchan import names
 from djchan.layers import codec
-from djchan.layers.memory.bells import Bells
 from djchan.layers.memory.groups import Groups
 from djchan.layers.memory.kept import KeptValues
 from djchan.layers.memory.letters import Letters
@@ -48,13 +48,13 @@ class Effects:
         registry: Registry,
         groups: Groups,
         *,
-        bells: Bells,
+        ring: Callable[[str], None],
         letters: Letters,
         records: Records,
         kept: KeptValues,
         counters: Counter[str],
     ) -> None:
-        self._bells = bells
+        self._ring = ring
         self._queues = queues
         self._registry = registry
         self._groups = groups
@@ -145,9 +145,9 @@ class Effects:
 
     def wake(self, home: Process, connection: str) -> None:
         """Ring the bell of whoever sends parts to this connection, if it listens."""
-        bell = home.listening.pop(connection, None)
-        if bell is not None:
-            self._bells.ring(bell)
+        waiting = home.listening.pop(connection, None)
+        if waiting is not None:
+            self._ring(waiting)
 
     def _push(self, effect: Push, now: int, *, admission: bool) -> _Applied:
         (

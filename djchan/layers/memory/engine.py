@@ -89,7 +89,7 @@ class MemoryState:
             self.queues,
             self.registry,
             self.groups,
-            bells=self.bells,
+            ring=self.bells.ring,
             letters=self.letters,
             records=self.records,
             kept=self.kept,
@@ -294,14 +294,14 @@ class MemoryState:
         return told
 
     def _room(self, operation: Room, now: int) -> tuple[int | None, ...]:
-        self.bells.drop(operation.bell)  # What was rung is heard.
-        return tuple([self._granted(*stream, operation.bell) for stream in operation.streams])
+        self.bells.drop(operation.wakeup)  # What was rung is heard.
+        return tuple([self._granted(*stream, operation.wakeup) for stream in operation.streams])
 
-    def _granted(self, process: str, connection: str, bell: str) -> int | None:
+    def _granted(self, process: str, connection: str, wakeup: str) -> int | None:
         home = self.registry.interface(process)
         if home is None or connection in home.cut or connection not in home.floors:
             return None
-        home.listening[connection] = bell
+        home.listening[connection] = wakeup
         return home.granted.get(connection, 0)
 
     def _pop(self, operation: Pop, now: int) -> tuple[str, bytes] | None:

@@ -219,11 +219,11 @@ class Room(NamedTuple):
     ``streams``, (process, connection), bytes in total; 0: nothing was granted yet, so that it
     is WINDOW; None: nobody wants it any more (the process, or the client, is gone).
 
-    ``bell`` is noted for each of them: it is rung once, when more is granted, or when its
-    client leaves, or its process is buried.
+    ``wakeup``, the bell of a Wait, is noted for each of them: it is rung once, when more is
+    granted, or when its client leaves, or its process is buried.
     """
 
-    bell: str
+    wakeup: str
     streams: tuple[tuple[str, str], ...]
 
 

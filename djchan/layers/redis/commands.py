@@ -261,7 +261,7 @@ def _part(base: str, op: Part) -> Command:
 
 
 def _room(base: str, op: Room) -> Command:
-    return _script(base, "room", op.bell, *(part for stream in op.streams for part in stream))
+    return _script(base, "room", op.wakeup, *(part for stream in op.streams for part in stream))
 
 
 def _leave(base: str, op: Leave) -> Command:
