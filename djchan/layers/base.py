@@ -4,9 +4,9 @@ From ``djchan.channel``, ``djchan.asgi`` and projects that use the layer itself;
 ``layers.sending`` for what is sent, and the engine for the rest. Each call has an ``a`` twin
 for event loops.
 
-Calls made here are anonymous (a view, a shell, cron): they are not repeated when Redis's
-answer gets lost, they raise OutcomeUnknown. What consumers send goes with their commit
-(``djchan.outbox``).
+Calls made here come from code that is no registered process (a view, a shell, cron). When
+Redis's answer gets lost they are repeated under their number for a while, and then raise
+OutcomeUnknown. What consumers send goes with their commit (``djchan.outbox``).
 """
 
 import logging
@@ -21,7 +21,7 @@ from djchan import names
 from djchan.exceptions import ChannelFull, MessageTooLarge, UndecodableEnvelope
 from djchan.layers import codec
 from djchan.layers.keeping import Keeping
-from djchan.layers.operations import Flush, Members, Pop
+from djchan.layers.operations import Flush, Members
 from djchan.layers.sending import Sending
 from djchan.layers.statistics import Statistics
 from djchan.log import escaping
@@ -55,11 +55,13 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
     ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
         """Take one message, for good (no lease). ``block`` waits for at most 5 seconds.
 
+        A lost answer is asked for again for ``stream_retry`` seconds. Raises OutcomeUnknown
+        (what was taken then is what the next receive on the same channels gets, for a minute).
         Which of ``channels`` is looked at first is chance, so that none of them starves.
         """
         wanted = _shuffled(channels)
         while True:
-            got = self._perform(Pop(wanted, BLOCK if block else 0.0))
+            got = self.pop(wanted, BLOCK if block else 0.0)
             if got is None:
                 return None, None
             received = self._received(*got)
@@ -112,7 +114,7 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
     ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
         wanted = _shuffled(channels)
         while True:
-            got = await self.aperform_waiting(Pop(wanted, BLOCK if block else 0.0))
+            got = await self.apop(wanted, BLOCK if block else 0.0)
             if got is None:
                 return None, None
             received = self._received(*got)

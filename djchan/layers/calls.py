@@ -6,6 +6,7 @@ one for all of its calls, idle ones for receives that block, and its end of the 
 (``layers.local``); its links are closed when it ends (``layers.loops``).
 """
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -13,12 +14,14 @@ from importlib import import_module
 from typing import Any
 
 from djchan import forks
-from djchan.exceptions import BrokerUnavailable, InvalidChannelLayer
+from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.layers.callers import Callers
 from djchan.layers.engine import AsyncLink, Engine, Link
 from djchan.layers.flow import Flow
 from djchan.layers.local import LocalProcess
 from djchan.layers.loops import PerLoop
 from djchan.layers.policy import Policy
+from djchan.layers.repeat import Repeat
 
 IDLE_LINKS = 32  # That threads have left, for the next call.
 IDLE_SECONDS = 60.0  # After which one of these is closed.
@@ -35,6 +38,7 @@ class Calls(Policy):
         self.engine = engine
         if symmetric_encryption_keys is not None:
             self.engine = _sealed(engine, symmetric_encryption_keys)
+        self.callers = Callers()
         self.flow = Flow(self.engine)  # Of the responses that this process sends.
         self._links: deque[tuple[float, Link]] = deque()  # Since when, the oldest first.
         self._links_lock = threading.Lock()
@@ -49,8 +53,9 @@ class Calls(Policy):
         return ours.local
 
     def give_back(self) -> None:
-        """In a forked child: the idle connections are the parent's, and a thread that held the
-        lock is not here."""
+        """In a forked child: the idle connections and the callers' numbers are the parent's, and
+        a thread that held the lock is not here."""
+        self.callers = Callers()
         self._links, self._links_lock = deque(), threading.Lock()
 
     def close(self) -> None:
@@ -70,13 +75,15 @@ class Calls(Policy):
             ours.link = self.engine.alink("face")
         return ours.link
 
-    async def aperform_waiting(self, operation: Any) -> Any:
-        """Perform ``operation``, which may block, on a link of its own: whoever sends meanwhile
-        must not wait for it."""
+    async def apop(self, channels: tuple[str, ...], timeout: float) -> tuple[str, bytes] | None:
+        """Perform a Pop, which may block, on a link of its own: whoever sends meanwhile must not
+        wait for it."""
         waiting = self._loops.get().waiting
         link = waiting.pop() if waiting else self.engine.alink("receive")
         try:
-            (answer,) = await link.perform(operation)
+            with self.callers.popping(channels, timeout) as pop:
+                popped: tuple[str, bytes] | None
+                (popped,) = await self._arepeat(pop, repeat=self._patient(), link=link)
         except BaseException:
             await link.aclose()
             raise
@@ -84,7 +91,17 @@ class Calls(Policy):
             waiting.append(link)
         else:
             await link.aclose()
-        return answer
+        return popped
+
+    def pop(self, channels: tuple[str, ...], timeout: float) -> tuple[str, bytes] | None:
+        """``apop`` for a thread."""
+        with self.callers.popping(channels, timeout) as pop:
+            popped: tuple[str, bytes] | None = self._repeat(pop, repeat=self._patient())[0]
+        return popped
+
+    def _patient(self) -> Repeat:
+        """For what a request waits for: its end would lose more than the wait."""
+        return Repeat(self.stream_retry, waits=True)
 
     def _link(self) -> "_Borrowed":
         return _Borrowed(self)
@@ -96,21 +113,32 @@ class Calls(Policy):
         with self._link() as link:
             return link.perform(*operations)
 
-    def _repeat(self, *operations: Any) -> list[Any]:
-        """Perform ``operations``, which may be done twice, a second time when the first had no
-        answer."""
-        with self._link() as link:
-            try:
-                return link.perform(*operations)
-            except BrokerUnavailable:
-                return link.perform(*operations)
+    def _repeat(self, *operations: Any, repeat: Repeat | None = None) -> list[Any]:
+        """Perform ``operations``, which may be done twice, until there is an answer.
 
-    async def _arepeat(self, *operations: Any) -> list[Any]:
-        link = self._alink()
-        try:
-            return await link.perform(*operations)
-        except BrokerUnavailable:
-            return await link.perform(*operations)
+        Raises as ``Repeat.failed``. ``repeat``: None is for ``send_retry`` seconds.
+        """
+        repeat = repeat or Repeat(self.send_retry)
+        with self._link() as link:
+            while True:
+                try:
+                    return link.perform(*operations)
+                except BrokerError as error:
+                    pause = repeat.failed(error)
+                time.sleep(pause)
+
+    async def _arepeat(
+        self, *operations: Any, repeat: Repeat | None = None, link: AsyncLink | None = None
+    ) -> list[Any]:
+        """``_repeat`` for an event loop. ``link``: None is the one for all calls."""
+        repeat = repeat or Repeat(self.send_retry)
+        link = link or self._alink()
+        while True:
+            try:
+                return await link.perform(*operations)
+            except BrokerError as error:
+                pause = repeat.failed(error)
+            await asyncio.sleep(pause)
 
 
 def _sealed(engine: Engine, keys: Any) -> Engine:

@@ -37,7 +37,7 @@ from djchan.layers.base import BaseChannelLayer
 from djchan.layers.effects import Words
 from djchan.layers.local import LocalProcess
 from djchan.layers.loops import PerLoop
-from djchan.layers.operations import Pop, Push, Record, SendResult
+from djchan.layers.operations import Push, Record, SendResult
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -171,8 +171,8 @@ class Channels4Layer:
             logger.warning("The Channels 4 face could not say goodbye: %r", error)
 
     async def _receive_plain(self, channel: str) -> dict[str, Any]:
-        pop = Pop((names.check_channel(channel, receive=True),), RECEIVE)
-        while (got := await self.layer.aperform_waiting(pop)) is None:
+        wanted = (names.check_channel(channel, receive=True),)
+        while (got := await self.layer.apop(wanted, RECEIVE)) is None:
             pass
         envelope = codec.decode_envelope(got[1])
         return _typed({**codec.decode(envelope.common), **codec.decode(envelope.frames[0])})

@@ -1,6 +1,6 @@
 """Values that a layer keeps for a time, whoever dies.
 
-From ``djchan.layer_sessions``; on to a link. A call whose answer got lost is repeated once.
+From ``djchan.layer_sessions``; on to a link. A call whose answer got lost is repeated for a while.
 That changes nothing but its answer: to "create", and where a version was given, it is then that
 somebody else was first. So a caller who gave a version reads what is there before it says so.
 """

@@ -25,6 +25,10 @@ SOCKET_LIFE = 86400
 MIB = 1024 * 1024
 INBOX_BYTES = 64 * MIB
 
+# Seconds that an operation may be repeated at most: the layer remembers its answer for a minute
+# (operations.REMEMBERED), and a try that began in time may take a while.
+LONGEST_RETRY = 30.0
+
 PatternMap = Mapping[Any, Any] | None
 
 
@@ -47,6 +51,8 @@ class Policy:
     ``overflow``: how many times its capacity a channel holds of what consumers send before
     more is parked beside it. ``inbox_bytes``: of group messages and replies that wait for one
     interface process before more are dropped, and their sockets told.
+    ``send_retry``, ``stream_retry``: seconds for which an operation whose answer was lost is
+    repeated: a direct send; a receive, or a part of a response.
     """
 
     def __init__(
@@ -65,6 +71,8 @@ class Policy:
         channel_max_bytes: PatternMap = None,
         total_bytes: int = 512 * MIB,
         dead_letter_bytes: int = 128 * MIB,
+        send_retry: float = 2.0,
+        stream_retry: float = 15.0,
     ) -> None:
         self.expiry: float | None = _positive("expiry", expiry, optional=True)
         self.group_expiry = SOCKET_LIFE if group_expiry is None else group_expiry
@@ -77,6 +85,8 @@ class Policy:
         self.max_bytes = int(_positive("max_bytes", max_bytes) or 0)
         self.total_bytes = int(_positive("total_bytes", total_bytes) or 0)
         self.dead_letter_bytes = int(_positive("dead_letter_bytes", dead_letter_bytes) or 0)
+        self.send_retry = _retry("send_retry", send_retry)
+        self.stream_retry = _retry("stream_retry", stream_retry)
         if isinstance(delivery, str):
             delivery = {"*": delivery}
         for value in (delivery or {}).values():
@@ -199,5 +209,15 @@ def _positive(option: str, value: Any, *, optional: bool = False) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise InvalidChannelLayer(
             f"{option} in the layer's CONFIG must be a number above 0, not {value!r}."
+        )
+    return value
+
+
+def _retry(option: str, seconds: Any) -> float:
+    value = float(_positive(option, seconds))
+    if value > LONGEST_RETRY:
+        raise InvalidChannelLayer(
+            f"{option} in the layer's CONFIG is {value:g} seconds; the limit is {LONGEST_RETRY:g}, "
+            "since the layer remembers what it answered for a minute."
         )
     return value

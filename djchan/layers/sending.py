@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from djchan import names
-from djchan.exceptions import BrokerUnavailable, ChannelFull, Fenced, OutcomeUnknown, ProcessGone
+from djchan.exceptions import ChannelFull, Fenced, ProcessGone
 from djchan.layers import effects
+from djchan.layers.callers import Caller
 from djchan.layers.calls import Calls
 from djchan.layers.effects import Words
 from djchan.layers.flow import Stream
@@ -53,30 +54,22 @@ class Sending(Calls):
     ) -> tuple[SendResult, ...]:
         """Do ``words`` now, each on its own, in one round trip.
 
-        ``fence``: the (worker, token) they are sent from. Raises OutcomeUnknown when the
-        answer got lost: they may or may not have been applied.
+        ``fence``: the (worker, token) they are sent from. A lost answer is asked for again for
+        ``send_retry`` seconds; then it raises OutcomeUnknown: they may or may not have been
+        applied.
         """
-        packed, _ = effects.pack(words)
-        with self._link() as link:
-            try:
-                (sent,) = link.perform(Send("", 0, packed, fence=fence))
-            except BrokerUnavailable as error:
-                if not error.sent:
-                    raise
-                raise _unknown(error) from error
+        caller = self.callers.take()
+        (sent,) = self._repeat(_send(caller, words, fence))
+        self.callers.give_back(caller)
         return _results(sent)
 
     async def aapply(
         self, words: Sequence[Words], *, fence: tuple[str, int] | None = None
     ) -> tuple[SendResult, ...]:
         """``apply`` for an event loop."""
-        packed, _ = effects.pack(words)
-        try:
-            (sent,) = await self._alink().perform(Send("", 0, packed, fence=fence))
-        except BrokerUnavailable as error:
-            if not error.sent:
-                raise
-            raise _unknown(error) from error
+        caller = self.callers.take()
+        (sent,) = await self._arepeat(_send(caller, words, fence))
+        self.callers.give_back(caller)
         return _results(sent)
 
     def part(
@@ -90,20 +83,17 @@ class Sending(Calls):
     ) -> None:
         """Send part ``index`` of the response to ``address`` while its consumer still runs.
 
-        ``stream``: counts what was sent of it; the caller has seen that there is room.
+        ``stream``: counts what was sent of it; the caller has seen that there is room. A lost
+        answer is asked for again for ``stream_retry`` seconds.
 
         Raises Fenced, ProcessGone (the client has left: stop), OutcomeUnknown.
         """
         part = effects.part(address, fence[1], index, message)
         if stream is not None:
             stream.send(self.engine.entry_size(part))
-        with self._link() as link:
-            try:
-                (told,) = link.perform(Part(*fence, address.process, address.connection, part))
-            except BrokerUnavailable as error:
-                if not error.sent:
-                    raise
-                raise _unknown(error) from error
+        caller = self.callers.take()
+        (told,) = self._repeat(_part(caller, fence, address, part), repeat=self._patient())
+        self.callers.give_back(caller)
         _told(told)
 
     async def apart(
@@ -119,15 +109,20 @@ class Sending(Calls):
         part = effects.part(address, fence[1], index, message)
         if stream is not None:
             stream.send(self.engine.entry_size(part))
-        try:
-            (told,) = await self._alink().perform(
-                Part(*fence, address.process, address.connection, part)
-            )
-        except BrokerUnavailable as error:
-            if not error.sent:
-                raise
-            raise _unknown(error) from error
+        caller = self.callers.take()
+        (told,) = await self._arepeat(_part(caller, fence, address, part), repeat=self._patient())
+        self.callers.give_back(caller)
         _told(told)
+
+
+def _send(caller: Caller, words: Sequence[Words], fence: tuple[str, int] | None) -> Send:
+    packed, _ = effects.pack(words)
+    return Send("", caller.next(), packed, fence=fence, link=caller.id)
+
+
+def _part(caller: Caller, fence: tuple[str, int], address: Address, entry: bytes) -> Part:
+    home, connection, _ = address
+    return Part(*fence, home, connection, entry, link=caller.id, number=caller.next())
 
 
 def _results(sent: Sent | None) -> tuple[SendResult, ...]:
@@ -141,7 +136,3 @@ def _told(told: SendResult) -> None:
         raise Fenced
     if told == "gone":
         raise ProcessGone("The client of this response has left, or its process has.")
-
-
-def _unknown(error: BrokerUnavailable) -> OutcomeUnknown:
-    return OutcomeUnknown(f"{error} The send may or may not have been applied.")

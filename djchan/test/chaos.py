@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from djchan.exceptions import BrokerUnavailable, InvalidChannelLayer
+from djchan.exceptions import InvalidChannelLayer, OutcomeUnknown
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.engine import AsyncLink, Engine, InboxReader, Link
 from djchan.layers.operations import Operation
@@ -158,7 +158,7 @@ class ChaosEngine:
         return self._engine.entry_size(entry)
 
     def begin(self, operations: tuple[Operation, ...]) -> Call:
-        """What to say instead. Raises BrokerUnavailable for a call that is lost on its way."""
+        """What to say instead. Raises OutcomeUnknown for a call that is lost on its way."""
         with self._lock:
             call = self._tamper.begin(operations)
         if call.lost == "before":
@@ -166,15 +166,16 @@ class ChaosEngine:
         return call
 
     def end(self, call: Call, raw: list[Any]) -> list[Any]:
-        """What is answered. Raises BrokerUnavailable when that is lost on its way back."""
+        """What is answered. Raises OutcomeUnknown when that is lost on its way back."""
         with self._lock:
             answers = call.answers(raw)
         if call.lost:
             raise self._unavailable()
         return answers
 
-    def _unavailable(self) -> BrokerUnavailable:
-        return BrokerUnavailable(
+    def _unavailable(self) -> OutcomeUnknown:
+        # Not BrokerUnavailable, which the layer would ask again about.
+        return OutcomeUnknown(
             f"The answer of the channel layer was lost (a ChaosLayer, seed {self._seed})."
         )
 

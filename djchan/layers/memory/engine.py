@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from djchan import names
+from djchan.layers.memory.answers import Answers
 from djchan.layers.memory.bells import Bells, Signal
 from djchan.layers.memory.effects import Effects
 from djchan.layers.memory.groups import Groups
@@ -81,6 +82,7 @@ class MemoryState:
         self.registry = Registry(self.signals)
         self.groups = Groups()
         self.kept = KeptValues()
+        self.answers = Answers()
         self.counters: Counter[str] = Counter()
         self.letters = Letters(self.counters)
         self.records = Records(self.queues, self.registry, counters=self.counters)
@@ -246,6 +248,9 @@ class MemoryState:
     def _send(self, operation: Send, now: int) -> Sent | None:
         name, link = operation.process, operation.link
         process: Process | None = None
+        applied, answer = self.answers.find("" if name else link, operation.number, now)
+        if applied:
+            return None if answer is None else Sent(answer)
         if name:
             process = self.registry.processes.get(name)
             if process is None or self.registry.is_stale(name):
@@ -274,12 +279,17 @@ class MemoryState:
                 process.cut.discard(connection)
                 process.granted.pop(connection, None)
                 self._effects.wake(process, connection)
+        else:
+            self.answers.note(link, operation.number, results, now)
         return Sent(results)
 
     def _is_leased(self, operation: IsLeased, now: int) -> bool:
         return self.leases.get(*operation) is not None
 
-    def _part(self, operation: Part, now: int) -> SendResult:
+    def _part(self, operation: Part, now: int) -> SendResult | None:
+        applied, answer = self.answers.find(operation.link, operation.number, now)
+        if applied:
+            return "ok" if answer == "ok" else None
         delivery = self.leases.get(operation.worker, operation.token)
         if delivery is None:
             self.counters["fenced"] += 1
@@ -291,6 +301,7 @@ class MemoryState:
         told = self._effects.tell(operation.process, operation.entry, now)
         if told == "ok":
             delivery.started = True
+            self.answers.note(operation.link, operation.number, told, now)
         return told
 
     def _room(self, operation: Room, now: int) -> tuple[int | None, ...]:
@@ -305,6 +316,10 @@ class MemoryState:
         return home.granted.get(connection, 0)
 
     def _pop(self, operation: Pop, now: int) -> tuple[str, bytes] | None:
+        applied, answer = self.answers.find(operation.link, operation.number, now)
+        if applied:
+            popped: tuple[str, bytes] | None = answer
+            return popped
         self.queues.promote(now)
         self.queues.expire(now)
         for channel in operation.channels:
@@ -315,7 +330,9 @@ class MemoryState:
                 self.records.settle(delivery)
                 if not raw:
                     self.counters[names.counter("taken", channel)] += delivery.frames
-                return delivery.name, delivery.payload
+                popped = delivery.name, delivery.payload
+                self.answers.note(operation.link, operation.number, popped, now)
+                return popped
         return None
 
     def _redrive(self, operation: Redrive, now: int) -> bool:
@@ -362,5 +379,5 @@ class MemoryState:
     def _flush(self, operation: Flush, now: int) -> None:
         self.bells.ring_all()  # Whoever waits has to find out that it is not known any more.
         parts = (self.queues, self.registry, self.groups, self.letters, self.records)
-        for part in (*parts, self.kept, self.counters):
+        for part in (*parts, self.kept, self.answers, self.counters):
             part.clear()

@@ -20,6 +20,8 @@ The life of a delivery (an entry of a channel)::
 A *token* is the fence: it is made by the claim, and every later word about the delivery
 must name it. A *number* makes an operation repeatable: a link counts its own operations,
 and one whose number is not above the last applied one is answered again, not applied again.
+A *caller* (a view, a thread that reads a body) is no registered process: it has an id and
+numbers of its own, and the layer remembers its last answer for a minute.
 A *suspect* was leased to a worker that died: a worker has at most one at a time, so that a
 second death is charged to nobody else. *Parked* is what a Commit sent to a channel that is
 over its hard limit; it moves up as deliveries of the channel are claimed.
@@ -31,6 +33,7 @@ Payloads are opaque bytes; ids, channels and groups are text that ``djchan.names
 """
 
 from djchan.layers.operations.deliveries import (
+    REMEMBERED,
     STARTED,
     WINDOW,
     Address,
@@ -140,6 +143,7 @@ Operation = (
 )
 
 __all__ = [
+    "REMEMBERED",
     "STARTED",
     "WINDOW",
     "Address",

@@ -15,7 +15,8 @@ class Send(NamedTuple):
     None: the process is not known, or stale, or the layer's number for ``link`` is below
     ``number`` - 1, so that it has lost what it had answered. Then Resume comes first.
 
-    ``process``: the sender, or "" for an anonymous one (then ``number`` is not looked at).
+    ``process``: the sender, or "" for an anonymous one. Its ``number`` counts when it has a
+    ``link``, the id of a caller: see Pop. Without one it is applied whenever it arrives.
     ``begin``: connections of ``process`` that begin: an outcome with the address of one that did
     not, or that was forgotten, is superseded. ``forget``: those that have ended. ``cut``: those
     whose client has left: a Part for them answers "gone" until they are forgotten.
@@ -205,6 +206,7 @@ class Part(NamedTuple):
 
     Answer: "ok", "fenced", or "gone" (the process, or the client of ``connection``). A
     started delivery is told as such at its next claim: Leased.done is STARTED then.
+    ``link``, ``number``: as of a Pop, so that a part whose answer was lost is sent once.
     """
 
     worker: str
@@ -212,6 +214,8 @@ class Part(NamedTuple):
     process: str
     connection: str
     entry: bytes
+    link: str = ""
+    number: int = 0
 
 
 class Room(NamedTuple):
@@ -238,7 +242,18 @@ class Pop(NamedTuple):
     """Take one message off channels at once, without a lease. Answer: (channel, payload) or None.
 
     ``timeout``: seconds to block for one; 0 does not block.
+
+    ``link``: the id of a caller that is no registered process, or "". ``number``: of this
+    operation, counted by that caller, which begins nothing new before it knows the answer or
+    has given this one up. The last answer of each caller is kept for REMEMBERED ms: a Pop,
+    Part or Send with the same number is answered again and not applied again, and an older
+    number changes nothing and is answered None.
     """
 
     channels: tuple[str, ...]
     timeout: float = 0.0
+    link: str = ""
+    number: int = 0
+
+
+REMEMBERED = 60_000  # ms that the last answer to a caller's numbered operation is kept.

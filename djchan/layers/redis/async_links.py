@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -181,12 +180,12 @@ class RedisAsyncLink:
             raise translated(self._hosts, error, sent=False) from error
 
     async def _pop(self, op: Pop) -> tuple[str, bytes] | None:
-        bell = f"pop-{secrets.token_hex(8)}" if op.timeout else ""
-        step = commands.pop(self._base, op.channels, bell)
+        bell = commands.pop_bell(op)
+        step = commands.pop(self._base, op, bell)
         entry = result(self._hosts, (await self.exchange([step]))[0], op)
         if entry is None and bell:
             wait = ("BLPOP", f"{self._base}bell:{bell}", f"{op.timeout:.3f}")
-            last = commands.pop(self._base, op.channels, "")
+            last = commands.pop(self._base, op, "")
             cleanup = [("SREM", f"{self._base}idle:{channel}", bell) for channel in op.channels]
             answers = await self.exchange([wait, *cleanup, last])
             entry = result(self._hosts, answers[-1], op)

@@ -5,11 +5,13 @@ scripts behind it are in ``scripts/``. This module and the scripts are the only 
 know a key's name.
 """
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 from djchan import names
 from djchan.layers.operations import (
+    REMEMBERED,
     Beat,
     Body,
     Claim,
@@ -41,6 +43,7 @@ from djchan.layers.operations import (
     Operation,
     Outcome,
     Part,
+    Pop,
     Push,
     Reap,
     Recall,
@@ -204,7 +207,7 @@ def _send(base: str, op: Send) -> Command:
     worker, token = op.fence or ("", 0)
     return _script(
         base, "send", op.process, op.link, op.number, worker, token,
-        len(op.forget), *op.forget, len(op.cut), *op.cut, len(op.begin), *op.begin,
+        REMEMBERED, len(op.forget), *op.forget, len(op.cut), *op.cut, len(op.begin), *op.begin,
         *_flatten(op.effects, admission=True),
     )  # fmt: skip
 
@@ -257,7 +260,10 @@ def _release(base: str, op: Release) -> Command:
 
 
 def _part(base: str, op: Part) -> Command:
-    return _script(base, "part", op.worker, op.token, op.process, op.connection, op.entry)
+    return _script(
+        base, "part", op.worker, op.token, op.process, op.connection, op.entry, op.link, op.number,
+        REMEMBERED,
+    )  # fmt: skip
 
 
 def _room(base: str, op: Room) -> Command:
@@ -356,9 +362,15 @@ def rights(base: str) -> Command:
     return _script(base, "rights", *RIGHTS)
 
 
-def pop(base: str, channels: tuple[str, ...], bell: str) -> Command:
-    """One step of a Pop; with ``bell``, the next push on one of ``channels`` rings it."""
-    return _script(base, "pop", bell, *channels)
+def pop(base: str, op: Pop, bell: str) -> Command:
+    """One step of a Pop; with ``bell``, the next push on one of its channels rings it."""
+    return _script(base, "pop", bell, op.link, op.number, REMEMBERED, *op.channels)
+
+
+def pop_bell(op: Pop) -> str:
+    """What a Pop that blocks waits at. A caller keeps its own when it asks again: a bell that
+    nobody waits at any more would take the wake-up of somebody who does."""
+    return f"pop-{op.link or secrets.token_hex(8)}" if op.timeout else ""
 
 
 def read_inbox(base: str, process: str, cursor: str, block: int, count: int) -> Command:

@@ -18,7 +18,6 @@ else it means. Nothing is repeated here.
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -191,13 +190,13 @@ class RedisLink:
             raise translated(self._hosts, error, sent=False) from error
 
     def _pop(self, op: Pop) -> tuple[str, bytes] | None:
-        bell = f"pop-{secrets.token_hex(8)}" if op.timeout else ""
-        step = commands.pop(self._base, op.channels, bell)
+        bell = commands.pop_bell(op)
+        step = commands.pop(self._base, op, bell)
         entry = result(self._hosts, self._exchange([step])[0], op)
         if entry is None and bell:
             # The last step takes the bell off again, whether or not it was rung.
             wait = ("BLPOP", f"{self._base}bell:{bell}", f"{op.timeout:.3f}")
-            last = commands.pop(self._base, op.channels, "")
+            last = commands.pop(self._base, op, "")
             cleanup = [("SREM", f"{self._base}idle:{channel}", bell) for channel in op.channels]
             answers = self._exchange([wait, *cleanup, last])
             entry = result(self._hosts, answers[-1], op)

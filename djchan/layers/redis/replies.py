@@ -140,7 +140,7 @@ _PARSE: dict[type[Any], Callable[[Any], Any]] = {
     Send: lambda raw: None if raw is None else Sent(_words(raw)),  # type: ignore[arg-type]
     Beat: _parse_beat,
     GiveUp: lambda raw: raw.decode(),
-    Part: lambda raw: raw.decode(),
+    Part: lambda raw: None if raw is None else raw.decode(),
     Room: lambda raw: tuple([None if total < 0 else total for total in raw]),
     Reap: bool,
     History: bool,

@@ -12,7 +12,10 @@ from importlib.resources import files
 # Script -> the parts it is made of, besides the prelude. None that it does not use: their
 # functions are made anew at each run.
 PARTS: dict[str, tuple[str, ...]] = {
-    "send": ("_bells", "_stored", "_letters", "_inboxes", "_pushes", "_kept", "_effects"),
+    "send": (
+        *("_numbers", "_bells", "_stored", "_letters", "_inboxes", "_pushes", "_kept"),
+        "_effects",
+    ),
     "claim": ("_bells", "_stored", "_queues", "_beside", "_suspects"),
     "held": ("_bells", "_stored", "_queues", "_leases", "_suspects"),
     "commit": (
@@ -21,7 +24,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     "giveup": ("_bells", "_stored", "_letters", "_queues", "_again", "_records", "_suspects"),
     "release": ("_bells", "_stored", "_queues", "_leases", "_suspects"),
-    "part": (),
+    "part": ("_numbers",),
     "room": (),
     "register": (),
     "history": (),
@@ -30,7 +33,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "leave": ("_members",),
     "closing": ("_bells", "_suspects"),
     "reap": ("_bells", "_stored", "_queues", "_leases", "_records", "_suspects"),
-    "pop": ("_bells", "_stored", "_queues", "_beside", "_records", "_suspects"),
+    "pop": ("_numbers", "_bells", "_stored", "_queues", "_beside", "_records", "_suspects"),
     "ring": ("_bells",),
     "deadchannels": (),
     "usage": (),

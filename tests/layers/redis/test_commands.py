@@ -61,6 +61,8 @@ EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
 ]
 
 # Operation, the script's name ("" for a plain command), what follows the base (or all of it).
+KEPT = ops.REMEMBERED
+
 RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (
         ops.Register("W", "worker", b"i", ("a", "b")),
@@ -88,14 +90,17 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (
         ops.Send("P", 6, (ops.Push("a", b"x"),), ("c1",), link="out"),
         "send",
-        ["P", "out", 6, "", 0, 1, "c1", 0, 0, 1, "p", "a", b"x", 0, "00001000k0000000000000a\0\0"],
+        [
+            *["P", "out", 6, "", 0, KEPT, 1, "c1", 0, 0],
+            *[1, "p", "a", b"x", 0, "00001000k0000000000000a\0\0"],
+        ],
     ),
-    (ops.Send("", 0, (), fence=("W", 12)), "send", ["", "", 0, "W", 12, 0, 0, 0, 0]),
-    (ops.Send("P", 7, (), cut=("c2",)), "send", ["P", "", 7, "", 0, 0, 1, "c2", 0, 0]),
+    (ops.Send("", 0, (), fence=("W", 12)), "send", ["", "", 0, "W", 12, KEPT, 0, 0, 0, 0]),
+    (ops.Send("P", 7, (), cut=("c2",)), "send", ["P", "", 7, "", 0, KEPT, 0, 1, "c2", 0, 0]),
     (
         ops.Send("P", 8, (), ("c1",), ("c2",), begin=("c3", "c4")),
         "send",
-        ["P", "", 8, "", 0, 1, "c1", 1, "c2", 2, "c3", "c4", 0],
+        ["P", "", 8, "", 0, KEPT, 1, "c1", 1, "c2", 2, "c3", "c4", 0],
     ),
     (ops.Ring(("b1", "b2")), "ring", ["b1", "b2"]),
     (
@@ -145,7 +150,11 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
         ["W", 11, "expired", 0, "", "", 0, b"", 0],
     ),
     (ops.Release("W", (3, 4)), "release", ["W", 3, 4]),
-    (ops.Part("W", 3, "P", "c", b"entry"), "part", ["W", 3, "P", "c", b"entry"]),
+    (
+        ops.Part("W", 3, "P", "c", b"entry", "caller", 5),
+        "part",
+        ["W", 3, "P", "c", b"entry", "caller", 5, KEPT],
+    ),
     (ops.Room("b", (("P", "c"), ("P", "d"))), "room", ["b", "P", "c", "P", "d"]),
     (ops.Leave("P", ("g1", "g2"), "7-0"), "leave", ["P", "7-0", "g1", "g2"]),
     (ops.Closing("W", ("W.1",)), "closing", ["W", "W.1"]),
@@ -229,6 +238,7 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
     (ops.GiveUp("W", 1, "lost", False), b"done", "done"),
     (ops.Release("W", (1,)), 1, 1),
     (ops.Part("W", 1, "P", "c", b""), b"gone", "gone"),
+    (ops.Part("W", 1, "P", "c", b""), None, None),
     (ops.Room("b", (("P", "c"),) * 3), [0, -1, 7], (0, None, 7)),
     (ops.Leave("P", ("g",), "0-0"), 1, None),
     (ops.Closing("W", ()), None, None),
@@ -312,7 +322,9 @@ class TestRender:
         assert words[-11:] == [2, *flat, *flat]
 
     def test_steps_of_a_pop(self):
-        assert commands.pop(BASE, ("a", "b"), "")[1:] == (SHA["pop"], 1, BASE, "", "a", "b")
+        rendered = commands.pop(BASE, ops.Pop(("a", "b"), 5, "caller", 7), "bell")
+        rest = ("bell", "caller", 7, KEPT, "a", "b")
+        assert rendered[1:] == (SHA["pop"], 1, BASE, *rest)
 
     def test_reading_an_inbox(self):
         assert commands.read_inbox(BASE, "P", "5-1", 5000, 256) == (

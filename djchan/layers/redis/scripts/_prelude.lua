@@ -38,6 +38,8 @@
 -- stale        set    interfaces that have to resume, since that is another one
 -- num:PROCESS  hash   link -> "number results" of its last numbered operation;
 --                     "c." link -> "number first count" of its last claim, and its tokens
+-- once:CALLER  string number (16 digits) and answer of the last numbered operation of a caller
+--                     that is no registered process; it expires
 -- ch:WORKER    set    channels a worker serves;  serves:CHANNEL  set  its workers
 -- routed       set    channels that a worker ever served
 -- idle         hash   bell -> worker that found nothing;  idle:CHANNEL  set  bells

@@ -1,0 +1,48 @@
+"""Whether an operation whose answer was lost is tried again, and when. No I/O happens here.
+
+Only for operations that change nothing when they are applied a second time: numbered ones, and
+those that are idempotent by nature. ``layers.calls`` performs the tries.
+"""
+
+import time
+
+from djchan.exceptions import BrokerError, BrokerUnavailable, OutcomeUnknown
+from djchan.layers.backoff import Backoff
+
+
+class Repeat:
+    """The tries of one operation: the last may begin ``seconds`` after the first.
+
+    ``waits``: goes on also while Redis cannot be reached and nothing was sent. Otherwise such a
+    call fails at once: its caller (a view) can do something better than wait.
+    """
+
+    def __init__(self, seconds: float, *, waits: bool = False) -> None:
+        self._until = time.monotonic() + seconds
+        self._waits = waits
+        self._unknown = False  # Some try may have been applied.
+        self._backoff: Backoff | None = None
+
+    def failed(self, error: BrokerError) -> float:
+        """Seconds to wait before the next try.
+
+        When there is to be none, raises OutcomeUnknown if a try may have been applied, else
+        ``error``.
+        """
+        if isinstance(error, OutcomeUnknown):
+            raise error  # Whoever says so has tried.
+        if isinstance(error, BrokerUnavailable):
+            self._unknown |= error.sent
+            left = self._until - time.monotonic()
+            if left > 0 and (self._unknown or self._waits):
+                return min(left, self._pause())
+        if not self._unknown:
+            raise error
+        raise OutcomeUnknown(f"{error} What was asked may or may not have been applied.") from error
+
+    def _pause(self) -> float:
+        if self._backoff is None:
+            # Most often a single connection broke: a new one answers at once.
+            self._backoff = Backoff(0.02, 0.5)
+            return 0.0
+        return self._backoff.next()
