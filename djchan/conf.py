@@ -17,6 +17,10 @@ DEFAULTS: dict[str, Any] = {
     "CHANNEL_SESSION_ENGINE": "djchan.layer_sessions",
     # Whether ?session_key= in the URL of a handshake stands for a session cookie it lacks.
     "CHANNEL_SESSION_KEY_IN_QUERY": False,
+    # Whether a WebSocket's Origin is compared with its scheme and port, too.
+    "CHANNEL_STRICT_ORIGIN": False,
+    # Whether a WebSocket's Host has to be in ALLOWED_HOSTS, as that of a request has.
+    "CHANNEL_WEBSOCKET_HOSTS": False,
     # Subprotocols that a WebSocket may choose from, the first that the client offers wins.
     "CHANNELS_WS_PROTOCOLS": None,
 }

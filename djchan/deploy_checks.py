@@ -10,10 +10,17 @@ W006    what crosses the network to Redis can be read there
 W007    everybody on the network may use Redis
 W008    sessions are kept in the memory of one process
 W009    messages wait on channels that no route takes
+W010    the certificate of Redis is not checked
+W011    a key of the layer's encryption can be guessed
+W012    what crosses the network to Redis is encrypted, and the connection is not
 W030    Redis does not answer CLIENT LIST: the death of a process is noticed late
 I001    consumers and socket views that take WebSockets from pages of every site, as they say
         themselves
 I002    limits of time that are switched off
+I003    Redis is used as its default user, who may do everything
+I004    WebSockets are taken for every host
+I005    the Origin of a WebSocket is compared by its host alone
+I006    a header may choose the site's prefix
 ======  ==================================================================================
 """
 
@@ -41,6 +48,8 @@ _MEMORY_CACHES = (
     "django.core.cache.backends.locmem.LocMemCache",
     "django.core.cache.backends.dummy.DummyCache",
 )
+# Of a random text in letters and digits: more than 100 bits.
+_KEY_LENGTH, _KEY_CHARACTERS = 20, 10
 _CACHED_SESSIONS = (
     "django.contrib.sessions.backends.cache",
     "django.contrib.sessions.backends.cached_db",
@@ -106,6 +115,38 @@ def check_network(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
                     id="djchan.W006",
                 )
             )
+        if not hosts.has_tls and below is not engine:
+            found.append(
+                Warning(
+                    f"{where} is on another machine, and what crosses to it is encrypted by "
+                    "symmetric_encryption_keys while the connection is not: passwords, and the "
+                    "names of channels and groups, can be read, and commands changed.",
+                    hint=f"In {config}, write rediss:// in hosts; or, on a network of yours alone, "
+                    f"{_SILENCE.format('djchan.W012')}.",
+                    id="djchan.W012",
+                )
+            )
+        if hosts.has_tls and not hosts.checks_certificate:
+            found.append(
+                Warning(
+                    f"{where} is talked to by TLS, and its certificate is not checked "
+                    "(ssl_cert_reqs): whoever is on the way can answer in its place.",
+                    hint=f"In {config}, take ssl_cert_reqs out, and name your certificate "
+                    "authority in ssl_ca_certs; or "
+                    f"{_SILENCE.format('djchan.W010')}.",
+                    id="djchan.W010",
+                )
+            )
+        if hosts.asks_who and not hosts.names_user:
+            found.append(
+                Info(
+                    f"{where} is used as its default user, who may read and delete everything "
+                    "in it.",
+                    hint="Make an ACL user for the keys of this layer, and write its name before "
+                    f"the password in hosts of {config}.",
+                    id="djchan.I003",
+                )
+            )
         if not hosts.asks_who:
             found.append(
                 Warning(
@@ -118,6 +159,68 @@ def check_network(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return found
+
+
+def check_keys(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Nobody guesses a key of the layer's encryption."""
+    found: list[CheckMessage] = []
+    for wrapper in usable_layers():
+        options = settings.CHANNEL_LAYERS.get(wrapper.alias, {}).get("CONFIG", {})
+        keys = options.get("symmetric_encryption_keys") or ()
+        for place, key in enumerate(keys, start=1):
+            if len(key) < _KEY_LENGTH or len(set(key)) < _KEY_CHARACTERS:
+                found.append(
+                    Warning(
+                        f"Key {place} in symmetric_encryption_keys of CHANNEL_LAYERS"
+                        f"[{wrapper.alias!r}] can be guessed: a key is a random text, and this "
+                        f"one has {len(key)} characters, {len(set(key))} of them different.",
+                        hint='Make one: python -c "import secrets; '
+                        'print(secrets.token_urlsafe(32))". Then change it as '
+                        "docs/howto/encrypt-messages.md has it.",
+                        id="djchan.W011",
+                    )
+                )
+    return found
+
+
+def check_host_and_origin(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """WebSockets are held to the rules that requests and forms are held to."""
+    found: list[CheckMessage] = []
+    if not setting("CHANNEL_WEBSOCKET_HOSTS"):
+        found.append(
+            Info(
+                "A WebSocket is taken whatever its Host header says.",
+                hint="CHANNEL_WEBSOCKET_HOSTS = True compares it with ALLOWED_HOSTS, as that of "
+                "a request.",
+                id="djchan.I004",
+            )
+        )
+    if not setting("CHANNEL_STRICT_ORIGIN"):
+        found.append(
+            Info(
+                "Pages of every port and scheme of the hosts in ALLOWED_HOSTS may open "
+                "WebSockets: also http: ones, which whoever is on the way can change.",
+                hint="CHANNEL_STRICT_ORIGIN = True takes those of the WebSocket's own origin and "
+                "of CSRF_TRUSTED_ORIGINS, as Django does for forms.",
+                id="djchan.I005",
+            )
+        )
+    return found
+
+
+def check_root_path(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Who chooses the site's prefix."""
+    return [
+        Info(
+            f"CHANNEL_LAYERS[{wrapper.alias!r}] believes the header Daphne-Root-Path "
+            "(root_path_header under INTERFACE): whoever sends it chooses the site's prefix.",
+            hint="The proxy in front has to set it, or clear it, for every request. Where the "
+            "prefix is always the same, daphne --root-path needs no header.",
+            id="djchan.I006",
+        )
+        for wrapper in usable_layers()
+        if wrapper.interface_options.get("root_path_header")
+    ]
 
 
 def check_sessions(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
@@ -252,6 +355,9 @@ DEPLOY_CHECKS: tuple[Callable[..., list[CheckMessage]], ...] = (
     check_session_key,
     check_hosts,
     check_network,
+    check_keys,
+    check_host_and_origin,
+    check_root_path,
     check_sessions,
     check_waiting,
     check_connections,

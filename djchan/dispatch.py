@@ -8,7 +8,7 @@ project's consumer, and back with an Outcome and the words that are to be commit
     find ──► no route ─────────────────────────────────────► UNROUTED
       │
       ▼
-    foreign Origin, on websocket.connect ──────────────────► DENIED
+    foreign Origin or Host (security.admission) ───────────► DENIED
       │
       ▼
     consumer ──► returned ─────────────────────────────────► DONE
@@ -51,11 +51,10 @@ from djchan.exceptions import (
 )
 from djchan.layers.effects import Words
 from djchan.layers.operations import Address
-from djchan.legible import value
 from djchan.log import escaping
 from djchan.message import Message
 from djchan.outbox import Outbox, Uncommitted, opened
-from djchan.security.websockets import foreign_origin
+from djchan.security.admission import refusal
 from djchan.signals import consumer_finished, consumer_started
 from djchan.throttling import BURST, throttled
 from djchan.utils import name_that_thing
@@ -231,8 +230,9 @@ def _run(
     value = None
     layer = _layer(message)
     with opened(layer, fence=fence, response=response, uncommitted=uncommitted) as outbox:
-        if _is_foreign(message, found.consumer):
-            outcome = _refuse(message)
+        refused = refusal(message, found.consumer)
+        if refused is not None:
+            outcome = _refuse(message, refused)
         else:
             before = forks.seen
             try:
@@ -290,8 +290,9 @@ async def _arun(
     value = None
     layer = _layer(message)
     with opened(layer, fence=fence, response=response, uncommitted=uncommitted) as outbox:
-        if _is_foreign(message, found.consumer):
-            outcome = _refuse(message)
+        refused = refusal(message, found.consumer)
+        if refused is not None:
+            outcome = _refuse(message, refused)
         else:
             call = found.consumer if found.is_async else sync_to_async(_in_thread(found))
             before = forks.seen
@@ -368,7 +369,7 @@ def _settle(
         return Outcome.WAITING
     if isinstance(error, DenyConnection):
         if message.channel.name == CONNECT and message.reply_channel is not None:
-            return _refuse(message)
+            return _refuse(message, {"close": True})
         logger.error(
             "%s raised DenyConnection for %s: only a consumer of websocket.connect can refuse "
             "a connection. To close one that is open, raise WebsocketCloseException.",
@@ -450,43 +451,10 @@ def retries_of(content: dict[str, Any]) -> int:
     return count if isinstance(count, int) else 0
 
 
-def _is_foreign(message: Message, consumer: Callable[..., Any]) -> bool:
-    """Whether a page of another site opened this WebSocket, and its consumer minds."""
-    if message.channel.name != CONNECT or getattr(consumer, "any_origin", False):
-        return False
-    try:
-        origin = foreign_origin(message)
-    except Exception as error:
-        # Not from an interface: a consumer sent it, with headers that are none.
-        throttled(
-            logger,
-            logging.ERROR,
-            "unreadable origin",
-            "The Origin of %s cannot be read: it is refused.",
-            message,
-            exc_info=error,
-        )
-        return True
-    if origin is None:
-        return False
-    name = name_that_thing(consumer)
-    throttled(
-        logger,
-        logging.INFO,
-        f"origin of {name}",
-        "A WebSocket to %s from a page of %s was refused: add its host to ALLOWED_HOSTS, or mark "
-        "the consumer %s with djchan.security.websockets.any_origin.",
-        value(message.content.get("path")),
-        value(origin),
-        name,
-    )
-    return True
-
-
-def _refuse(message: Message) -> Outcome:
+def _refuse(message: Message, reply: dict[str, Any]) -> Outcome:
     if message.reply_channel is not None:
         try:
-            message.reply_channel.send({"close": True})
+            message.reply_channel.send(reply)
         except DjchanError:
             # Not from an interface: a consumer sent it, with a name that is none.
             logger.exception("Nobody can be told that %s was refused.", message)

@@ -226,6 +226,7 @@ class ViewConsumer:
     """
 
     handler_class: type[AsgiHandler] = AsgiHandler
+    any_host = True  # Django's request.get_host() compares it with ALLOWED_HOSTS.
     full_wait = 10.0  # Seconds that a part waits for room in a reply channel that is none of ours.
 
     def __init__(self) -> None:

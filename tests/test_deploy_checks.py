@@ -1,6 +1,8 @@
 """djchan.deploy_checks: what is open on a deployed site is told, and nothing on a good one."""
 
 import io
+import secrets
+import subprocess
 
 import pytest
 from django.core.checks import Info, Warning, run_checks
@@ -13,10 +15,13 @@ from djchan.asgi import channel_layers
 from djchan.deploy_checks import (
     check_any_origin,
     check_connections,
+    check_host_and_origin,
     check_hosts,
+    check_keys,
     check_limits,
     check_memory,
     check_network,
+    check_root_path,
     check_session_key,
     check_sessions,
     check_waiting,
@@ -54,6 +59,7 @@ def layer(settings):
 
 def test_a_good_site_is_told_nothing(settings, broker):
     settings.ALLOWED_HOSTS = ["example.com"]
+    settings.CHANNEL_STRICT_ORIGIN = settings.CHANNEL_WEBSOCKET_HOSTS = True
     settings.CHANNEL_LAYERS = {
         "default": {"BACKEND": REDIS, "ROUTING": [], "CONFIG": {"hosts": [broker.url]}}
     }
@@ -77,7 +83,19 @@ def test_all_of_them_run_with_deploy_alone(settings):
     Channel("nobody").send({})
     assert ids(run_checks(tags=["djchan"])) == []
     told = ids(run_checks(tags=["djchan"], include_deployment_checks=True))
-    numbers = ("E009", "I001", "W002", "W004", "W005", "W006", "W007", "W008", "W009")
+    numbers = (
+        "E009",
+        "I001",
+        "I004",
+        "I005",
+        "W002",
+        "W004",
+        "W005",
+        "W006",
+        "W007",
+        "W008",
+        "W009",
+    )
     assert sorted(told) == [f"djchan.{number}" for number in numbers]
 
 
@@ -148,9 +166,14 @@ class TestNetwork:
         [
             ("redis://cache.example.com/0", ["djchan.W006", "djchan.W007"]),
             (("10.0.0.7", 6379), ["djchan.W006", "djchan.W007"]),
-            ("redis://:secret@cache.example.com/0", ["djchan.W006"]),
+            ("redis://:secret@cache.example.com/0", ["djchan.W006", "djchan.I003"]),
+            ("redis://me:secret@cache.example.com/0", ["djchan.W006"]),
             ("rediss://cache.example.com/0", ["djchan.W007"]),
-            ("rediss://:secret@cache.example.com/0", []),
+            ("rediss://:secret@cache.example.com/0", ["djchan.I003"]),
+            ("rediss://default:secret@cache.example.com/0", ["djchan.I003"]),
+            ("rediss://me:secret@cache.example.com/0", []),
+            ("rediss://me:secret@cache.example.com/0?ssl_cert_reqs=none", ["djchan.W010"]),
+            ("rediss://me:secret@cache.example.com/0?ssl_cert_reqs=optional", ["djchan.W010"]),
         ],
     )
     def test_another_machine(self, layer, host, told):
@@ -160,20 +183,24 @@ class TestNetwork:
         for message in messages:
             assert "'default'" in message.msg
             assert "secret" not in message.msg
-            assert "SILENCED_SYSTEM_CHECKS" in message.hint
+            assert "SILENCED_SYSTEM_CHECKS" in message.hint or message.id == "djchan.I003"
 
     def test_encrypted(self, layer):
-        layer(hosts=["redis://:pw@cache/0"], symmetric_encryption_keys=[FERNET_KEY])
+        keys = [FERNET_KEY]
+        layer(hosts=["redis://me:pw@cache/0"], symmetric_encryption_keys=keys)
+        assert ids(check_network(None)) == ["djchan.W012"]
+        layer(hosts=["redis://cache/0"], symmetric_encryption_keys=keys)
+        assert ids(check_network(None)) == ["djchan.W012", "djchan.W007"]
+        layer(hosts=["rediss://me:pw@cache/0"], symmetric_encryption_keys=keys)
         assert check_network(None) == []
-        layer(hosts=["redis://cache/0"], symmetric_encryption_keys=[FERNET_KEY])
-        assert ids(check_network(None)) == ["djchan.W007"]
 
-    def test_a_certificate_is_a_name(self, layer):
-        layer(
-            hosts=["rediss://cache.example.com/0"],
-            connection_kwargs={"ssl_certfile": "client.pem", "ssl_keyfile": "client.key"},
-        )
-        assert check_network(None) == []
+    def test_a_certificate_is_a_name(self, layer, tmp_path):
+        files = {"ssl_certfile": str(tmp_path / "pem"), "ssl_keyfile": str(tmp_path / "key")}
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=me"]
+        command += ["-keyout", files["ssl_keyfile"], "-out", files["ssl_certfile"]]
+        subprocess.run(command, check=True, capture_output=True)
+        layer(hosts=["rediss://cache.example.com/0"], connection_kwargs=files)
+        assert ids(check_network(None)) == ["djchan.I003"]
 
     def test_sentinels(self, layer):
         layer(SENTINEL, hosts=[("127.0.0.1", 26379)], services=["main"])
@@ -186,7 +213,7 @@ class TestNetwork:
             services=["main"],
             connection_kwargs={"ssl": True, "password": "secret"},
         )
-        assert check_network(None) == []
+        assert ids(check_network(None)) == ["djchan.I003"]
 
 
 class TestSessions:
@@ -313,3 +340,35 @@ class TestConnections:
     def test_a_layer_in_memory(self, layer):
         layer(IN_MEMORY)
         assert check_connections(None) == []
+
+
+class TestKeys:
+    @pytest.mark.parametrize("key", ["secret", "a" * 50, "1234567890123456789", "x"])
+    def test_one_that_can_be_guessed(self, layer, key):
+        layer(symmetric_encryption_keys=[FERNET_KEY, key])
+        (message,) = check_keys(None)
+        assert message.id == "djchan.W011" and message.msg.startswith("Key 2 in")
+        assert key not in (message.msg, message.hint) and FERNET_KEY not in message.msg
+
+    def test_random_ones_and_none(self, layer):
+        layer(symmetric_encryption_keys=[secrets.token_urlsafe(32), secrets.token_hex(32)])
+        assert check_keys(None) == []
+        layer()
+        assert check_keys(None) == []
+
+
+def test_hosts_and_origins_of_sockets_are_advised(settings):
+    assert ids(check_host_and_origin(None)) == ["djchan.I004", "djchan.I005"]
+    settings.CHANNEL_STRICT_ORIGIN = settings.CHANNEL_WEBSOCKET_HOSTS = True
+    assert check_host_and_origin(None) == []
+
+
+def test_a_header_that_chooses_the_prefix_is_told(settings):
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": REDIS,
+            "ROUTING": [],
+            "INTERFACE": {"root_path_header": True},
+        }
+    }
+    assert ids(check_root_path(None)) == ["djchan.I006"]

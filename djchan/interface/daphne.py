@@ -144,11 +144,7 @@ class DaphneSocket:
 
     @property
     def scheme(self) -> str:
-        """Daphne's scope for WebSockets has no scheme."""
-        told = getattr(self._protocol, "client_scheme", None)
-        if told is None:
-            return "ws" if self._wire is self._protocol.transport and not self._wire.TLS else "wss"
-        return "wss" if told in ("https", "wss") else "ws"
+        return scheme_of(self._protocol)
 
     def accept(self, subprotocol: str | None) -> None:
         if self._connecting():
@@ -233,6 +229,17 @@ class DaphneSocket:
 
 def _ignore() -> None:
     pass
+
+
+def scheme_of(protocol: Any | None) -> str:
+    """ "ws" or "wss": Daphne's scope for WebSockets has no scheme. None: another server's."""
+    if protocol is None:
+        return "ws"
+    told = getattr(protocol, "client_scheme", None)
+    if told is None:
+        wire = _wire(protocol.transport)
+        return "wss" if wire is not protocol.transport or wire.TLS else "ws"
+    return "wss" if told in ("https", "wss") else "ws"
 
 
 def _frame(opcode: int, payload: bytes) -> bytes:

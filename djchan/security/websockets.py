@@ -6,7 +6,8 @@ consumer or view, or to DenyConnection.
 
 A browser sends a site's cookies along whoever's page opens the socket, and names that page's
 site in the Origin header. Only the host is compared, with ALLOWED_HOSTS as Django does it for
-Host; port and scheme are not.
+Host; port and scheme are not, unless CHANNEL_STRICT_ORIGIN is on: then Origin is that of the
+handshake itself, with scheme and port, or one of CSRF_TRUSTED_ORIGINS, as for Django's forms.
 
 ==================  ====================  ==========================
 the Origin header   the default check     ``@allowed_hosts_only``
@@ -28,8 +29,10 @@ from urllib.parse import urlsplit
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
-from django.http.request import validate_host
+from django.http.request import split_domain_port, validate_host
+from django.utils.http import is_same_domain
 
+from djchan.conf import setting
 from djchan.exceptions import DenyConnection
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -45,17 +48,49 @@ def any_origin(consumer: C) -> C:
     return consumer
 
 
+def any_host(consumer: C) -> C:
+    """Let this consumer answer on every host, not only those of ALLOWED_HOSTS; returns it.
+
+    For a class-based consumer, ``any_host = True`` in its body is the same.
+    """
+    marked: Any = getattr(consumer, "__func__", consumer)
+    marked.any_host = True
+    return consumer
+
+
 def foreign_origin(message: Any) -> str | None:
     """The Origin of a connect message if it is not one of ours, to be named in a log; else None."""
-    return foreign_origin_in(message.content.get("headers"))
+    content = message.content
+    return foreign_origin_in(content.get("headers"), scheme=content.get("scheme"))
 
 
-def foreign_origin_in(headers: Any) -> str | None:
-    """The same for headers themselves: pairs of bytes, or a dict."""
+def foreign_origin_in(headers: Any, *, scheme: Any = None) -> str | None:
+    """The same for headers themselves: pairs of bytes, or a dict.
+
+    ``scheme``: of the handshake, ws or wss.
+    """
     for value in _values(headers, "origin"):
         origin = value.decode("ascii", "backslashreplace")
-        if not _allowed(origin):
+        if setting("CHANNEL_STRICT_ORIGIN"):
+            allowed = _is_trusted(origin) or (
+                _allowed(origin) and _is_of_handshake(origin, headers, scheme)
+            )
+        else:
+            allowed = _allowed(origin)
+        if not allowed:
             return origin or "(empty)"
+    return None
+
+
+def foreign_host_in(headers: Any) -> str | None:
+    """The host that was asked for, if it is not in ALLOWED_HOSTS, to be named in a log.
+
+    None: it is, or there is no Host header.
+    """
+    for host in _hosts(headers):
+        domain, _ = split_domain_port(host)
+        if not domain or not validate_host(domain, _allowed_hosts()):
+            return host or "(empty)"
     return None
 
 
@@ -138,7 +173,69 @@ def _allowed(origin: str) -> bool:
         return False
     # As in a Host header: brackets around an IPv6 address, no final period.
     host = f"[{host}]" if ":" in host else host.removesuffix(".")
-    allowed = settings.ALLOWED_HOSTS
+    return validate_host(host, _allowed_hosts())
+
+
+def _allowed_hosts() -> list[str]:
+    allowed: list[str] = settings.ALLOWED_HOSTS
     if settings.DEBUG and not allowed:
-        allowed = [".localhost", "127.0.0.1", "[::1]"]
-    return validate_host(host, allowed)
+        return [".localhost", "127.0.0.1", "[::1]"]
+    return allowed
+
+
+def _hosts(headers: Any) -> list[str]:
+    """What the client asked for: X-Forwarded-Host where Django believes it, else Host."""
+    names = ("x-forwarded-host", "host") if settings.USE_X_FORWARDED_HOST else ("host",)
+    for name in names:
+        found = [value.decode("latin-1") for value in _values(headers, name)]
+        if found:
+            return found
+    return []
+
+
+def _is_of_handshake(origin: str, headers: Any, scheme: Any) -> bool:
+    """Whether ``origin`` is that of the handshake itself."""
+    hosts = _hosts(headers)
+    if len(hosts) != 1:
+        return False
+    kind = "https" if _is_secure(headers, scheme) else "http"
+    return _parts(origin) is not None and _parts(origin) == _parts(f"{kind}://{hosts[0]}")
+
+
+def _is_secure(headers: Any, scheme: Any) -> bool:
+    proxied = settings.SECURE_PROXY_SSL_HEADER
+    if proxied is not None:
+        name, secure = proxied
+        name = name.removeprefix("HTTP_").replace("_", "-").lower()
+        for value in _values(headers, name):
+            return bool(value.decode("latin-1").split(",", 1)[0].strip() == secure)
+    return scheme in ("wss", "https")
+
+
+def _is_trusted(origin: str) -> bool:
+    """Whether CSRF_TRUSTED_ORIGINS has it, as Django's check of forms compares them."""
+    parts = _parts(origin)
+    if parts is None:
+        return False
+    for trusted in settings.CSRF_TRUSTED_ORIGINS:
+        scheme, _, host = trusted.partition("://")
+        if host.startswith("*"):
+            # As Django has it, a port belongs to the name.
+            given = urlsplit(origin)
+            if given.scheme == scheme and is_same_domain(given.netloc, host.removeprefix("*")):
+                return True
+        elif parts == _parts(trusted):
+            return True
+    return False
+
+
+def _parts(origin: str) -> tuple[str, str, int | None] | None:
+    """Scheme, host and port of an origin; None for what is none."""
+    try:
+        url = urlsplit(origin)
+        port = url.port
+    except ValueError:
+        return None
+    if not url.scheme or not url.hostname or url.username is not None:
+        return None
+    return url.scheme, url.hostname, port or {"http": 80, "https": 443}.get(url.scheme)

@@ -19,11 +19,13 @@ from django.core.handlers.asgi import get_script_prefix
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver, set_script_prefix, set_urlconf
 
+from djchan.conf import setting
 from djchan.interface import bounds, daphne, reactor
 from djchan.interface.journal import Journal
 from djchan.legible import value
 from djchan.log import escaping
-from djchan.security.websockets import foreign_origin_in
+from djchan.security.admission import report_host, report_origin
+from djchan.security.websockets import foreign_host_in, foreign_origin_in
 from djchan.sockets.limits import SocketLimits
 from djchan.sockets.run import run
 from djchan.sockets.server import Receive, Scope, Send, Server
@@ -140,16 +142,7 @@ class SocketViews:
         if self.draining:
             await self._refuse(scope, receive, send, 503, "The server stops.")
             return
-        origin = None if found.any_origin else foreign_origin_in(scope.get("headers"))
-        if origin is not None:
-            throttled(
-                logger,
-                logging.INFO,
-                f"origin of {name_that_thing(found.view)}",
-                "A WebSocket to %s from a page of %s was refused: add its host to ALLOWED_HOSTS, "
-                "or mark the view %s with djchan.security.websockets.any_origin.",
-                *(value(scope["path"]), value(origin), name_that_thing(found.view)),
-            )
+        if self._is_refused(scope, found, protocol):
             await self._refuse(scope, receive, send, 403, "Refused.")
             return
         task = asyncio.current_task()
@@ -162,6 +155,22 @@ class SocketViews:
             await self._inner({**scope, **own}, receive, send)
         finally:
             self._running.discard(task)
+
+    def _is_refused(self, scope: Scope, found: Any, protocol: Any) -> bool:
+        """Whether it is from a page of another site, or for a host that is none of ours."""
+        headers, path = scope.get("headers"), scope["path"]
+        if not found.any_origin:
+            scheme = scope.get("scheme") or daphne.scheme_of(protocol)
+            origin = foreign_origin_in(headers, scheme=scheme)
+            if origin is not None:
+                report_origin(logger, path, origin, "view", found.view)
+                return True
+        if setting("CHANNEL_WEBSOCKET_HOSTS") and not getattr(found.view, "any_host", False):
+            host = foreign_host_in(headers)
+            if host is not None:
+                report_host(logger, path, host, "view", found.view)
+                return True
+        return False
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         match = scope[_MATCH]

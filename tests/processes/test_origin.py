@@ -23,4 +23,4 @@ def test_only_pages_of_allowed_hosts_get_in(project: Project) -> None:
         ):
             pass
         assert refused.value.response.status_code == 403
-    worker.wait_printed(r"https://evil\.example\.com was refused: add its host to ALLOWED_HOSTS")
+    worker.wait_printed(r"'https://evil\.example\.com' was refused: add its host to ALLOWED_HOSTS")

@@ -12,6 +12,7 @@ from djchan.security.websockets import (
     BaseOriginValidator,
     allowed_hosts_only,
     any_origin,
+    foreign_host_in,
     foreign_origin,
 )
 
@@ -202,3 +203,100 @@ def test_any_origin_marks_consumers():
     assert any_origin(Room().connect).any_origin is True
     assert any_origin(Room).any_origin is True
     assert allowed_hosts_only(ws_connect).any_origin is True
+
+
+# ------------------------------------------------------------------- strict origins
+
+
+def shaken(origin, *, host=b"example.com", scheme="ws", **more):
+    headers = [[b"host", host], [b"origin", origin]]
+    headers += [[name.encode(), value] for name, value in more.items()]
+    return SimpleNamespace(content={"path": "/", "headers": headers, "scheme": scheme})
+
+
+@pytest.fixture
+def strict(settings):
+    settings.CHANNEL_STRICT_ORIGIN = True
+    settings.CSRF_TRUSTED_ORIGINS = ["https://app.example.net", "https://*.example.org"]
+
+
+SAME = [
+    (b"http://example.com", b"example.com", "ws"),
+    (b"https://example.com", b"example.com", "wss"),
+    (b"https://EXAMPLE.com", b"example.com:443", "wss"),
+    (b"http://example.com:8000", b"example.com:8000", "ws"),
+    (b"https://app.example.net", b"example.com", "ws"),
+    (b"https://a.example.org", b"example.com", "wss"),
+]
+DIFFERENT = [
+    (b"http://example.com", b"example.com", "wss"),
+    (b"https://example.com", b"example.com", "ws"),
+    (b"http://example.com:8000", b"example.com", "ws"),
+    (b"http://example.com", b"example.com:8000", "ws"),
+    (b"http://example.org", b"example.com", "ws"),
+    (b"http://evil.com", b"evil.com", "ws"),
+    (b"http://app.example.net", b"example.com", "ws"),
+    (b"https://app.example.net:8443", b"example.com", "ws"),
+    (b"http://a.example.org", b"example.com", "ws"),
+    (b"https://a.example.org:8443", b"example.com", "ws"),
+    (b"https://a.example.org.evil.com", b"example.com", "ws"),
+    (b"http://user@example.com", b"example.com", "ws"),
+    (b"http://example.com:x", b"example.com", "ws"),
+    (b"null", b"example.com", "ws"),
+]
+
+
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize(("origin", "host", "scheme"), SAME, ids=repr)
+def test_strictly_the_handshakes_own_origin_and_trusted_ones_pass(origin, host, scheme):
+    assert foreign_origin(shaken(origin, host=host, scheme=scheme)) is None
+
+
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize(("origin", "host", "scheme"), DIFFERENT, ids=repr)
+def test_strictly_another_scheme_or_port_does_not(origin, host, scheme):
+    assert foreign_origin(shaken(origin, host=host, scheme=scheme)) is not None
+
+
+@pytest.mark.usefixtures("strict")
+def test_strictly_a_proxy_says_whether_it_is_secure_where_django_believes_it(settings):
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    secure = {"x-forwarded-proto": b"https"}
+    assert foreign_origin(shaken(b"https://example.com", **secure)) is None
+    assert foreign_origin(shaken(b"http://example.com", **secure)) is not None
+    assert foreign_origin(shaken(b"https://example.com", **{"x-forwarded-proto": b"http"}))
+
+
+def test_without_the_setting_scheme_and_port_do_not_matter():
+    assert foreign_origin(shaken(b"http://example.com:8000", scheme="wss")) is None
+
+
+# ------------------------------------------------------------------------- hosts
+
+
+@pytest.mark.parametrize(
+    "host", [b"example.com", b"example.com:80", b"[::1]:8000", b"a.example.org"]
+)
+def test_our_own_hosts_pass(host):
+    assert foreign_host_in([[b"host", host]]) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [b"evil.com", b"example.com.evil.com", b"", b"example.com@evil.com", b"a b", b"\xff"],
+)
+def test_other_hosts_do_not(host):
+    assert foreign_host_in([[b"host", host]]) is not None
+    assert foreign_host_in([[b"host", b"example.com"], [b"host", host]]) is not None
+
+
+def test_a_missing_host_passes():
+    assert foreign_host_in([]) is None and foreign_host_in(None) is None
+
+
+def test_the_host_that_a_proxy_forwards_counts_where_django_believes_it(settings):
+    headers = [[b"host", b"inner"], [b"x-forwarded-host", b"example.com"]]
+    assert foreign_host_in(headers) == "inner"
+    settings.USE_X_FORWARDED_HOST = True
+    assert foreign_host_in(headers) is None
+    assert foreign_host_in([[b"x-forwarded-host", b"evil.com"], [b"host", b"example.com"]])

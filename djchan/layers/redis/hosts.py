@@ -10,6 +10,7 @@ to ten times, and double what it does.
 import asyncio
 import ipaddress
 import socket
+import ssl
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -142,6 +143,19 @@ class Hosts:
         kwargs = self._pool.connection_kwargs
         names = ("password", "credential_provider", "ssl_certfile")
         return any(kwargs.get(name) for name in names)
+
+    @property
+    def names_user(self) -> bool:
+        """Whether connections are those of a user of Redis's ACL, or may be."""
+        kwargs = self._pool.connection_kwargs
+        named = kwargs.get("username") not in (None, "", "default")
+        return named or bool(kwargs.get("credential_provider"))
+
+    @property
+    def checks_certificate(self) -> bool:
+        """Whether TLS makes sure that it is the right Redis."""
+        required = self._pool.connection_kwargs.get("ssl_cert_reqs", "required")
+        return required in ("required", ssl.CERT_REQUIRED)
 
     def _check_options(self, connection_kwargs: Any, sentinel_kwargs: Any) -> None:
         address = self.hosts[0]
