@@ -108,6 +108,17 @@ def end_transactions(*, message: object = None, **kwargs: object) -> None:
                 _end(connection, depth, message)
 
 
+def close_connections(*, message: object = None) -> None:
+    """Close the connections of this thread, which ends with the message it was made for.
+
+    Not in a test's transaction: its thread goes on.
+    """
+    end_transactions(message=message)
+    for connection in _of_thread.opened:
+        if not connection.in_atomic_block:
+            connection.close()
+
+
 def _end(connection: BaseDatabaseWrapper, depth: int, message: object) -> None:
     logger.error(
         "The consumer of %s left a transaction of the database %r open: it is rolled back. "

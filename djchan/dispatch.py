@@ -49,6 +49,7 @@ from djchan.exceptions import (
     InvalidFrame,
     SessionUnavailable,
 )
+from djchan.handler import ViewConsumer
 from djchan.layers.effects import Words
 from djchan.layers.operations import Address
 from djchan.log import escaping
@@ -166,6 +167,8 @@ def find(message: Message, router: Any) -> Found | Outcome:
         match = router.match(message)
         if match is not None:
             consumer, kwargs = match
+            if isinstance(consumer, ViewConsumer):
+                consumer = consumer.on_loop(message) or consumer
             return Found(consumer, kwargs, is_async(consumer))
     except _RAISED:
         # A route of the project's own.

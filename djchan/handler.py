@@ -7,9 +7,10 @@ middleware and view, and with the response to the message's reply channel::
          │                                                                    │
          └── {"status", "headers", "content", "more_content"} ◄── response ◄──┘
 
-A worker has a thread for this, so everything runs synchronously; Django adapts views and
-middleware that are ``async def``. A response that fits into one message goes out with what
-else the view has sent, when the delivery is committed; a longer one goes part by part.
+A worker has a thread for this, in which everything runs synchronously. A request whose view, or
+a middleware, is asynchronous goes to the worker's event loop (``djchan.async_views``). A response
+that fits into one message goes out with what else the view has sent, when the delivery is
+committed; a longer one goes part by part.
 """
 
 import asyncio
@@ -18,10 +19,12 @@ import inspect
 import logging
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import ExitStack, aclosing, closing, contextmanager
+from functools import cached_property, partial
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import BadRequest
@@ -34,8 +37,19 @@ from django.http import (
     HttpResponseBadRequest,
     HttpResponseServerError,
 )
-from django.urls import set_script_prefix
+from django.urls import get_resolver, set_script_prefix
 
+from djchan.async_views import (
+    WhileClientStays,
+    answer,
+    contents_of,
+    has_async_middleware,
+    has_async_views,
+    is_for_async_view,
+    is_without_content,
+    send_response,
+)
+from djchan.channel import Channel
 from djchan.exceptions import (
     ChannelFull,
     Fenced,
@@ -45,6 +59,7 @@ from djchan.exceptions import (
     ResponseLater,
 )
 from djchan.log import escaping
+from djchan.message import Message
 from djchan.request import AsgiRequest, scope_of
 
 __all__ = ["AsgiHandler", "AsgiRequest", "ViewConsumer"]
@@ -54,8 +69,6 @@ logger = escaping(logging.getLogger(__name__))
 request_logger = logging.getLogger("django.request")
 
 CHUNK_SIZE = 512 * 1024  # Bytes of content in one message.
-
-_EMPTY = (204, 304)  # Statuses of responses without content.
 
 Part = dict[str, Any]
 
@@ -70,36 +83,47 @@ class AsgiHandler(BaseHandler):
         super().__init__()
         self.load_middleware()
 
-    def __call__(self, message: Any) -> Generator[Part, None, None]:
+    def __call__(self, message: Message) -> Generator[Part, None, None]:
         """Yield the response to ``message`` part by part, nothing if it comes later or never.
 
         Close the generator when the rest is not wanted any more: the response is closed then.
         """
+        with self.responding(message) as response:
+            if response is not None:
+                yield from self.parts_of(message, response)
+
+    @contextmanager
+    def responding(self, message: Message) -> Iterator[Any]:
+        """The response to ``message``, which is closed at the end; None: nothing is to be sent."""
         set_script_prefix(get_script_prefix(message.content))
         try:
-            request, response = self._request(message)
+            request, unread = self.read(message)
         except RequestAborted:
+            yield None
             return
         scope = scope_of(message.content, errors="replace") if request is None else request.scope
         signals.request_started.send(sender=self.__class__, scope=scope, message=message)
-        if request is not None:
-            response = self._respond(request)
+        response: Any = unread if request is None else self._respond(request)
         if response is None:
             signals.request_finished.send(sender=self.__class__)
+            yield None
             return
         response._handler_class = self.__class__
         if isinstance(response, FileResponse):
             response.block_size = CHUNK_SIZE
         try:
-            if request is None or not request.promised:
-                if message.content.get("method") == "HEAD" or response.status_code in _EMPTY:
-                    yield self._encode_head(response)
-                else:
-                    yield from self.encode_response(response)
+            yield None if request is not None and request.promised else response
         finally:
             response.close()
 
-    def _request(self, message: Any) -> tuple[AsgiRequest | None, Any]:
+    def parts_of(self, message: Message, response: Any) -> Generator[Part, None, None]:
+        """Yield the response as messages; without its content, where none may be sent."""
+        if is_without_content(message.content, response):
+            yield self.encode_head(response)
+        else:
+            yield from self.encode_response(response)
+
+    def read(self, message: Message) -> tuple[AsgiRequest | None, HttpResponse | None]:
         """The request that a message is, or the response to one that cannot be read."""
         try:
             return self.request_class(message), None
@@ -127,9 +151,9 @@ class AsgiHandler(BaseHandler):
         except Exception as error:
             if settings.DEBUG_PROPAGATE_EXCEPTIONS:
                 raise
-            return self._last_resort(request, error)
+            return self.last_resort(request, error)
 
-    def _last_resort(self, request: AsgiRequest, error: Exception) -> Any:
+    def last_resort(self, request: AsgiRequest, error: Exception) -> HttpResponse:
         """The response when the project's error handler failed in its turn.
 
         Nobody is above to tell the client.
@@ -162,7 +186,7 @@ class AsgiHandler(BaseHandler):
 
         # A promise is no failure: within ATOMIC_REQUESTS the view's rows are kept.
         @functools.wraps(view)
-        def promising(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        def promising(request: HttpRequest, *args: Any, **kwargs: object) -> Any:
             try:
                 return view(request, *args, **kwargs)
             except ResponseLater as promise:
@@ -173,7 +197,7 @@ class AsgiHandler(BaseHandler):
     @classmethod
     def encode_response(cls, response: Any) -> Iterator[Part]:
         """Yield a response as messages for a reply channel; only the first has a status."""
-        part = cls._start(response)
+        part = cls.start_of(response)
         if response.streaming:
             with closing(_stream(response)) as stream:
                 for data in stream:
@@ -187,12 +211,12 @@ class AsgiHandler(BaseHandler):
                 part = {}
 
     @classmethod
-    def _encode_head(cls, response: Any) -> Part:
+    def encode_head(cls, response: Any) -> Part:
         """A response that ends with its headers: its content is not asked for."""
-        return {**cls._start(response), "content": b"", "more_content": False}
+        return {**cls.start_of(response), "content": b"", "more_content": False}
 
     @classmethod
-    def _start(cls, response: Any) -> Part:
+    def start_of(cls, response: Any) -> Part:
         """Status and headers. Raises ValueError for what no response can have."""
         if not 200 <= response.status_code <= 599:
             raise ValueError(
@@ -231,26 +255,93 @@ class ViewConsumer:
 
     def __init__(self) -> None:
         self.handler = self.handler_class()
+        self._async_middleware = has_async_middleware()
+        self._urlconfs: dict[object, bool] = {}  # Each with whether it has asynchronous views.
 
-    def __call__(self, message: Any, **kwargs: Any) -> None:
-        with closing(self.handler(message)) as parts:
-            for number, part in enumerate(parts):
-                if number == 0 and not part["more_content"]:
-                    # The whole response, so it can wait for the commit.
-                    message.reply_channel.send(part)
-                elif not self._send_now(message, part):
-                    return
+    def __call__(self, message: Message, **kwargs: object) -> Awaitable[None] | None:
+        """Answer ``message``. An asynchronous stream is sent by what is returned, awaited."""
+        with ExitStack() as undo:
+            response = undo.enter_context(self.handler.responding(message))
+            if response is None:
+                return None
+            if getattr(response, "is_async", False) and not is_without_content(
+                message.content, response
+            ):
+                return self._stream(message, response, undo.pop_all())
+            with closing(self.handler.parts_of(message, response)) as parts:
+                for number, part in enumerate(parts):
+                    if number == 0 and not part["more_content"]:
+                        # The whole response, so it can wait for the commit.
+                        _reply_to(message).send(part)
+                    elif not self._send_now(message, part):
+                        break
+        return None
 
-    async def _asend_now(self, message: Any, part: Part) -> bool:
+    async def _stream(self, message: Message, response: Any, undo: ExitStack) -> None:
+        try:
+            async with WhileClientStays():
+                await send_response(self.handler, response, partial(self._asend, message))
+        finally:
+            await sync_to_async(undo.close)()
+
+    def on_loop(self, message: Message) -> Callable[..., Awaitable[None]] | None:
+        """What answers ``message`` on an event loop; None: this consumer does, in a thread."""
+        if type(self).__call__ is not ViewConsumer.__call__ or not self._is_async_capable:
+            return None
+        try:
+            if self._async_middleware or (
+                self._has_async_views() and is_for_async_view(message.content)
+            ):
+                return self.answer
+        except Exception as error:
+            # The thread meets it again, where Django makes a response of it.
+            logger.debug("No view could be found for %s: %s", message, error)
+        return None
+
+    async def answer(self, message: Message, **kwargs: object) -> None:
+        """Answer ``message`` on the running event loop."""
+        send = partial(self._asend, message)
+        await answer(self._async_handler, message, send, sender=self.handler_class)
+
+    @cached_property
+    def _async_handler(self) -> AsgiHandler:
+        handler = self.handler_class()
+        handler.load_middleware(is_async=True)
+        return handler
+
+    @property
+    def _is_async_capable(self) -> bool:
+        """Whether a handler that answers some requests itself does so on an event loop, too."""
+        kind = self.handler_class
+        return (
+            kind.get_response is AsgiHandler.get_response
+            or kind.get_response_async is not AsgiHandler.get_response_async
+        )
+
+    def _has_async_views(self) -> bool:
+        urlconf = settings.ROOT_URLCONF
+        found = self._urlconfs.get(urlconf)
+        if found is None:
+            found = self._urlconfs[urlconf] = has_async_views(get_resolver())
+        return found
+
+    async def _asend(self, message: Message, part: Part) -> bool:
+        """Send a part of a response, as a thread does."""
+        if "status" in part and not part["more_content"]:
+            await _reply_to(message).asend(part)
+            return True
+        return await self._asend_now(message, part)
+
+    async def _asend_now(self, message: Message, part: Part) -> bool:
         """``_send_now`` for an event loop. ``outbox.client_left`` says when to stop before that."""
         try:
-            await message.reply_channel.asend(part, immediately=True)
+            await _reply_to(message).asend(part, immediately=True)
         except (ProcessGone, Fenced) as gone:
             logger.debug("The response for %s is not wanted: %s", message.get("path"), gone)
             return False
         return True
 
-    def _send_now(self, message: Any, part: Part) -> bool:
+    def _send_now(self, message: Message, part: Part) -> bool:
         """Send a part of a response; False when nobody is there for it any more.
 
         It waits until the client has taken enough of those before it.
@@ -258,7 +349,7 @@ class ViewConsumer:
         deadline = time.monotonic() + self.full_wait
         while True:
             try:
-                message.reply_channel.send(part, immediately=True)
+                _reply_to(message).send(part, immediately=True)
             except (ProcessGone, Fenced) as gone:
                 logger.debug("The response for %s is not wanted: %s", message.get("path"), gone)
                 return False
@@ -268,13 +359,18 @@ class ViewConsumer:
                         "The response for %s is cut: %s had no room for %s seconds "
                         "(ViewConsumer.full_wait).",
                         message.get("path"),
-                        message.reply_channel.name,
+                        _reply_to(message).name,
                         self.full_wait,
                     )
                     return False
                 time.sleep(0.05)
             else:
                 return True
+
+
+def _reply_to(message: Message) -> Channel:
+    assert message.reply_channel is not None, f"{message} is from no interface"
+    return message.reply_channel
 
 
 def _stream(response: Any) -> Generator[bytes, None, None]:
@@ -285,12 +381,27 @@ def _stream(response: Any) -> Generator[bytes, None, None]:
     if not getattr(response, "is_async", False):
         yield from response
         return
-
-    async def step(parts: Any) -> Any:
-        return await anext(parts, None)
-
-    # One loop for all steps, closed with the response: so is then what the iterator left open.
+    # One loop and one task for all of it. The loop stands still between two steps.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        parts = aiter(response)
-        while (part := runner.run(step(parts))) is not None:
+        queue: asyncio.Queue[bytes] = asyncio.Queue(1)
+        producing = runner.get_loop().create_task(_produce(response, queue))
+        while (part := runner.run(_next_part(queue, producing))) is not None:
             yield part
+
+
+async def _produce(response: Any, queue: "asyncio.Queue[bytes]") -> None:
+    async with aclosing(contents_of(response)) as contents:
+        async for content in contents:
+            await queue.put(content)
+
+
+async def _next_part(
+    queue: "asyncio.Queue[bytes]", producing: "asyncio.Task[None]"
+) -> bytes | None:
+    getting = asyncio.ensure_future(queue.get())
+    await asyncio.wait([getting, producing], return_when=asyncio.FIRST_COMPLETED)
+    if getting.done():
+        return getting.result()
+    getting.cancel()
+    producing.result()  # Raises what the iterator raised.
+    return None

@@ -35,7 +35,7 @@ class AsgiRequest(ASGIRequest):
         super().__init__(scope, io.BytesIO())
         if self.script_name:
             # Django 5.2 takes "/app" off "/apple" too.
-            self.path_info = _below(self.script_name, self.path)
+            self.path_info = below(self.script_name, self.path)
             self.META["PATH_INFO"] = self.path_info
         self._stream = self._receive_body()
         self._set_content_length(scope)
@@ -135,7 +135,7 @@ def _headers(
     return found
 
 
-def _below(prefix: str, path: str) -> str:
+def below(prefix: str, path: str) -> str:
     """``path`` as seen from ``prefix``, or as it is when it does not lie below it."""
     prefix = prefix.rstrip("/")
     if path == prefix or path.startswith(prefix + "/"):

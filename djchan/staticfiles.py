@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.staticfiles import utils
 from django.contrib.staticfiles.views import serve
@@ -41,6 +42,13 @@ class StaticFilesHandler(AsgiHandler):
         if self.base_url.netloc or not request.path.startswith(self.base_url.path):
             return super().get_response(request)
         response = self.serve(request)
+        response._resource_closers.append(request.close)
+        return response
+
+    async def get_response_async(self, request: HttpRequest) -> Any:
+        if self.base_url.netloc or not request.path.startswith(self.base_url.path):
+            return await super().get_response_async(request)
+        response = await sync_to_async(self.serve)(request)
         response._resource_closers.append(request.close)
         return response
 

@@ -16,9 +16,14 @@ abandoned, and another async lane takes its place.
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from asgiref.sync import SyncToAsync
 
 from djchan.delivery import Work
 from djchan.dispatch import Outcome, Run, arun
@@ -35,6 +40,40 @@ from djchan.log import escaping
 from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))
+
+
+class CurrentLoop(Protocol):
+    """The async lane of this moment: it is replaced when it is blocked."""
+
+    def __call__(self) -> "AsyncLane": ...
+
+
+class LoopOfThreads:
+    """The event loop of the worker, as ``async_to_sync`` wants one, for its threads.
+
+    So what they run asynchronously (an async view behind middleware, an asynchronous stream, a
+    consumer's own ``async_to_sync``) shares one loop with async consumers, from one message to the
+    next, and what it runs synchronously comes back to the thread. asgiref otherwise starts a
+    thread and a loop for each call.
+    """
+
+    def __init__(self, current: "CurrentLoop") -> None:
+        self._current = current
+
+    def lend(self) -> None:
+        """Let the calling thread use it from now on."""
+        SyncToAsync.threadlocal.main_event_loop = self
+        SyncToAsync.threadlocal.main_event_loop_pid = os.getpid()
+
+    def is_running(self) -> bool:
+        return True
+
+    def call_soon_threadsafe(self, *call: Any) -> object:
+        return self._current().event_loop().call_soon_threadsafe(*call)
+
+    def create_task(self, coroutine: Coroutine[object, object, object]) -> object:
+        """Called on the loop."""
+        return asyncio.get_running_loop().create_task(coroutine)
 
 
 class AsyncLane:
@@ -67,6 +106,12 @@ class AsyncLane:
                 return False
         with self._changed:
             self._here[work.token] = registration, work
+        self.event_loop().call_soon_threadsafe(self._begin, registration, work, frames)
+        return True
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, which is started by the first who asks for it."""
+        with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name=f"djchan-{self.name}", daemon=True
@@ -74,8 +119,7 @@ class AsyncLane:
                 self._thread.start()
         self._ready.wait()
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._begin, registration, work, frames)
-        return True
+        return self._loop
 
     def client_id(self) -> str:
         return "" if self._exchange is None else self._exchange.link.client_id()

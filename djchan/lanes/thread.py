@@ -34,7 +34,7 @@ from djchan.lanes.crew import Crew, Frames, keep
 from djchan.lanes.exchange import Exchange
 from djchan.lanes.ledger import APPLIED, PROGRESS, Ledger
 from djchan.lanes.limits import Frame
-from djchan.lanes.loop import AsyncLane
+from djchan.lanes.loop import AsyncLane, LoopOfThreads
 from djchan.lanes.monitor import Monitor
 from djchan.lanes.registration import Registration
 from djchan.layers import operations
@@ -97,6 +97,7 @@ class Lane:
 
     def _run(self) -> None:
         crew, batch = self.crew, self.batch
+        LoopOfThreads(self._loop).lend()
         try:
             while not (batch.abandoned or crew.stopping or crew.termed()):
                 try:

@@ -1,0 +1,3 @@
+from app.settings import *  # noqa: F403
+
+ROOT_URLCONF = "app.async_urls"
