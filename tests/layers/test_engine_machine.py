@@ -57,6 +57,7 @@ from djchan.layers.operations import (
     Effect,
     Flush,
     GiveUp,
+    Grant,
     GroupAdd,
     GroupSend,
     Held,
@@ -72,6 +73,7 @@ from djchan.layers.operations import (
     Redrive,
     Register,
     Release,
+    Room,
     Send,
     Tell,
     Usage,
@@ -125,6 +127,7 @@ class Layer(RuleBasedStateMachine):
         self.interfaces = [self.new_interface(n) for n in range(2)]
         self.saved: tuple[list[Any], Ledger] | None = None
         self.repeat: tuple[Any, Any] | None = None
+        self.granted: tuple[str, str, int] | None = None  # Process, connection, bytes in total.
         self.view = self.look()
 
     def teardown(self) -> None:
@@ -304,6 +307,34 @@ class Layer(RuleBasedStateMachine):
         payloads = [self.fresh("job") for _ in range(2)]
         assert self.do(Send("", 0, tuple(Delay(JOBS, payload, 0) for payload in payloads)))
         self.ledger.live.update(dict.fromkeys(payloads))
+
+    @precondition(lambda self: self.idle())
+    @rule(data=st.data())
+    def grant(self, data: st.DataObject) -> None:
+        """A response in parts may have so many bytes more."""
+        interface, connection = data.draw(st.sampled_from(self.idle()), "connection")
+        total = next(self.serial)
+        operation = Send(
+            interface.name,
+            interface.number + 1,
+            (Grant(interface.name, connection.name, total),),
+            link="out",
+        )
+        self.say(operation, ["ok"])
+        interface.number += 1
+        self.ledger.numbers[interface.name, "out"] = interface.number
+        self.granted = interface.name, connection.name, total
+
+    @precondition(lambda self: self.granted)
+    @rule()
+    def room(self) -> None:
+        assert self.granted is not None
+        process, connection, total = self.granted
+        (room,) = self.do(Room("room", ((process, connection),)))
+        if process not in self.ledger.inboxes or (process, connection) not in self.ledger.floors:
+            assert room is None
+        else:
+            assert 0 <= room <= total, "less: the store has gone back behind it"
 
     @precondition(lambda self: not all(map(self.is_sound, self.interfaces)))
     @rule()

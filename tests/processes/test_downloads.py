@@ -142,6 +142,29 @@ def test_a_download_that_takes_longer_is_cut_and_said_to_be(downloads: Project) 
     assert server.printed("1 responses are cut") == 1
 
 
+@pytest.mark.parametrize("lost", [True, False], ids=["flushed", "restarted"])
+def test_a_download_that_a_restarted_redis_has_forgotten_is_cut_at_once(
+    downloads: Project, lost: bool
+) -> None:
+    server = downloads.daphne()
+    worker = downloads.worker()
+    with Raw(server.port, get("/endless/"), timeout=20) as client:
+        assert client.status() == 200
+        wait_for(lambda: idle(worker), timeout=15, what="the worker waits for the client")
+        if lost:
+            downloads.broker.flush()
+        else:
+            downloads.broker.restart()
+        assert not client.rest().endswith(b"0\r\n\r\n"), "it does not look whole"
+    wait_for(lambda: downloads.lines(), timeout=10, what="the iterator ends")
+    wait_for(lambda: answers(server), timeout=15, what="the next request is answered")
+
+
+def answers(server: Process) -> bool:
+    with Raw(server.port, get("/page/")) as client:
+        return client.status() == 200
+
+
 def test_a_download_ends_when_its_interface_dies(downloads: Project) -> None:
     server = downloads.daphne()
     downloads.worker()
