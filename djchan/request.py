@@ -63,6 +63,9 @@ class AsgiRequest(ASGIRequest):
             return io.BytesIO(start)
         layer = self.message.channel_layer
         deadline = time.monotonic() + self.body_receive_timeout
+        begin = getattr(layer, "begin_body", None)  # A layer of the project's own may have none.
+        if begin is not None:
+            begin(channel)
         with ExitStack() as undo:
             body: Any = undo.enter_context(
                 tempfile.SpooledTemporaryFile(max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE)

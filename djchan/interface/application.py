@@ -17,6 +17,7 @@ from typing import Any
 
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.interface import bounds, daphne, drain, http, memory, reactor
+from djchan.interface.body_connection import BodyConnection
 from djchan.interface.connection import Connection, Layer, Limits, Local
 from djchan.interface.http_connection import HttpConnection
 from djchan.interface.http_connection import Outlet as ResponseOutlet
@@ -25,6 +26,7 @@ from djchan.interface.mailbox_connection import MailboxConnection
 from djchan.interface.options import InterfaceOptions
 from djchan.interface.pace import Budget, ResponseListener
 from djchan.interface.served import Served
+from djchan.interface.spool import Storage
 from djchan.interface.turns import Turns
 from djchan.interface.websocket import TRY_AGAIN_LATER
 from djchan.interface.websocket_connection import Outlet as SocketOutlet
@@ -68,6 +70,12 @@ class Interface:
         self.served = Served(unknown=self.options.unserved_wait, away=self.options.disconnect_wait)
         self.turns: Turns[MailboxConnection] = Turns(self.options.disconnects)
         self.outgoing = Budget(self.options.http_outgoing_total)
+        self.storage = Storage(
+            memory=self.options.http_body_memory, disk=self.options.http_body_disk
+        )
+        self.chunks: Turns[BodyConnection] = Turns(
+            max(1, self.options.http_body_window // http.CHUNK)
+        )
         self.connections: set[Connection] = set()
         self.draining = False
         self._limits: dict[str, Limits] = {}
@@ -81,6 +89,8 @@ class Interface:
         self._bounds = bounds.Bounds(
             outgoing=self.options.outgoing_bytes,
             body=self.options.http_max_body,
+            inline=self.options.http_inline_body,
+            storage=self.storage,
             journal=self.journal,
             root_path=self.options.root_path_header,
         )
@@ -89,13 +99,16 @@ class Interface:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What was counted since the start, by cause, and how many connections there are now,
-        and how many of them wait to hand their disconnect on."""
+        """What was counted since the start, by cause, and what there is now: connections, those
+        that wait to hand their disconnect on, and the bodies of requests."""
         return {
             **self.journal.counts,
             "connections": len(self.connections),
             "disconnects waiting": self.turns.waiting,
             "response bytes waiting": self.outgoing.used,
+            "bytes of bodies in memory": self.storage.memory,
+            "bytes of bodies on disk": self.storage.disk,
+            "bodies waiting": self.chunks.waiting,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,35 +1,43 @@
-"""A request's body: read, bounded, and put on a channel of its own where it is long.
+"""A request's body: kept until it is whole, then handed on as fast as a worker reads it.
 
 From ``http_connection``, which is one of these and hands it the server's events; on to
-``layers.local``. A short body goes with the request. A longer one follows it in chunks, as fast
-as a worker takes them.
+``layers.local``. A short body goes with the request. A longer one waits in a ``spool``, so that a
+slow client costs no worker; once the request runs, its reader asks for chunk after chunk
+(``upload``), and all requests of the process take turns at putting them.
 """
 
-import asyncio
-import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from djchan import names
-from djchan.interface import http
 from djchan.interface.connection import Connection, Host, Local
-from djchan.interface.http import Exchange, State
-from djchan.layers import codec
-from djchan.layers.operations import Body, SendResult
+from djchan.interface.http import CHUNK, Exchange
+from djchan.interface.spool import NoRoom, Spool
+from djchan.interface.upload import State, Upload
+from djchan.interface.uploads import KEY
+from djchan.layers import bodies, codec
+from djchan.layers.operations import Body, EndBody, SendResult
 
-_FIRST_PAUSE = 0.02  # Seconds until a chunk that met a full body channel is tried again …
-_LONGEST_PAUSE = 0.5  # … and twice as long each time, up to this.
-_BODY_TTL = 3600.0  # Seconds a chunk may lie when requests have no timeout.
+_BODY_TTL = 60.0  # Seconds that a chunk may lie unread: as long as a reader waits for one.
+_END_TTL = 5.0  # Seconds that the end of a body may, for a reader that waits for it.
 
 
 class BodyConnection(Connection):
-    """Subclasses say what becomes of a request, and of one whose body is too large."""
+    """Subclasses say what becomes of a request, and of one whose body is refused."""
 
-    __slots__ = ("_exchange",)
+    __slots__ = ("_exchange", "_spool", "_upload")
 
     def __init__(self, host: Host, local: Local, scope: Mapping[str, Any]) -> None:
         super().__init__(host, local)
         self._exchange = Exchange(scope)
+        self._spool = self._new_spool(scope)
+        self._upload: Upload | None = None
+
+    def _new_spool(self, scope: Mapping[str, Any]) -> Spool:
+        ready: Spool | None = (scope.get("extensions") or {}).get(KEY)
+        if ready is not None and not ready.claimed:
+            ready.claim()
+            return ready
+        return Spool(self._host.storage, inline=self._host.options.http_inline_body)
 
     # -------------------------------------------------- what subclasses are asked
 
@@ -37,8 +45,16 @@ class BodyConnection(Connection):
         """Hand the request on, with its body or with the channel that brings it."""
         raise NotImplementedError
 
+    def _is_refused(self) -> bool:
+        """Refuse the request when it could not be handed on now anyway; whether it was."""
+        raise NotImplementedError
+
     def _too_large(self) -> None:
         """Refuse it."""
+        raise NotImplementedError
+
+    def _no_room(self, error: NoRoom) -> None:
+        """Refuse it for now."""
         raise NotImplementedError
 
     # ----------------------------------------------------------------- the reading
@@ -46,101 +62,103 @@ class BodyConnection(Connection):
     async def _read(self, receive: Callable[[], Awaitable[Mapping[str, Any]]]) -> bool:
         """Read the body and hand the request on. False: the client left meanwhile."""
         options = self._host.options
-        parts: list[bytes] = []
-        size = 0
+        spool = self._spool
         if (self._exchange.announced or 0) > options.http_max_body:
             self._too_large()
             return True
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                return False
-            part = event.get("body") or b""
-            parts.append(part)
-            size += len(part)
-            if size > options.http_max_body:
-                self._too_large()
-                return True
-            if not event.get("more_body"):
-                self._request(parts[0] if len(parts) == 1 else b"".join(parts), None)
-                return True
-            if size > options.http_inline_body:
-                return await self._stream(receive, bytearray().join(parts))
-
-    async def _stream(
-        self, receive: Callable[[], Awaitable[Mapping[str, Any]]], waiting: bytearray
-    ) -> bool:
-        """Hand the request on, and its body in chunks behind it, as fast as they are read."""
-        channel = f"http.request.body.{self._process}?{names.new_local_part(0)}"
-        self._request(b"", channel)
+        if self._is_refused():
+            return True
+        more = not spool.size  # Otherwise all of it is there.
         try:
-            return await self._follow(receive, waiting, channel)
-        except asyncio.CancelledError:
-            self._close_body(channel)
-            raise
-
-    async def _follow(
-        self,
-        receive: Callable[[], Awaitable[Mapping[str, Any]]],
-        waiting: bytearray,
-        channel: str,
-    ) -> bool:
-        """The chunks behind the request."""
-        size, more = len(waiting), True
-        while True:
-            while self._exchange.state is State.WAITING and (
-                len(waiting) >= http.CHUNK or not more
-            ):
-                chunk = bytes(waiting[: http.CHUNK])
-                del waiting[: http.CHUNK]
-                last = not more and not waiting
-                await self._chunk(channel, {"content": chunk, "more_content": not last})
-                if last:
+            while more:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    return False
+                part = event.get("body") or b""
+                if spool.size + len(part) > options.http_max_body:
+                    self._too_large()
                     return True
-            if self._exchange.state is not State.WAITING:
-                # Answered already, or refused: what is left of the body is of no use.
-                if more:
-                    self._close_body(channel)
+                if part:
+                    spool.write(part)
+                more = bool(event.get("more_body"))
+            if spool.size <= options.http_inline_body:
+                self._request(spool.whole() if spool.size else b"", None)
                 return True
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                self._close_body(channel)
-                return False
-            part = event.get("body") or b""
-            waiting += part
-            size += len(part)
-            more = bool(event.get("more_body"))
-            if size > self._host.options.http_max_body:
-                self._too_large()
+        except NoRoom as error:
+            self._no_room(error)
+            return True
+        self._upload = Upload(-(-spool.size // CHUNK))
+        self._request(b"", self._body_channel)
+        return True
 
-    async def _chunk(self, channel: str, message: dict[str, Any]) -> None:
-        """Put one chunk on the body channel; wait while it is full."""
-        body = Body(
-            channel, codec.encode(message), self._host.layer.capacity_of(channel), self._body_ttl
-        )
-        pause = _FIRST_PAUSE
-        while True:
-            result: asyncio.Future[SendResult] = self._loop.create_future()
-            self._local.submit(body, functools.partial(_resolve, result))
-            if await result != "full" or self._exchange.state is not State.WAITING:
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-
-    def _close_body(self, channel: str) -> None:
-        """Tell whoever reads the body that nothing follows; for this there is room always."""
-        message = codec.encode({"content": b"", "closed": True})
-        self._local.submit(Body(channel, message, 0, self._body_ttl), _ignore)
+    # ------------------------------------------------------------- the handing on
 
     @property
-    def _body_ttl(self) -> int:
-        return int((self._host.options.http_timeout or _BODY_TTL) * 1000)
+    def _body_channel(self) -> str:
+        return bodies.channel_of(self._process, self.name)
+
+    def on_asked(self, order: int) -> None:
+        upload = self._upload
+        if upload is None:
+            self._end_body_channel(is_read=True)
+            return
+        self._give_turns_back(upload.asked(order))
+        self._put_chunks()
+
+    def _put_chunks(self) -> None:
+        upload, turns = self._upload, self._host.chunks
+        while upload is not None and upload.may_put and turns.ask(self):
+            self._put_chunk(upload)
+
+    def turn_came(self) -> None:
+        """Another request gave its turn to put a chunk back, and this one has waited for it."""
+        if self._upload is None or not self._upload.may_put:
+            self._give_turns_back(1)
+            return
+        self._put_chunk(self._upload)
+        self._put_chunks()
+
+    def _put_chunk(self, upload: Upload) -> None:
+        order, last = upload.put()
+        try:
+            content = self._spool.chunk(order)
+        except NoRoom as error:
+            self._no_room(error)
+            return
+        message = codec.encode(
+            {"content": content, "more_content": not last, "order": order}, len(content) + 100
+        )
+        self._host.journal.count("http.body.chunks")
+        ttl = int(min(self._host.options.http_timeout or _BODY_TTL, _BODY_TTL) * 1000)
+        self._local.submit(Body(self._body_channel, message, 0, ttl), _ignore)
+
+    def _give_turns_back(self, number: int) -> None:
+        for _ in range(number):
+            following = self._host.chunks.done()
+            if following is not None:
+                self._loop.call_soon(following.turn_came)
+
+    # -------------------------------------------------------------------- the end
+
+    def _end_body(self, *, is_read: bool) -> None:
+        """The request is over: nothing of its body is left anywhere. ``is_read``: its consumer
+        may still be reading it, and is told."""
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            begun = upload.state is State.READING
+            self._host.chunks.leave(self)
+            self._give_turns_back(upload.end())
+            if begun:
+                self._end_body_channel(is_read=is_read)
+        self._spool.close()
+
+    def _end_body_channel(self, *, is_read: bool) -> None:
+        self._local.submit(EndBody(self._body_channel), _ignore)
+        if is_read:
+            message = codec.encode({"content": b"", "closed": True})
+            end = Body(self._body_channel, message, 0, int(_END_TTL * 1000))
+            self._local.submit(end, _ignore)
 
 
 def _ignore(result: SendResult) -> None:
     pass
-
-
-def _resolve(future: "asyncio.Future[SendResult]", result: SendResult) -> None:
-    if not future.done():
-        future.set_result(result)

@@ -14,11 +14,7 @@ in Daphne 4.2.3 and autobahn 26.10:
 - a client that broke the protocol is told its close code: autobahn just drops it.
 - a handshake that is refused before it is ours is logged: it may be a proxy's fault.
 - pings of a client that does not read are not answered without end.
-- a response that took longer than --http-timeout is cut: Daphne would end it as if it were whole.
-- a request body over http_max_body is refused when it is announced or when it has grown so
-  large: Daphne would first write all of it to the disk.
-- a Transfer-Encoding that is not plainly "chunked", which a proxy may read in another way, is
-  refused: Twisted takes "identity" too.
+- a request's body is bounded (``request_bounds``).
 - headers, paths and subprotocols are taken as ``trust`` has it.
 
 Daphne's classes are left as they are; ``tests/interface/test_bounds.py`` fails when their
@@ -32,9 +28,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from djchan.interface import daphne, trust
-from djchan.interface.http import TOO_LARGE
+from djchan.interface import daphne, request_bounds, trust, uploads
 from djchan.interface.journal import Journal
+from djchan.interface.spool import Storage
 from djchan.interface.websocket import TOO_BIG
 from djchan.interface.wires import Wires
 from djchan.log import escaping
@@ -44,7 +40,6 @@ logger = escaping(logging.getLogger(__name__))
 EARLY = 16 * 1024  # Bytes that may arrive before the handshake is answered.
 LAST_WORD = 1.0  # Seconds for a client to take the close frame before it is cut off.
 PIECES = 1024  # Fragments, or pieces of one frame, until they are joined.
-LINGER = 5.0  # Seconds in which the rest of a refused body is read, so that its client reads 413.
 
 _SOCKET = (
     "_fail_connection",
@@ -60,19 +55,10 @@ _SOCKET = (
     "processHandshake",
     "sendCloseFrame",
 )
-_REQUEST = (
-    *("check_timeouts", "connectionLost", "gotLength", "handleContentChunk", "process"),
-    "requestReceived",
-)
-_REFUSAL = (
-    b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: text/plain\r\n"
-    b"Content-Length: %d\r\n\r\n%s\n"
-)
 _UNKNOWN = (
     "This Daphne has another shape than the one djchan knows: what clients can make it hold is "
     "bounded by its own options only. Look for a newer djchan."
 )
-_BAD_ENCODING = "Transfer-Encoding is chunked, or it is left out."
 
 
 def servers() -> list[Any]:
@@ -89,16 +75,26 @@ def servers() -> list[Any]:
 
 
 class Bounds:
-    """``outgoing``: bytes that wait for one client; ``body``: bytes of one request body, from
-    the moment that ``requests`` says that requests come to the interface and not to Django:
+    """``outgoing``: bytes that wait for one client; ``body``: bytes of one request body, of which
+    ``inline`` may be in memory; ``storage``: for the bodies of all requests. They count from the
+    moment that ``requests`` says that requests come to the interface and not to Django:
     it is the server's application, or one request came. ``root_path``: whether a proxy in
     front sets Daphne-Root-Path."""
 
     def __init__(
-        self, *, outgoing: int, body: int, journal: Journal, root_path: bool = False
+        self,
+        *,
+        outgoing: int,
+        body: int,
+        inline: int,
+        storage: Storage,
+        journal: Journal,
+        root_path: bool = False,
     ) -> None:
         self.outgoing = outgoing
         self.body = body
+        self.inline = inline
+        self.storage = storage
         self.root_path = root_path
         self.journal = journal
         self.requests = False
@@ -130,12 +126,16 @@ class Bounds:
             self.wires.watch(protocol)
             plain = protocol.requestFactory
             if plain not in classes:
-                known = all(hasattr(plain, name) for name in _REQUEST)
-                classes[plain] = _bounded_request(plain, self) if known else plain
+                known = request_bounds.is_known(plain)
+                classes[plain] = (
+                    request_bounds.bounded(plain, self, self.journal) if known else plain
+                )
             protocol.requestFactory = classes[plain]
             return protocol
 
         http.buildProtocol = build_bounded
+        if application is not None:
+            server.application = uploads.hand_over(application, request_bounds.take_body)
 
 
 def bound_sockets(server: Any, *, outgoing: int, journal: Journal) -> None:
@@ -269,96 +269,3 @@ def _bounded_socket(plain: Any, outgoing: int, journal: Journal, root_path: bool
 
     Socket.__name__ = plain.__name__
     return Socket
-
-
-def _bounded_request(plain: Any, bounds: Bounds) -> Any:
-    """A class like Daphne's WebRequest, with a bounded body.
-
-    ::
-
-        headers ──► gotLength ──► handleContentChunk … ──► requestReceived ──► Daphne
-                        └── over ────────┴──► 413, the rest is read and dropped ──► closed
-    """
-    limit, journal = bounds.body, bounds.journal
-
-    class Request(plain):  # type: ignore[misc]
-        _read = 0
-        _refused = False
-
-        def gotLength(self, length: int | None) -> None:
-            super().gotLength(length)
-            encodings = self.requestHeaders.getRawHeaders(b"transfer-encoding", ())
-            if encodings and [encoding.lower() for encoding in encodings] != [b"chunked"]:
-                journal.count("http.bad_encoding")
-                self._refuse(b"400 Bad Request", _BAD_ENCODING)
-            elif length is not None and length > limit and bounds.requests:
-                self._too_large()
-
-        def handleContentChunk(self, data: bytes) -> None:
-            if self._refused:
-                return
-            self._read += len(data)
-            if self._read > limit and bounds.requests:
-                self._too_large()
-            else:
-                super().handleContentChunk(data)
-
-        def process(self) -> Any:
-            trust.clean_headers(self.requestHeaders, self.server, root_path=bounds.root_path)
-            return super().process()
-
-        def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-            if self._refused:
-                self.channel.loseConnection()
-                return
-            channel = self.channel
-            super().requestReceived(command, path, version)
-            if self.transport is None and self in channel.requests:
-                # It became a WebSocket: nobody tells the channel when that ends.
-                channel.requests.remove(self)
-
-        def check_timeouts(self) -> None:
-            # Of Daphne's --http-timeout. It would end a response that has begun, so that half of
-            # it looks whole.
-            timeout = self.server.http_timeout
-            if not (self._response_started and timeout and self.duration() > timeout):
-                super().check_timeouts()
-            elif not self.finished and self.channel is not None:
-                journal.say(
-                    "http.daphne_timeout",
-                    "A response was cut: it was not complete within %s s (daphne --http-timeout)",
-                    timeout,
-                )
-                self.channel.transport.abortConnection()
-
-        def connectionLost(self, reason: object) -> None:
-            channel = self.channel
-            super().connectionLost(reason)
-            if channel is not None and hasattr(channel, "_transferDecoder"):
-                channel._transferDecoder = None  # It refers to channel and request: a cycle.
-
-        def _too_large(self) -> None:
-            journal.say(
-                "http.too_large",
-                "A request got a 413: its body has more than %d bytes (http_max_body under "
-                "INTERFACE in CHANNEL_LAYERS)",
-                limit,
-            )
-            self._refuse(b"413 Content Too Large", TOO_LARGE)
-
-        def _refuse(self, status: bytes, sentence: str) -> None:
-            self._refused = True
-            self.content.close()
-            self.requestHeaders.removeHeader(b"expect")  # Or 100 would follow the 413.
-            channel = self.channel
-            if not hasattr(channel, "rawDataReceived"):
-                channel.abortConnection()  # A stream of HTTP/2: the others go on.
-                return
-            refusal = _REFUSAL % (status, len(sentence) + 1, sentence.encode())
-            if channel._command == b"HEAD":
-                refusal = refusal[: refusal.index(b"\r\n\r\n") + 4]
-            channel.transport.write(refusal)
-            asyncio.get_running_loop().call_later(LINGER, channel.transport.abortConnection)
-
-    Request.__name__ = plain.__name__
-    return Request

@@ -19,9 +19,10 @@ from djchan.interface.journal import Journal
 from djchan.interface.options import InterfaceOptions
 from djchan.interface.pace import Budget
 from djchan.interface.served import Served
+from djchan.interface.spool import Storage
 from djchan.interface.turns import Turns
 from djchan.layers import codec
-from djchan.layers.operations import Body, Grant, Push, Record, SendResult
+from djchan.layers.operations import Body, EndBody, Grant, Push, Record, SendResult
 
 Replies = list[dict[str, Any]]
 
@@ -81,7 +82,7 @@ class Local(Protocol):
     def begin(self, connection: str) -> None: ...
 
     def submit(
-        self, effect: Push | Record | Body | Grant, done: Callable[[SendResult], None]
+        self, effect: Push | Record | Body | EndBody | Grant, done: Callable[[SendResult], None]
     ) -> None: ...
 
     def leave_groups(self, connection: str) -> None: ...
@@ -100,6 +101,8 @@ class Host(Protocol):
     served: Served
     turns: Turns[Any]  # Of the disconnects that are under way.
     outgoing: Budget  # Of all responses.
+    chunks: Turns[Any]  # Of chunks of request bodies on their way.
+    storage: Storage  # For the bodies of all requests.
     draining: bool
     connections: set["Connection"]
 
@@ -193,6 +196,9 @@ class Connection:
         self._push = push._replace(done=frames)
         if replies:
             self.on_replies(replies)
+
+    def on_asked(self, order: int) -> None:
+        """The reader of its body wants the chunk ``order``, and those behind it."""
 
     def record(self) -> Record | None:
         """What the layer sends for it if this process dies."""

@@ -35,6 +35,8 @@ NO_BROKER = "The server cannot reach its message queue. Try again in a moment."
 GAVE_UP = "The worker that ran this request was lost, or could not take it."
 FAILED = "The server failed to answer this request."
 TOO_LARGE = "The request is larger than this server takes."
+NO_ROOM = "The server holds too many uploads. Try again in a moment."
+RETRY_AFTER = b"5"  # Seconds.
 RESTARTING = "This server is restarting. Try again in a moment."
 
 _REASONS = {413: "Content Too Large", 500: "Internal Server Error", 503: "Service Unavailable"}
@@ -236,7 +238,10 @@ class Exchange:
         title = f"{status} {_REASONS[status]}"
         page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{sentence}</p>"
         content = f"{page}</body></html>\n".encode()
-        return self._start(status, [(b"content-type", b"text/html; charset=utf-8")], content, False)
+        headers = [(b"content-type", b"text/html; charset=utf-8")]
+        if status == 503:
+            headers.append((b"retry-after", RETRY_AFTER))
+        return self._start(status, headers, content, False)
 
     def fail(self) -> list[Action]:
         """Nothing more will come for this response. One that is complete is not concerned."""

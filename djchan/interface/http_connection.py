@@ -20,6 +20,7 @@ from djchan.interface.body_connection import BodyConnection
 from djchan.interface.connection import Host, Local, Replies
 from djchan.interface.http import Action, Content, Cut, Start, State
 from djchan.interface.pace import ResponseListener, Stall, Window
+from djchan.interface.spool import NoRoom
 from djchan.layers import codec
 from djchan.layers.operations import Grant, Push, SendResult
 
@@ -145,13 +146,21 @@ class HttpConnection(BodyConnection):
         )
         self._perform(self._exchange.refuse(413, http.TOO_LARGE))
 
+    def _no_room(self, error: NoRoom) -> None:
+        self._refuse("http.no_room", str(error), http.NO_ROOM)
+
+    def _is_refused(self) -> bool:
+        if self._host.draining:
+            self._refuse("http.draining", "this process is shutting down", http.RESTARTING)
+        elif not self._local.available:
+            self._refuse("http.no_broker", "the layer's Redis does not answer", http.NO_BROKER)
+        else:
+            return False
+        return True
+
     def _request(self, body: bytes, body_channel: str | None) -> None:
         host, exchange = self._host, self._exchange
-        if host.draining:
-            self._refuse("http.draining", "this process is shutting down", http.RESTARTING)
-            return
-        if not self._local.available:
-            self._refuse("http.no_broker", "the layer's Redis does not answer", http.NO_BROKER)
+        if self._is_refused():
             return
         try:
             frame = codec.encode(
@@ -340,6 +349,7 @@ class HttpConnection(BodyConnection):
 
     def _completed(self) -> None:
         """All of it is here, so that its run may end; the client may take its time."""
+        self._end_body(is_read=self._awaited)
         if not self._outlet.unsent:
             self._exchange.taken()
         if self._deadline is not None:
@@ -496,6 +506,7 @@ class HttpConnection(BodyConnection):
         self._deadline = self._watch = None
         self._outlet.gone()
         self._count()
+        self._end_body(is_read=self._awaited)
         if self._introduced and not self._dead:
             self._local.leave_groups(self.name)
             if self._awaited:

@@ -27,6 +27,11 @@ class InterfaceOptions:
     http_send_timeout: float | None = 300.0  # A client takes nothing of what waits for it: cut.
     http_max_body: int = 100 * MIB  # A larger request body gets a 413.
     http_inline_body: int = 512 * KIB  # A larger one follows its message in chunks.
+    # Bodies of all requests, until they are answered: the short ones are in memory, the others,
+    # and what is over, on disk; beyond that a request gets a 503.
+    http_body_memory: int = 64 * MIB
+    http_body_disk: int = 4096 * MIB
+    http_body_window: int = 16 * MIB  # Of all bodies, on their way through the layer.
     http_window: int = 4 * MIB  # Of a response in parts, between its view and its client.
     http_outgoing_bytes: int = 64 * MIB  # Of a response that others add to, waiting for its client.
     http_outgoing_total: int = 512 * MIB  # Of all responses: beyond, the slowest client is cut.

@@ -14,20 +14,20 @@ import random
 import secrets
 import string
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from djchan import names
-from djchan.exceptions import ChannelFull, MessageTooLarge, UndecodableEnvelope
-from djchan.layers import codec
+from djchan.exceptions import BrokerError, ChannelFull, MessageTooLarge, UndecodableEnvelope
+from djchan.layers import bodies, codec
 from djchan.layers.keeping import Keeping
-from djchan.layers.operations import Flush, Members
+from djchan.layers.operations import Flush, Members, SendResult
 from djchan.layers.sending import Sending
 from djchan.layers.statistics import Statistics
 from djchan.log import escaping
 
 BLOCK = 5.0  # Seconds that a blocking receive waits at most; callers loop.
-BODY_PREFIX = "http.request.body."
+FULL = 0.5  # The same where the question for a body's next chunk was refused.
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -60,13 +60,27 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
         Which of ``channels`` is looked at first is chance, so that none of them starves.
         """
         wanted = _shuffled(channels)
+        questions = self.readers.questions(wanted)
+        results = self.apply(list(questions.values())) if questions else ()
+        seconds = _patience(results) if block else 0.0
         while True:
-            got = self.pop(wanted, BLOCK if block else 0.0)
+            got = self.pop(wanted, seconds)
             if got is None:
-                return None, None
+                return _abandoned(questions, results)
             received = self._received(*got)
-            if received is not None:
-                return received
+            if received is None:
+                continue
+            last = self.readers.last(*received) if bodies.is_body(received[0]) else None
+            if last is not None:
+                try:
+                    self.apply([last])
+                except BrokerError as error:
+                    logger.debug(_LAST, error)
+            return received
+
+    def begin_body(self, channel: str) -> None:
+        """A request runs, perhaps anew: its body is received from the first chunk on."""
+        self.readers.begin(channel)
 
     def receive_many(
         self, channels: Iterable[str], block: bool = False
@@ -113,13 +127,23 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
         self, channels: Iterable[str], block: bool = False
     ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
         wanted = _shuffled(channels)
+        questions = self.readers.questions(wanted)
+        results = await self.aapply(list(questions.values())) if questions else ()
+        seconds = _patience(results) if block else 0.0
         while True:
-            got = await self.apop(wanted, BLOCK if block else 0.0)
+            got = await self.apop(wanted, seconds)
             if got is None:
-                return None, None
+                return _abandoned(questions, results)
             received = self._received(*got)
-            if received is not None:
-                return received
+            if received is None:
+                continue
+            last = self.readers.last(*received) if bodies.is_body(received[0]) else None
+            if last is not None:
+                try:
+                    await self.aapply([last])
+                except BrokerError as error:
+                    logger.debug(_LAST, error)
+            return received
 
     async def agroup_add(self, group: str, channel: str) -> None:
         await self.aapply([self.add_word(group, channel)])
@@ -136,8 +160,9 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
     def _received(self, channel: str, payload: bytes) -> tuple[str, dict[str, Any]] | None:
         """The message of what was taken off ``channel``; None when it has expired, or cannot be
         read."""
-        if channel.startswith(BODY_PREFIX):
-            return channel, codec.decode(payload)
+        if bodies.is_body(channel):
+            chunk = codec.decode(payload)
+            return (channel, chunk) if self.readers.took(channel, chunk) else None
         try:
             envelope = codec.decode_envelope(payload)
         except UndecodableEnvelope as error:
@@ -147,6 +172,27 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
             logger.warning("A message on %s had expired and was dropped.", channel)
             return None
         return channel, {**codec.decode(envelope.common), **codec.decode(envelope.frames[0])}
+
+
+# It holds a place in the interface until the request is over, no longer.
+_LAST = "The interface was not told that a request's body is read: %s"
+
+
+def _patience(results: Sequence[SendResult]) -> float:
+    """Seconds to wait after questions were answered so."""
+    if "gone" in results:
+        return 0.0
+    return FULL if "full" in results else BLOCK
+
+
+def _abandoned(
+    questions: Iterable[str], results: Sequence[SendResult]
+) -> tuple[str, dict[str, Any]] | tuple[None, None]:
+    """The end of a body whose interface has died, if there is one; else nothing."""
+    for channel, result in zip(questions, results, strict=True):
+        if result == "gone":
+            return channel, {"content": b"", "closed": True}
+    return None, None
 
 
 def _shuffled(channels: Iterable[str]) -> tuple[str, ...]:

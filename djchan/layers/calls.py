@@ -15,6 +15,7 @@ from typing import Any
 
 from djchan import forks
 from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.layers.bodies import Readers
 from djchan.layers.callers import Callers
 from djchan.layers.engine import AsyncLink, Engine, Link
 from djchan.layers.flow import Flow
@@ -38,6 +39,7 @@ class Calls(Policy):
         self.engine = engine
         if symmetric_encryption_keys is not None:
             self.engine = _sealed(engine, symmetric_encryption_keys)
+        self.readers = Readers()  # Of request bodies.
         self.callers = Callers()
         self.flow = Flow(self.engine)  # Of the responses that this process sends.
         self._links: deque[tuple[float, Link]] = deque()  # Since when, the oldest first.

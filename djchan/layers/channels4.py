@@ -243,6 +243,9 @@ class _Mailbox:
                 group,
             )
 
+    def on_asked(self, order: int) -> None:
+        """It has no body."""
+
     def on_answer(
         self, seq: int, replies: list[dict[str, Any]], status: str, consumer: str = ""
     ) -> None:

@@ -47,6 +47,8 @@ DISCARD = 4  # [4, group, connection]
 PART = 5  # [5, connection, seq, token, i, reply]          of a response that is still running
 GAP = 6  # [6, group]                                      messages of the group were dropped here
 PROGRESS = 7  # [7, connection, seq, frames, [reply, ...]]  so many frames of it are answered
+# The reader of a request's body has all chunks before this one, and wants those that follow.
+ASKED = 9  # [9, connection, order]
 
 # The statuses of an ANSWER; anything but DONE says why no consumer's work is behind it.
 DONE = ""

@@ -49,6 +49,9 @@ class Handler(Protocol):
         """Part ``index`` of the response to ``seq``, by the run with this ``token``; its
         ``size`` in the store, bytes."""
 
+    def on_asked(self, order: int) -> None:
+        """The reader of a request's body has all chunks before ``order``."""
+
     def on_gap(self, group: str) -> None:
         """Messages of ``group`` were dropped because this process fell behind."""
 
@@ -63,14 +66,22 @@ class Handler(Protocol):
 
 
 class Inbox:
-    """``on_leaving``: called when the process may have a group to leave. ``size``: the bytes of
+    """``on_leaving``: called when the process may have a group to leave. ``on_late``: called
+    with a connection that is over, when somebody wants its request's body. ``size``: the bytes of
     an entry in the store, as the engine says."""
 
-    def __init__(self, on_leaving: Callable[[], None], size: Callable[[bytes], int] = len) -> None:
+    def __init__(
+        self,
+        on_leaving: Callable[[], None],
+        size: Callable[[bytes], int] = len,
+        *,
+        on_late: Callable[[str], None] = lambda connection: None,
+    ) -> None:
         self.handlers: dict[str, Handler] = {}
         self.membership = Membership()
         self.read = 0  # Bytes of group messages and replies.
         self._on_leaving = on_leaving
+        self._on_late = on_late
         self._size = size
 
     def take(self, data: bytes) -> None:
@@ -115,6 +126,13 @@ class Inbox:
         elif kind == codec.GAP:
             for connection in self.membership.members(entry[1]):
                 call(handlers[connection].on_gap, entry[1])
+        elif kind == codec.ASKED:
+            self.read += self._size(data)
+            handler = handlers.get(entry[1])
+            if handler is not None:
+                handler.on_asked(entry[2])
+            else:
+                self._on_late(entry[1])
         else:
             logger.warning("An inbox entry of unknown kind %r was dropped.", kind)
 

@@ -29,18 +29,19 @@ from typing import Protocol
 
 from djchan import names
 from djchan.exceptions import BrokerError
-from djchan.layers import codec, outgoing
+from djchan.layers import bodies, codec, outgoing
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import AsyncLink, Engine, InboxReader
 from djchan.layers.heartbeat import Heartbeat, Progress
 from djchan.layers.inbox import Handler, Inbox, call
 from djchan.layers.membership import Membership
-from djchan.layers.operations import Leave, Reap, Register, Resume, Send, SendResult
+from djchan.layers.operations import Body, Leave, Reap, Register, Resume, Send, SendResult
 from djchan.layers.outgoing import Done, Outgoing, Said
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
 
+CLOSED = 5000  # ms that the end of a body waits for its reader.
 GOODBYE = 2.0  # Seconds that saying goodbye may take.
 PATIENCE = 1.0  # Seconds without an answer after which new connections are refused.
 
@@ -63,7 +64,7 @@ class LocalProcess:
         self.id = ""
         self.down_since: float | None = None  # time.monotonic()
         self._outgoing = Outgoing()
-        self._inbox = Inbox(self._wake_up, layer.engine.entry_size)
+        self._inbox = self._new_inbox()
         self._opened = 0
         self._leaving: tuple[str, ...] = ()
         self._cursor = "0-0"
@@ -79,6 +80,15 @@ class LocalProcess:
         self._link: AsyncLink | None = None
         self._reader: InboxReader | None = None
         self._heartbeat: Heartbeat | None = None
+
+    def _new_inbox(self) -> Inbox:
+        size = self.layer.engine.entry_size
+        return Inbox(self._wake_up, size, on_late=self._close_body)
+
+    def _close_body(self, connection: str) -> None:
+        """Somebody wants the body of a request that is over: nothing comes any more."""
+        message = codec.encode({"content": b"", "closed": True})
+        self.submit(Body(bodies.channel_of(self.id, connection), message, 0, CLOSED), _ignore)
 
     @property
     def membership(self) -> Membership:
@@ -387,7 +397,7 @@ class LocalProcess:
             len(handlers),
         )
         undone = self._outgoing.undone()
-        self._inbox = Inbox(self._wake_up, self.layer.engine.entry_size)
+        self._inbox = self._new_inbox()
         self._outgoing = Outgoing()
         self._leaving = ()
         self._heartbeat.stop()

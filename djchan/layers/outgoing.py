@@ -16,12 +16,12 @@ here.
 
 from collections.abc import Callable
 
-from djchan.layers.operations import Body, Grant, Push, Record, Send, SendResult, Sent
+from djchan.layers.operations import Body, EndBody, Grant, Push, Record, Send, SendResult, Sent
 
 BATCH = 512  # Effects of one Send.
 LINK = "out"
 
-Said = Push | Record | Body | Grant
+Said = Push | Record | Body | EndBody | Grant
 Done = Callable[[SendResult], None]
 
 

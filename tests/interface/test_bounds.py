@@ -4,6 +4,7 @@ What clients of a real server get is in tests/processes/test_hostile.py.
 """
 
 import asyncio
+import functools
 import logging
 import time
 import types
@@ -14,11 +15,14 @@ import pytest_asyncio
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet import reactor
+from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
-from djchan.interface import bounds
+from djchan.interface import bounds, request_bounds
 from djchan.interface.bounds import EARLY, PIECES, Bounds
 from djchan.interface.journal import Journal
+from djchan.interface.spool import Spool, Storage
 from tests.support import raw
 
 BODY = 1000
@@ -38,6 +42,13 @@ class Wire(StringTransport):
         self.aborted = True
 
 
+def bounds_of(journal, **options):
+    room = Storage(memory=10 * BODY, disk=10 * BODY)
+    return Bounds(
+        outgoing=OUTGOING, body=BODY, inline=BODY // 2, storage=room, journal=journal, **options
+    )
+
+
 @pytest.fixture
 def journal():
     return Journal(logging.getLogger("djchan.interface"))
@@ -45,7 +56,7 @@ def journal():
 
 @pytest.fixture
 def limits(journal):
-    it = Bounds(outgoing=OUTGOING, body=BODY, journal=journal)
+    it = bounds_of(journal)
     it.requests = True
     return it
 
@@ -110,11 +121,11 @@ def test_a_server_is_bound_once(server, limits):
 
 def test_requests_are_the_interfaces_where_it_is_the_whole_application(server, journal):
     for application, ours in (("interface", True), (object(), False)):
-        it = Bounds(outgoing=OUTGOING, body=BODY, journal=journal)
+        it = bounds_of(journal)
         server.application = application
         it.bind(server, "interface")
         assert it.requests is ours
-    it = Bounds(outgoing=OUTGOING, body=BODY, journal=journal)
+    it = bounds_of(journal)
     server.application = types.SimpleNamespace(interface="interface")  # A wrapper.
     it.bind(server, "interface")
     assert it.requests
@@ -261,7 +272,10 @@ class Request:
 @pytest_asyncio.fixture
 async def request_(server):
     before = set(reactor.getDelayedCalls())
-    yield Request(server)
+    it = Request(server)
+    yield it
+    for request in it.channel._channel.requests:
+        request.content.close()
     for call in set(reactor.getDelayedCalls()) - before:
         call.cancel()
 
@@ -323,6 +337,58 @@ async def test_a_body_of_the_limit_is_taken(request_, server):
     request_.post(f"Content-Length: {BODY}", body=b"x" * BODY)
     assert request_.answer == b""
     assert [scope["path"] for scope in server.created] == ["/"]
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_all_bodies_leave_no_room_for_gets_a_503(
+    request_, server, limits, journal, caplog
+):
+    limits.storage.take_disk(10 * BODY - 1)
+    request_.post(f"Content-Length: {BODY}", body=b"x" * BODY)
+    assert request_.answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert b"\r\nRetry-After: 5\r\n" in request_.answer
+    assert "http_body_disk" in caplog.text
+    assert journal.counts["http.no_room"] == 1
+    assert limits.storage.disk == 10 * BODY - 1
+    assert server.created == []
+
+
+@pytest.mark.asyncio
+async def test_a_body_is_handed_over_whole_and_not_read_into_memory(request_, server, limits):
+    request_.post("Content-Length: 700", body=b"x" * 700)
+    (request,) = request_.channel._channel.requests
+    body = request.content
+    assert (limits.storage.disk, body.size) == (700, 700)
+    send = functools.partial(lambda: None, request)
+    assert request_bounds.take_body({}, send) is body
+    assert request_bounds.take_body({}, send) is None, "it is taken"
+    assert request_bounds.take_body({}, lambda event: None) is None
+    request_.channel.connectionLost(Failure(ConnectionLost()))
+    assert not body.closed, "it is the taker's"
+    body.close()
+    assert (limits.storage.memory, limits.storage.disk) == (0, 0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [100, 700])
+async def test_a_body_whose_client_leaves_gives_its_room_back(request_, limits, size):
+    request_.post("Content-Length: 900", body=b"x" * size)
+    assert limits.storage.memory + limits.storage.disk == size
+    request_.channel.connectionLost(Failure(ConnectionLost()))
+    assert (limits.storage.memory, limits.storage.disk) == (0, 0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+async def test_twisted_does_not_parse_forms(request_, monkeypatch, kind):
+    """It would read all of the body, and make a dictionary of it that nobody looks at."""
+    monkeypatch.setattr(Spool, "read", lambda *_: pytest.fail("read"))
+    request_.post(f"Content-Type: {kind}", "Content-Length: 400", body=b"a=1&" * 100)
+    (request,) = request_.channel._channel.requests
+    assert request.args == {}
+    request.content.close()
 
 
 @pytest.mark.asyncio
@@ -441,7 +507,7 @@ async def test_daphne_root_path_is_believed_with_the_setting_only(server, journa
     assert server.created[-1]["root_path"] == ""
     assert "evil" not in str(server.created)
 
-    believing = Bounds(outgoing=OUTGOING, body=BODY, journal=journal, root_path=True)
+    believing = bounds_of(journal, root_path=True)
     server.http_factory = type(server.http_factory)(server)
     believing.bind(server, object())
     scope, _ = shake(server, "/", name)
@@ -457,7 +523,7 @@ async def test_a_header_that_daphne_cannot_decode_is_left_out(server, journal, n
     server.proxy_forwarded_address_header = "X-Forwarded-For"
     server.proxy_forwarded_proto_header = "X-Forwarded-Proto"
     server.http_factory = type(server.http_factory)(server)
-    Bounds(outgoing=OUTGOING, body=BODY, journal=journal, root_path=True).bind(server, object())
+    bounds_of(journal, root_path=True).bind(server, object())
     request = Request(server)
     head = f"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\n{name}: ".encode()
     request.channel.dataReceived(head + b"\xff\r\n\r\n")

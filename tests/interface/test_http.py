@@ -22,7 +22,8 @@ def is_page(actions, status, sentence):
     (start,) = actions
     assert isinstance(start, Start)
     assert (start.status, start.more) == (status, False)
-    assert start.headers == [(b"content-type", b"text/html; charset=utf-8")]
+    retry = [(b"retry-after", b"5")] if status == 503 else []
+    assert start.headers == [(b"content-type", b"text/html; charset=utf-8"), *retry]
     assert sentence.encode() in start.content
     return True
 

@@ -300,73 +300,10 @@ async def test_without_redis():
 
 
 @pytest.mark.asyncio
-async def test_a_large_body_follows_in_chunks():
-    body = bytes(range(256)) * (5 * 1024)  # 1,280 KiB
-    async with request(body=None) as (server, local, _):
-        for start in range(0, len(body), 64 * KIB):
-            part = body[start : start + 64 * KIB]
-            server.event("http.request", body=part, more_body=start + 64 * KIB < len(body))
-        await until(lambda: any(not chunk["more_content"] for chunk in local.bodies()))
-        message = local.deliveries()[0][2][0]
-        assert message["body"] == b""
-        channel = message["body_channel"]
-        assert channel.startswith("http.request.body.process?")
-        assert {e.channel for e, _ in local.submitted[1:]} == {channel}
-        assert b"".join(chunk["content"] for chunk in local.bodies()) == body
-        assert [len(chunk["content"]) for chunk in local.bodies()] == [
-            512 * KIB,
-            512 * KIB,
-            256 * KIB,
-        ]
-
-
-@pytest.mark.asyncio
 async def test_a_body_of_the_inline_limit_stays_inline():
     async with request(body=bytes(512 * KIB)) as (_, local, _):
         assert len(local.deliveries()[0][2][0]["body"]) == 512 * KIB
         assert not local.bodies()
-
-
-@pytest.mark.asyncio
-async def test_a_full_body_channel_makes_the_client_wait():
-    async with request(body=None, http_inline_body=10) as (server, local, _):
-        held = asyncio.Event()
-        original = local._answer
-
-        def answer(effect, done):
-            done("full" if not held.is_set() and effect.channel != "http.request" else "ok")
-
-        local._answer = answer
-        server.event("http.request", body=bytes(600 * KIB), more_body=True)
-        await until(lambda: len(local.bodies()) > 2)
-        assert len({chunk["content"] for chunk in local.bodies()}) == 1, "the same again"
-        server.event("http.request", body=b"end", more_body=False)
-        await settle()
-        assert server.events.qsize() == 1, "not read while it waits"
-        held.set()
-        local._answer = original
-        await until(lambda: local.bodies()[-1].get("more_content") is False)
-
-
-@pytest.mark.asyncio
-async def test_a_client_that_leaves_in_the_middle_of_its_body():
-    async with request(body=None, http_inline_body=10) as (server, local, _):
-        server.event("http.request", body=bytes(20), more_body=True)
-        server.event("http.disconnect")
-        await asyncio.wait_for(server.task, 5)
-        assert local.bodies() == [{"content": b"", "closed": True}]
-
-
-@pytest.mark.asyncio
-async def test_a_response_before_the_body_ended():
-    async with request(body=None, http_inline_body=10) as (server, local, _):
-        server.event("http.request", body=bytes(20), more_body=True)
-        await settle()
-        local.handlers["c1"].on_answer(1, [{"status": 403}], "")
-        server.event("http.request", body=bytes(20), more_body=True)
-        assert (await page(server))[0] == 403
-        await until(lambda: local.bodies())
-        assert local.bodies() == [{"content": b"", "closed": True}]
 
 
 @pytest.mark.asyncio
@@ -383,8 +320,7 @@ async def test_a_body_that_gets_too_large(caplog):
         server.event("http.request", body=bytes(60), more_body=True)
         server.event("http.request", body=bytes(60), more_body=True)
         assert (await page(server))[0] == 413
-        await until(lambda: local.bodies())
-        assert local.bodies()[-1]["closed"] is True
+        assert local.submitted == []
         assert "http_max_body" in caplog.text
 
 
@@ -562,17 +498,6 @@ async def test_a_request_that_is_still_read_at_shutdown_is_refused():
         assert local.submitted == []
         assert not interface.connections
         assert local.forgotten == ["c1"]
-
-
-@pytest.mark.asyncio
-async def test_a_body_that_is_still_read_at_shutdown_is_closed_for_its_reader():
-    async with request(body=None, http_inline_body=10) as (server, local, interface):
-        server.event("http.request", body=b"x" * 20, more_body=True)
-        await settle()
-        interface.draining = True
-        await server.end()
-        assert (await page(server))[0] == 503
-        assert local.bodies()[-1] == {"content": b"", "closed": True}
 
 
 @pytest.mark.asyncio

@@ -25,6 +25,7 @@ from djchan.layers.operations import (
     DeadLetters,
     Delay,
     Effect,
+    EndBody,
     Flush,
     GiveUp,
     Grant,
@@ -1177,6 +1178,14 @@ class TestPop:
         expected = [("p!a", b"1"), ("p!b", b"2"), ("p!c", b"3"), ("p!d", b"4"), None]
         assert sorted(got[:4]) == expected[:4] and got[4] is None
         assert [pair for pair in got if pair and pair[0] < "p!c"] == expected[:2]
+
+    def test_the_end_of_a_body_leaves_nothing_of_it(self, talk: Talk) -> None:
+        talk.send(body("x?a", b"1"), body("x?a", b"2"), body("x?b", b"3"))
+        assert talk.send(EndBody("x?a"), EndBody("x?none"), body("x?a", b"end")) == ("ok",) * 3
+
+        assert talk(Pop(("x?a",))) == ("x?a", b"end")
+        assert talk(Pop(("x?a",))) is None
+        assert talk(Pop(("x?b",))) == ("x?b", b"3")
 
     def test_a_look_takes_nothing(self, talk: Talk) -> None:
         assert (talk(ops.Waiting()), talk(ops.Oldest("x"))) == ({}, None)

@@ -23,6 +23,7 @@ from djchan.layers.operations import (
     Delay,
     Drop,
     Effect,
+    EndBody,
     Grant,
     GroupAdd,
     GroupAddChannel,
@@ -118,6 +119,9 @@ class Effects:
                 self._queues.append_expiring(body, now + effect.ttl)
             case Grant():
                 return self._grant(effect)
+            case EndBody():
+                while self._queues.take(effect.channel) is not None:
+                    pass
             case Record():
                 if not self._records.keep(effect):
                     return self._gone()

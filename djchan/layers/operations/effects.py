@@ -102,6 +102,12 @@ class Grant(NamedTuple):
     total: int
 
 
+class EndBody(NamedTuple):
+    """Drop what lies on the channel of a body: nobody is to read it any more."""
+
+    channel: str
+
+
 class Tell(NamedTuple):
     """Append an entry to a process's inbox; nothing happens when that process is gone.
 
@@ -172,6 +178,7 @@ Effect = (
     | Delay
     | Body
     | Grant
+    | EndBody
     | Tell
     | GroupAdd
     | GroupDiscard

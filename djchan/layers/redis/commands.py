@@ -25,6 +25,7 @@ from djchan.layers.operations import (
     Discard,
     Drop,
     Effect,
+    EndBody,
     GiveUp,
     Grant,
     GroupAdd,
@@ -164,6 +165,8 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
             flat += ("drop", effect.key, "", "", "")
         elif isinstance(effect, Grant):
             flat += ("w", effect.process, effect.connection, effect.total, "")
+        elif isinstance(effect, EndBody):
+            flat += ("e", effect.channel, "", "", "")
         elif isinstance(effect, Record):
             flat += ("r", effect.process, effect.connection, _record(effect), "")
     return flat

@@ -41,6 +41,7 @@ EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
         ops.Record("P", "c1", "a", b"\0pay"),
         ["r", "P", "c1", b"00001000k0000000000000a\0P!c1\0\0pay", ""],
     ),
+    (ops.EndBody("a?b"), ["e", "a?b", "", "", ""]),
     (ops.Delay("a", b"pay", 1500), ["d", "a", b"pay", 1500, "00001000k0000000000000a\0\0"]),
     (
         ops.Delay("a", b"pay", 1500, max_bytes=5000, total=90000),

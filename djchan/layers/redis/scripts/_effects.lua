@@ -89,6 +89,8 @@ local function apply(i)
     end
   elseif op == 'drop' then
     redis.call('DEL', base .. 'kept:' .. a)
+  elseif op == 'e' then
+    redis.call('DEL', base .. 'q:' .. a)
   end
   return 'ok'
 end

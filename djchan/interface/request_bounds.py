@@ -1,0 +1,160 @@
+"""What a client can make Daphne hold with a request: bounded where Daphne and Twisted are not.
+
+``bounds`` has Daphne make requests of the class below. A request's body is written to a ``spool``
+with a limit for itself and one for all requests together, and is handed over as a whole
+(``uploads``)::
+
+    headers ──► gotLength ──► handleContentChunk … ──► requestReceived ──► process ──► Daphne
+                    └── over ────────┴──► 413 or 503, the rest is read and dropped ──► closed
+
+Twisted would read all of a form into memory and parse it, for arguments that Daphne never looks
+at: it finds an empty body.
+"""
+
+import asyncio
+import functools
+import io
+from typing import Protocol
+
+from djchan.interface import trust
+from djchan.interface.http import NO_ROOM, RETRY_AFTER, TOO_LARGE
+from djchan.interface.journal import Journal
+from djchan.interface.spool import NoRoom, Spool, Storage
+from djchan.interface.uploads import Scope, Send
+from djchan.interface.wires import Twisted
+
+LINGER = 5.0  # Seconds in which the rest of a refused body is read, so that its client reads 413.
+
+_SHAPE = (
+    *("check_timeouts", "connectionLost", "gotLength", "handleContentChunk", "process"),
+    "requestReceived",
+)
+_REFUSAL = (
+    b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: text/plain\r\n%s"
+    b"Content-Length: %d\r\n\r\n%s\n"
+)
+_BAD_ENCODING = "Transfer-Encoding is chunked, or it is left out."
+
+
+class BodyLimits(Protocol):
+    """What is asked of ``bounds.Bounds``."""
+
+    body: int
+    inline: int
+    requests: bool
+    storage: Storage
+    root_path: bool
+
+
+@functools.cache
+def is_known(plain: Twisted) -> bool:
+    return all(hasattr(plain, name) for name in _SHAPE)
+
+
+def take_body(scope: Scope, send: Send) -> Spool | None:
+    """The body of the request behind ``send``, if there is one: it is the taker's from then on."""
+    request: Twisted = send.args[0] if isinstance(send, functools.partial) and send.args else None
+    body = getattr(request, "content", None)
+    if not isinstance(body, Spool) or not body.size:
+        return None
+    request.content = io.BytesIO()
+    return body
+
+
+def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
+    """A class like Daphne's WebRequest, with a bounded body."""
+    limit = bounds.body
+
+    class Request(plain):  # type: ignore[misc]
+        _read = 0
+        _refused = False
+        _body: Twisted = None
+        content: Twisted
+
+        def gotLength(self, length: int | None) -> None:
+            # A short one is in memory there: no file is made in vain.
+            super().gotLength(0 if bounds.requests else length)
+            if bounds.requests:
+                self.content = Spool(bounds.storage, inline=bounds.inline)
+            encodings = self.requestHeaders.getRawHeaders(b"transfer-encoding", ())
+            if encodings and [encoding.lower() for encoding in encodings] != [b"chunked"]:
+                log.count("http.bad_encoding")
+                self._refuse(b"400 Bad Request", _BAD_ENCODING)
+            elif length is not None and length > limit and bounds.requests:
+                self._too_large()
+
+        def handleContentChunk(self, data: bytes) -> None:
+            if self._refused:
+                return
+            self._read += len(data)
+            if self._read > limit and bounds.requests:
+                self._too_large()
+                return
+            try:
+                super().handleContentChunk(data)
+            except NoRoom as error:
+                log.say("http.no_room", "A request got a 503: %s", error)
+                self._refuse(b"503 Service Unavailable", NO_ROOM, retry=True)
+
+        def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+            if self._refused:
+                self.channel.loseConnection()
+                return
+            channel = self.channel
+            self._body, self.content = self.content, io.BytesIO()
+            super().requestReceived(command, path, version)
+            if self.transport is None and self in channel.requests:
+                # It became a WebSocket: nobody tells the channel when that ends.
+                channel.requests.remove(self)
+
+        def process(self) -> Twisted:
+            self.content, self._body = self._body, None
+            trust.clean_headers(self.requestHeaders, self.server, root_path=bounds.root_path)
+            return super().process()
+
+        def check_timeouts(self) -> None:
+            # Of Daphne's --http-timeout. It would end a response that has begun, so that half of
+            # it looks whole.
+            timeout = self.server.http_timeout
+            if not (self._response_started and timeout and self.duration() > timeout):
+                super().check_timeouts()
+            elif not self.finished and self.channel is not None:
+                log.say(
+                    "http.daphne_timeout",
+                    "A response was cut: it was not complete within %s s (daphne --http-timeout)",
+                    timeout,
+                )
+                self.channel.transport.abortConnection()
+
+        def connectionLost(self, reason: object) -> None:
+            channel = self.channel
+            super().connectionLost(reason)
+            if channel is not None and hasattr(channel, "_transferDecoder"):
+                channel._transferDecoder = None  # It refers to channel and request: a cycle.
+
+        def _too_large(self) -> None:
+            log.say(
+                "http.too_large",
+                "A request got a 413: its body has more than %d bytes (http_max_body under "
+                "INTERFACE in CHANNEL_LAYERS)",
+                limit,
+            )
+            self._refuse(b"413 Content Too Large", TOO_LARGE)
+
+        def _refuse(self, status: bytes, sentence: str, *, retry: bool = False) -> None:
+            self._refused = True
+            self.content.close()
+            self.requestHeaders.removeHeader(b"expect")  # Or 100 would follow the 413.
+            channel = self.channel
+            if not hasattr(channel, "rawDataReceived"):
+                channel.abortConnection()  # A stream of HTTP/2: the others go on.
+                return
+            later = b"Retry-After: %s\r\n" % RETRY_AFTER if retry else b""
+            page = _REFUSAL % (status, later, len(sentence) + 1, sentence.encode())
+            if channel._command == b"HEAD":
+                page = page[: page.index(b"\r\n\r\n") + 4]
+            channel.transport.write(page)
+            asyncio.get_running_loop().call_later(LINGER, channel.transport.abortConnection)
+
+    Request.__name__ = plain.__name__
+    return Request

@@ -1,0 +1,88 @@
+import errno
+import tempfile
+
+import pytest
+
+from djchan.interface import spool as spools
+from djchan.interface.http import CHUNK
+from djchan.interface.spool import NoRoom, Spool, Storage
+
+
+@pytest.fixture
+def room():
+    return Storage(memory=1000, disk=4 * CHUNK)
+
+
+def test_a_short_body_is_in_memory_until_it_is_closed(room):
+    body = Spool(room, inline=100)
+    body.write(b"one")
+    body.write(b"two")
+
+    assert (room.memory, room.disk, body.size) == (6, 0, 6)
+    assert body.whole() == b"onetwo"
+    assert room.memory == 6, "the message with it is in memory, too"
+    body.close()
+    body.close()
+    assert (room.memory, room.disk) == (0, 0)
+
+
+def test_a_longer_one_is_on_disk_in_chunks(room):
+    body = Spool(room, inline=100)
+    content = bytes(range(256)) * (5 * CHUNK // 1024)  # A chunk and a quarter.
+    for start in range(0, len(content), 60):
+        body.write(content[start : start + 60])
+
+    assert (room.memory, room.disk) == (0, len(content))
+    assert body.chunk(1) == content[CHUNK:]
+    assert body.chunk(0) == content[:CHUNK]
+    assert body.chunk(2) == b""
+    body.close()
+    assert (room.memory, room.disk) == (0, 0)
+
+
+def test_without_memory_left_a_short_body_is_on_disk(room):
+    bodies = [Spool(room, inline=600) for _ in range(2)]
+    for body in bodies:
+        body.write(b"x" * 600)
+
+    assert (room.memory, room.disk) == (600, 600)
+    assert bodies[1].whole() == b"x" * 600
+    for body in bodies:
+        body.close()
+
+
+def test_without_disk_left_there_is_no_room_and_the_setting_is_named(room):
+    bodies = [Spool(room, inline=0) for _ in range(5)]
+    for body in bodies[:4]:
+        body.write(bytes(CHUNK))
+
+    with pytest.raises(NoRoom, match=r"http_body_disk") as refused:
+        bodies[4].write(b"x")
+    assert str(4 * CHUNK) in str(refused.value)
+    for body in bodies:
+        body.close()
+    assert (room.memory, room.disk) == (0, 0)
+
+
+def test_a_disk_that_fails_is_no_room(room, monkeypatch):
+    def fail():
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(spools.tempfile, "TemporaryFile", fail)
+    body = Spool(room, inline=1)
+
+    with pytest.raises(NoRoom, match=tempfile.gettempdir()):
+        body.write(b"xx")
+    body.close()
+    assert (room.memory, room.disk) == (0, 0)
+
+
+def test_it_is_a_file_to_daphne(room):
+    body = Spool(room, inline=100)
+    body.write(b"onetwo")
+    body.seek(0, 0)
+
+    assert (body.read(3), body.read()) == (b"one", b"two")
+    assert not body.closed
+    body.close()
+    assert body.closed
