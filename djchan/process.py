@@ -17,6 +17,7 @@ the other waits for each.
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -129,10 +130,47 @@ def tell_systemd(state: str) -> None:
         logger.warning("systemd was not told %s (NOTIFY_SOCKET): %s", state, error)
 
 
-def begin_anew() -> NoReturn:
-    """Run this process's command line again, in its place."""
+class Beginning:
+    """How this process was when this was made: what it is to begin anew with.
+
+    A consumer may change what belongs to the whole process, and exec() hands it on: the working
+    directory (a relative ``manage.py`` is not there any more), the environment, the umask, timers,
+    blocked signals and limits of resources.
+    """
+
+    def __init__(self) -> None:
+        self.command = [sys.executable, *sys.orig_argv[1:]]
+        self.environment = dict(os.environ)
+        self.directory = os.getcwd()
+        self.umask = os.umask(0o077)
+        os.umask(self.umask)
+        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self.limits = {kind: resource.getrlimit(kind) for kind in _LIMITS}
+
+    def restore(self) -> None:
+        """Raises OSError when the working directory is not there any more."""
+        os.chdir(self.directory)
+        os.umask(self.umask)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+        for kind, limits in self.limits.items():
+            if resource.getrlimit(kind) != limits:
+                # What was lowered for good cannot be raised again.
+                with contextlib.suppress(OSError, ValueError):
+                    resource.setrlimit(kind, limits)
+
+
+_LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
+
+
+def begin_anew(beginning: Beginning) -> NoReturn:
+    """Run this process's command line again, in its place and as it was run first."""
+    try:
+        beginning.restore()
+    except OSError as error:
+        leave(1, f"djchan: this process cannot begin anew where it was started: {error}")
     _flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    os.execve(beginning.command[0], beginning.command, beginning.environment)
 
 
 def _flush() -> None:

@@ -1,4 +1,5 @@
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import threading
 import pytest
 
 from djchan.process import READY, STOPPING, Signals, tell_systemd
+from tests.support.processes import ROOT
 
 PROGRAM = """
 import signal, sys, threading, time
@@ -64,21 +66,64 @@ def test_the_second_signal_ends_a_process_that_is_stuck(program, number):
     assert popen.returncode == 128 + number
 
 
-def test_it_begins_anew_with_its_id_and_command_line():
-    code = """
-import os, sys
-from djchan.process import begin_anew
-print(os.getpid(), sys.argv[1:])
-if "BEGUN" not in os.environ:
-    os.environ["BEGUN"] = "1"
+BEGIN_ANEW = """
+import os, resource, signal, sys
+from djchan.process import Beginning, begin_anew
+beginning = Beginning()
+
+def state():
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return [
+        os.getpid(), sys.argv[1:], os.getcwd(), umask, os.environ.get("OF_A_CONSUMER"),
+        os.environ["OF_THE_START"], signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        resource.getrlimit(resource.RLIMIT_NOFILE)[0], signal.getitimer(signal.ITIMER_REAL)[0],
+    ]
+
+print(state())
+if not os.path.exists(sys.argv[1]):
+    open(sys.argv[1], "w").close()
+    # What a consumer may do to its process.
+    os.chdir("/")
+    os.umask(0o777)
+    os.environ["OF_A_CONSUMER"] = "1"
+    del os.environ["OF_THE_START"]
+    sys.argv.append("more")
+    sys.orig_argv.append("more")
+    sys.executable = "/nowhere"
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    signal.setitimer(signal.ITIMER_REAL, 100)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     print("buffered", end=" ")
-    begin_anew()
+    begin_anew(beginning)
 """
-    command = [sys.executable, "-c", code, "--threads", "two words"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+
+
+def run_script(script, folder):
+    folder.mkdir()
+    (folder / "script.py").write_text(script)
+    command = [sys.executable, "script.py", str(folder.parent / "begun"), "two words"]
+    env = {**os.environ, "OF_THE_START": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=20, check=False
+    )
+
+
+def test_it_begins_anew_as_it_was_started_whatever_a_consumer_has_changed(tmp_path):
+    run = run_script(BEGIN_ANEW, tmp_path / "release")
+    assert run.returncode == 0, run.stderr
     first, second = run.stdout.splitlines()
     assert second == f"buffered {first}"
-    assert first.endswith("['--threads', 'two words']")
+    assert "'two words'], " in first
+
+
+def test_one_that_cannot_begin_anew_where_it_was_started_tells_why(tmp_path):
+    script = BEGIN_ANEW.replace('    os.chdir("/")\n', '    os.rename(os.getcwd(), "../gone")\n')
+    folder = tmp_path / "release"
+    run = run_script(script, folder)
+    assert run.returncode == 1
+    assert "cannot begin anew where it was started" in run.stderr
+    assert str(folder) in run.stderr
 
 
 def test_they_are_given_back():

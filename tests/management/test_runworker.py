@@ -176,7 +176,7 @@ def test_a_worker_that_is_spent_is_started_anew(far, monkeypatch, restart):
             self.restart = self.can_restart and restart
 
     monkeypatch.setattr(runworker, "Worker", Spent)
-    monkeypatch.setattr(runworker, "begin_anew", lambda: begun.append(1))
+    monkeypatch.setattr(runworker, "begin_anew", lambda beginning: begun.append(1))
     call_command("runworker")
     assert len(begun) == restart
 

@@ -21,7 +21,7 @@ from djchan.checks import shared_layer
 from djchan.delay.consumer import serve_delay
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.log import LIBRARY, setup_logger
-from djchan.process import begin_anew, leave
+from djchan.process import Beginning, begin_anew, leave
 from djchan.signals import worker_process_ready
 from djchan.staticfiles import StaticFilesConsumer
 from djchan.worker import Worker
@@ -90,6 +90,7 @@ class Command(BaseCommand):
         self.options, self.verbosity = options, options["verbosity"]
         if self.verbosity:
             setup_logger(LIBRARY, self.verbosity)
+        beginning = Beginning()  # Before the project's consumers are imported.
         worker = self.make_worker(**options)
         worker_process_ready.send(sender=worker)
         worker.ready()
@@ -113,7 +114,7 @@ class Command(BaseCommand):
             ended.set()
             atexit.unregister(stop)
         if worker.restart:
-            begin_anew()
+            begin_anew(beginning)
         if worker.unfinished and not options["reload"]:
             # Their threads would keep the interpreter from ending.
             leave(1)
