@@ -17,6 +17,8 @@ DEFAULTS: dict[str, Any] = {
     "CHANNEL_SESSION_ENGINE": "djchan.layer_sessions",
     # Whether ?session_key= in the URL of a handshake stands for a session cookie it lacks.
     "CHANNEL_SESSION_KEY_IN_QUERY": False,
+    # A pattern: keys whose values are not shown. None: what Django hides in its reports.
+    "CHANNEL_HIDDEN_KEYS": None,
     # Whether a WebSocket's Origin is compared with its scheme and port, too.
     "CHANNEL_STRICT_ORIGIN": False,
     # Whether a WebSocket's Host has to be in ALLOWED_HOSTS, as that of a request has.

@@ -50,8 +50,10 @@ from djchan.exceptions import (
     SessionUnavailable,
 )
 from djchan.handler import ViewConsumer
+from djchan.hidden import hidden_keys
 from djchan.layers.effects import Words
 from djchan.layers.operations import Address
+from djchan.legible import masked
 from djchan.log import escaping
 from djchan.message import Message
 from djchan.outbox import Outbox, Uncommitted, opened
@@ -192,7 +194,8 @@ def _looked_at(message: Message, router: Any) -> str:
     """What the routes of its channel have looked at, for the log: it may be a client's."""
     names = dict.fromkeys(["path", *router.filters(message.channel.name)])
     content = message.content
-    values = [f"{name}={content[name]!r:.80}" for name in names if name in content]
+    shown = masked({name: content[name] for name in names if name in content}, hidden_keys())
+    values = [f"{name}={shown[name]!r:.80}" for name in shown]
     return f" ({', '.join(values)})" if values else ""
 
 

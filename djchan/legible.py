@@ -1,18 +1,30 @@
 """Messages as text that is safe to show: cut, escaped, aligned. No I/O happens here.
 
 From ``manage.py deadletters``; what comes in was written by clients, so nothing in it may
-steer a terminal or fill it.
+steer a terminal or fill it. And it may be shown to people who are not to know it: what looks
+secret is hidden, by the names of keys (``hidden``, a pattern, None hides nothing).
 """
 
 import base64
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 TEXT = 200  # Characters of one value.
 HEADERS = 20  # Headers of one message.
 
-# Their values are as good as a password.
-_SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
+HIDDEN = "(not shown)"
+
+# Headers whose values are as good as a password. Browsers, which can set no other header of a
+# handshake, are given tokens for the last one.
+_SECRET = frozenset(
+    {"authorization", "cookie", "proxy-authorization", "set-cookie", "sec-websocket-protocol"}
+)
+# A parameter of a query or a form.
+_PARAMETER = re.compile(r"(?P<name>[^\s?&;=#\"']+)=(?P<value>[^\s&;#\"']*)")
+
+Hidden = re.Pattern[str] | None
 
 
 def escaped(text: str) -> str:
@@ -40,14 +52,57 @@ def value(given: Any, limit: int = TEXT) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
 
 
-def content(message: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A message as lines of name and value; of the headers, those first in it, without secrets."""
+def masked(given: Any, hidden: Hidden) -> Any:
+    """``given`` with what looks secret in it hidden: values of dicts by their keys, headers by
+    their names, also in JSON, and parameters of queries and forms."""
+    if hidden is None:
+        return given
+    if isinstance(given, Mapping):
+        return {
+            key: HIDDEN if hidden.search(str(key)) else masked(item, hidden)
+            for key, item in given.items()
+        }
+    if isinstance(given, list | tuple):
+        if len(given) == 2 and isinstance(given[0], bytes | str):
+            name = _text(given[0])
+            if name.lower() in _SECRET or hidden.search(name):
+                return [given[0], HIDDEN]
+        return [masked(item, hidden) for item in given]
+    if isinstance(given, bytes):
+        try:
+            text = given.decode()
+        except UnicodeDecodeError:
+            return given
+        shown = _masked_text(text, hidden)
+        return given if shown == text else shown.encode()
+    return _masked_text(given, hidden) if isinstance(given, str) else given
+
+
+def _masked_text(text: str, hidden: re.Pattern[str]) -> str:
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            pass  # A part of one, or something else.
+        else:
+            shown = masked(found, hidden)
+            return text if shown == found else json.dumps(shown, ensure_ascii=False)
+    return _PARAMETER.sub(
+        lambda found: (
+            f"{found['name']}={HIDDEN}" if hidden.search(found["name"]) else found.group()
+        ),
+        text,
+    )
+
+
+def content(message: Mapping[str, Any], hidden: Hidden = None) -> list[tuple[str, str]]:
+    """A message as lines of name and value; of the headers, those first in it."""
     lines: list[tuple[str, str]] = []
-    for key, given in message.items():
-        name = key if key.isprintable() else repr(key)
+    for key, given in masked(message, hidden).items():
+        name = escaped(key)
         headers = _headers(given) if key == "headers" else None
         if headers is None:
-            lines.append((name, value(given)))
+            lines.append((name, _shown(given, TEXT)))
             continue
         lines.append((name, f"{len(headers)}"))
         lines += [(f"  {header}", text) for header, text in headers[:HEADERS]]
@@ -56,7 +111,7 @@ def content(message: Mapping[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def glance(message: Mapping[str, Any], limit: int = 60) -> str:
+def glance(message: Mapping[str, Any], limit: int = 60, hidden: Hidden = None) -> str:
     """The message in a few words: what tells it from others."""
     told = {
         key: given
@@ -64,10 +119,17 @@ def glance(message: Mapping[str, Any], limit: int = 60) -> str:
         if key not in ("reply_channel", "headers", "client", "server", "order")
     }
     text = ", ".join(
-        f"{key if key.isprintable() else repr(key)}={value(given, limit)}"
-        for key, given in told.items()
+        f"{escaped(key)}={_shown(given, limit)}" for key, given in masked(told, hidden).items()
     )
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _shown(given: Any, limit: int) -> str:
+    return HIDDEN if given == HIDDEN else value(given, limit)
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode("latin-1") if isinstance(name, bytes) else name
 
 
 def plain(given: Any) -> Any:
@@ -91,10 +153,11 @@ def ago(seconds: float) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Aligned lines under a head; the last column is as long as it likes."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    rows = [[escaped(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
+        for row in rows
     ]
 
 
@@ -106,7 +169,6 @@ def _headers(given: Any) -> list[tuple[str, str]] | None:
         return None
     told = []
     for name, text in given:
-        name = name.decode("latin-1") if isinstance(name, bytes) else str(name)
-        shown = "(not shown)" if name.lower() in _SECRET else value(text, 80)
-        told.append((name if name.isprintable() else repr(name), shown))
+        name = _text(name) if isinstance(name, bytes | str) else str(name)
+        told.append((escaped(name), HIDDEN if name.lower() in _SECRET else _shown(text, 80)))
     return told

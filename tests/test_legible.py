@@ -1,10 +1,15 @@
-"""What clients wrote, as text: cut, escaped, aligned."""
+"""What clients wrote, as text: cut, escaped, aligned, and without what looks secret."""
 
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from djchan import legible
+
+HIDDEN = re.compile("token|pass|key", re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +81,54 @@ def test_a_table_is_aligned():
         "xyz  1      end",
         "x    12345",
     ]
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_what_is_escaped_is_one_line(text):
+    assert legible.escaped(text).isprintable()
+    assert legible.escaped(text) == text or not text.isprintable()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"password": "s3cret"},
+        {"user": {"api_key": "s3cret"}},
+        {"users": [{"name": "ada", "PASSWORD": "s3cret"}]},
+        {"text": '{"token": "s3cret", "n": 1}'},
+        {"text": '[{"a": {"token": ["s3cret"]}}]'},
+        {"bytes": b'{"token": "s3cret"}'},
+        {"query_string": b"a=1&token=s3cret&b=2"},
+        {"query_string": b"access_token=s3cret"},
+        {"body": b"name=ada&password=s3cret"},
+        {"path": "/a/?token=s3cret#b"},
+        {"text": "wss://x/?a=1&Token=s3cret"},
+        {"headers": [[b"Authorization", b"Bearer s3cret"], [b"Cookie", b"sessionid=s3cret"]]},
+        {"headers": [["sec-websocket-protocol", "chat, s3cret"]]},
+        {"headers": [[b"X-Api-Key", b"s3cret"]]},
+        {"headers": [[b"referer", b"https://example.com/?token=s3cret"]]},
+    ],
+    ids=repr,
+)
+def test_what_looks_secret_is_not_shown_wherever_it_stands(content):
+    for shown in (
+        legible.masked(content, HIDDEN),
+        legible.content(content, HIDDEN),
+        legible.glance(content, 1000, HIDDEN),
+    ):
+        assert "s3cret" not in str(shown)
+    assert "(not shown)" in str(legible.content(content, HIDDEN))
+    assert legible.masked(content, None) == content
+
+
+def test_what_does_not_look_secret_is_as_it_was():
+    content = {
+        "text": '{"n":1,"a":[1,2]}',
+        "body": b"name=ada&b=\xff",
+        "query_string": b"a=1&b=2",
+        "headers": [[b"host", b"example.com"]],
+        "pair": ["a", "b"],
+        "n": 5,
+        "nothing": None,
+    }
+    assert legible.masked(content, HIDDEN) == content

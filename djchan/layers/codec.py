@@ -72,7 +72,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise TypeError(f"the key {key!r} is not text")
+                raise TypeError(f"the key {key!r:.80} is not text")
         return {str.__str__(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
@@ -88,7 +88,7 @@ def _plain(value: Any) -> Any:
         return float.__float__(value)
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
-    raise TypeError(f"{value!r} is of type {kind.__name__}")
+    raise TypeError(f"{value!r:.80} is of type {kind.__name__}")
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -241,13 +241,14 @@ def test_what_is_in_it_and_why_it_is_here(site):
 
 def test_json_has_all_of_it(site):
     site.bury("x", {"n": 1, "data": b"\xff", "headers": [["cookie", "all of it"]]})
-    (told,) = objects("show", "--json", "--channel=x")
-    (message,) = told["messages"]
-    assert message["content"] == {
-        "n": 1,
-        "data": {"base64": "/w=="},
-        "headers": [["cookie", "all of it"]],
-    }
+    for option, cookie in ((), "(not shown)"), (("--unmasked",), "all of it"):
+        (told,) = objects("show", "--json", "--channel=x", *option)
+        (message,) = told["messages"]
+        assert message["content"] == {
+            "n": 1,
+            "data": {"base64": "/w=="},
+            "headers": [["cookie", cookie]],
+        }
     assert (told["reason"], told["frames"], told["done"]) == ("poison", 1, 0)
 
 
@@ -457,3 +458,24 @@ def test_the_code_of_the_page_runs(site, capsys):
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
     exec(code.replace("3600", "0"), {})
     assert capsys.readouterr().out.startswith("mail/")
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("show", "--channel=x"), ("list", "--json")])
+def test_what_looks_secret_is_not_shown(site, settings, arguments):
+    site.bury("x", {"token": "s3cret", "text": '{"password": "s3cret", "n": 5}'})
+    assert "s3cret" not in run(*arguments)
+    settings.CHANNEL_HIDDEN_KEYS = "^n$"
+    if arguments[0] == "show":
+        shown = run(*arguments)
+        assert "s3cret" in shown and ": 5" not in shown
+
+
+def test_names_and_reasons_from_redis_steer_no_terminal(site):
+    site.bury("x", {"n": 1}, reason="\x1b[2Jpoison\nforged\u202e")
+    for arguments in (
+        ("list",),
+        ("list", "--summary"),
+        ("show", "--channel=x"),
+        ("drop", "--all", "--yes"),
+    ):
+        assert all(line.isprintable() for line in run(*arguments).split("\n"))

@@ -7,6 +7,7 @@ filters select, or ``--all``; more than one after a question, or with ``--yes``.
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from djchan import DEFAULT_CHANNEL_LAYER, legible
 from djchan.asgi import ChannelLayerWrapper, configured_layer
 from djchan.checks import broker_problem, sentence
 from djchan.exceptions import BrokerError, InvalidChannelLayer, UndecodableEnvelope
+from djchan.hidden import hidden_keys
 from djchan.layers.operations import STARTED
 from djchan.letters import WHY, Letter, Letters, Selection, by_channel, read, reasons, seconds
 
@@ -30,6 +32,7 @@ class Command(BaseCommand):
 
     letters: Letters
     now: int
+    hidden: re.Pattern[str] | None
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -41,6 +44,11 @@ class Command(BaseCommand):
         dropping = actions.add_parser("drop", help="Deletes them.")
         for one in (listing, showing):
             one.add_argument("--json", action="store_true", help="A line of JSON for each.")
+            one.add_argument(
+                "--unmasked",
+                action="store_true",
+                help="Shows what looks secret, too (CHANNEL_HIDDEN_KEYS).",
+            )
         for one in (retrying, dropping):
             one.add_argument("--all", action="store_true", help="All that there are.")
             one.add_argument("--yes", action="store_true", help="Does not ask.")
@@ -51,6 +59,7 @@ class Command(BaseCommand):
         wrapper = self._layer(options["layer"])
         self.letters = Letters(wrapper.channel_layer)
         self.now = wrapper.channel_layer.now()
+        self.hidden = None if options.get("unmasked") else hidden_keys()
         selection = Selection(
             channels=options["channel"] or (),
             reasons=options["reason"] or (),
@@ -163,7 +172,10 @@ class Command(BaseCommand):
         facts.append(("frames", f"{contents.frames}{done}{begun}"))
         lines = [letter.name, *_indented(facts)]
         for name, message in zip(contents.ids, contents.messages, strict=True):
-            lines += [f"  message {name}", *_indented(legible.content(message), "    ")]
+            lines += [
+                f"  message {name}",
+                *_indented(legible.content(message, self.hidden), "    "),
+            ]
         return lines
 
     def _row(self, letter: Letter) -> tuple[str, ...]:
@@ -173,7 +185,11 @@ class Command(BaseCommand):
         except UndecodableEnvelope:
             return (*known, "?", "(cannot be read)")
         frames = f"{contents.done}/{contents.frames}" if contents.done else str(contents.frames)
-        return (*known, frames, legible.glance(contents.messages[0]) if contents.messages else "")
+        return (
+            *known,
+            frames,
+            legible.glance(contents.messages[0], hidden=self.hidden) if contents.messages else "",
+        )
 
     def _facts(self, letter: Letter) -> dict[str, Any]:
         return {
@@ -191,7 +207,10 @@ class Command(BaseCommand):
         except UndecodableEnvelope as error:
             return {"error": str(error), "payload": legible.plain(letter.payload)}
         pairs = zip(contents.ids, contents.messages, strict=True)
-        messages = [{"id": name, "content": legible.plain(message)} for name, message in pairs]
+        messages = [
+            {"id": name, "content": legible.plain(legible.masked(message, self.hidden))}
+            for name, message in pairs
+        ]
         return {"frames": contents.frames, "done": contents.done, "messages": messages}
 
     # --------------------------------------------------------------------- acting
@@ -216,7 +235,7 @@ class Command(BaseCommand):
         try:
             read(letter)
         except UndecodableEnvelope as error:
-            self.stderr.write(f"{letter.name} stays where it is: {error}")
+            self.stderr.write(legible.escaped(f"{letter.name} stays where it is: {error}"))
             return False
         return True
 
@@ -251,17 +270,18 @@ class Command(BaseCommand):
                 done += was_there
                 gone += not was_there
         except BrokerError as error:
+            name = legible.escaped(channel)
             raise CommandError(
-                f"{error} {did} before that: {done} of {channel}. Say it again: what was done is "
+                f"{error} {did} before that: {done} of {name}. Say it again: what was done is "
                 "no dead letter any more, and is not done twice."
             ) from error
         gone += len(ids) - len(letters)
         rest = f"; {gone} had gone meanwhile" if gone else ""
-        self.stdout.write(f"{did}: {done} of {channel}{rest}.")
+        self._print([f"{did}: {done} of {channel}{rest}."])
 
     def _ask(self, do: str, found: list[Letter]) -> None:
         for channel, letters in by_channel(found).items():
-            self.stdout.write(f"{len(letters)} of {channel} ({reasons(letters)})")
+            self._print([f"{len(letters)} of {channel} ({reasons(letters)})"])
         try:
             answer = input(f"{do} these {len(found)}? [y/N] ")
         except EOFError as error:
@@ -276,7 +296,8 @@ class Command(BaseCommand):
 
     def _print(self, lines: Iterable[str]) -> None:
         for line in lines:
-            self.stdout.write(line)
+            # Names and reasons are from Redis, where others may have written them.
+            self.stdout.write(legible.escaped(line))
 
     def _print_json(self, value: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(value))
@@ -292,7 +313,8 @@ def _mind_doubtful(selection: Selection, found: Sequence[tuple[str, str]]) -> No
     for name in selection.names:
         named = _named(name, found)
         if len(named) > 1:
-            raise CommandError(f"{name} is more than one: {', '.join(named)}. Name it so.")
+            several = legible.escaped(", ".join(named))
+            raise CommandError(f"{name} is more than one: {several}. Name it so.")
 
 
 def _named(name: str, found: Sequence[tuple[str, str]]) -> list[str]:
