@@ -18,7 +18,7 @@ custom message that does goes to the tail of its channel.
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -83,6 +83,7 @@ class Work:
     """A delivery that is run now: its messages, and what they have come to so far."""
 
     __slots__ = (
+        "_begun",
         "_consumer",
         "_envelope",
         "_failed",
@@ -94,9 +95,9 @@ class Work:
         "_settling",
         "_words",
         "address",
-        "attempt",
         "channel",
         "contents",
+        "crashed",
         "first",
         "over",
         "token",
@@ -114,7 +115,8 @@ class Work:
         rules: Rules,
     ) -> None:
         self.token = leased.token
-        self.attempt = leased.attempt
+        self.crashed = leased.attempt > 1  # A worker has died with it.
+        self._begun = leased.attempt + envelope.runs  # Runs, with this one.
         self.channel = envelope.channel or leased.channel
         self.address = address
         self.contents = contents  # Of the messages that are still to run.
@@ -136,6 +138,11 @@ class Work:
     def response(self) -> Address | None:
         """Where the response goes, if this is an HTTP request."""
         return self.address if self.channel == HTTP else None
+
+    def attempt_of(self, content: Mapping[str, Any]) -> int:
+        """Which run of the message with this content is to begin: 1 when none has before."""
+        put_off = (content.get(RETRIES, 0), content.get(WAITS, 0))
+        return self._begun + sum(count for count in put_off if isinstance(count, int))
 
     def id_of(self, content: dict[str, Any]) -> str:
         """The id of the message with this content: the same at every run."""
@@ -213,6 +220,23 @@ class Work:
         self.over = True
         return False
 
+    def left(self, worker: str) -> Outcome | GiveUp:
+        """Instead of its end, when its run is left to itself: another worker goes on behind the
+        messages that have run, and is told that the next one may have begun."""
+        if _runs_once(self.channel, self.contents, self._rules):
+            lost = Refusal(
+                *(self.token, self.channel, self._envelope.id, "lost", codec.LOST),
+                bury=False,
+                address=self.address,
+                since=self._since,
+            )
+            return lost.give_up(worker)
+        since, done = self._since, self.first + self._ran
+        payload = codec.send_again(codec.encode_envelope(self._envelope))
+        later = Later(0, done, payload, self.channel)
+        packed, answer = self._pack(self._words, since, done)
+        return Outcome(self.token, packed, self.address, answer, later, since=since)
+
     def give_up(self, worker: str, reason: str = "error", *, status: str = codec.FAILED) -> GiveUp:
         """The end of a delivery that could not be settled: kept as a dead letter."""
         refusal = Refusal(
@@ -275,7 +299,7 @@ def open_delivery(leased: Leased, now: int, rules: Rules) -> Work | Refusal:
             contents = [{**codec.decode(common), **codec.decode(frame)} for frame in frames[first:]]
     except TypeError as error:
         raise UndecodableEnvelope("The messages of this delivery are no dicts.") from error
-    if leased.attempt > 1 or envelope.expires:
+    if leased.attempt > 1 or envelope.runs or envelope.expires:
         refusal = _refusal(leased, envelope, contents, now, rules, address=address)
         if refusal is not None:
             return refusal
@@ -297,24 +321,29 @@ def _refusal(
         since = 0 if leased.done == STARTED else leased.done
         return Refusal(leased.token, channel, envelope.id, reason, status, bury, address, since)
 
-    if leased.attempt == 1:
+    # A dead letter that is sent again has no number, and is run because somebody wants it.
+    begun = leased.attempt > 1 or (envelope.runs and envelope.seq)
+    if not begun:
         # At the first run only: what has run once, or was put off, has not waited for us.
         put_off = any(RETRIES in content or WAITS in content for content in contents)
-        waited = not leased.done and not put_off
+        waited = envelope.expires and not (leased.done or put_off or envelope.runs)
         if waited and envelope.expires < now:
             bury = address is None and not rules.at_most_once(channel)
             return refuse("expired", codec.EXPIRED, bury=bury)
         return None
-    if rules.at_most_once(channel):
-        return refuse("lost", codec.LOST, bury=False)
-    if channel == HTTP and (
-        leased.done == STARTED
-        or any(content.get("method") not in SAFE_METHODS for content in contents)
-    ):
+    if _runs_once(channel, contents, rules) or (channel == HTTP and leased.done == STARTED):
         return refuse("lost", codec.LOST, bury=False)
     if leased.attempt > rules.attempts:
         return refuse("poison", codec.POISON, bury=True)
     return None
+
+
+def _runs_once(channel: str, contents: list[dict[str, Any]], rules: Rules) -> bool:
+    """Whether a run of this that has begun is its only one."""
+    if channel == HTTP:
+        unsafe = any(content.get("method") not in SAFE_METHODS for content in contents)
+        return unsafe or rules.at_most_once(channel)
+    return rules.at_most_once(channel)
 
 
 def next_wait(now: int, next_due: int, limit: float) -> float:

@@ -95,6 +95,10 @@ class Selection:
         )
 
 
+# Reasons of letters whose last run had begun.
+BEGUN = frozenset({"stuck", "error"})
+
+
 class Letters:
     """The dead letters of ``layer``; ``close()`` when done. Everything raises BrokerErrors."""
 
@@ -152,7 +156,11 @@ def detached(letter: Letter) -> bytes:
     """
     envelope = codec.decode_envelope(letter.payload)
     frames = envelope.frames[_done(letter, envelope) :]
-    return codec.encode_envelope(msgspec.structs.replace(envelope, seq=0, expires=0, frames=frames))
+    # One run more is counted than began, for what was given up in place of a run.
+    runs = envelope.runs + letter.attempt - (letter.reason not in BEGUN)
+    return codec.encode_envelope(
+        msgspec.structs.replace(envelope, seq=0, expires=0, frames=frames, runs=runs)
+    )
 
 
 def read(letter: Letter) -> Contents:

@@ -21,8 +21,9 @@ class Message:
     ``content``: its dict, which decorators may change. ``channel``: where it came from.
     ``reply_channel``: the Channel that reaches its client, or None. ``channel_layer``: as
     given. ``id``: text, the same at every run of this message. ``attempt``: 1 at its first
-    run; each time a worker process died with it, one more. ``redelivered``: attempt > 1, so
-    its consumer may have run before, in whole or in part.
+    run; one more for each run that may have begun before: its worker died, or was told to stop
+    and did not wait, Redis lost its state or may have, it raised ConsumeLater. ``redelivered``:
+    attempt > 1, so its consumer may have run before, in whole or in part.
 
     Decorators set more: ``channel_session``, ``http_session``, ``user``.
     """

@@ -296,7 +296,7 @@ class Worker:
         roster.loop.stop(1.0)
         registrations.stop_beating()
         try:
-            registrations.end(self._link)
+            registrations.end(self._link, roster.leave(registrations.current))
         except BrokerError as error:
             logger.warning("This worker could not say goodbye: %s", error)
         self._link.close()

@@ -7,7 +7,7 @@ from djchan.delivery import Refusal, Rules, Work, next_wait, open_delivery
 from djchan.exceptions import UndecodableEnvelope
 from djchan.layers import codec
 from djchan.layers.effects import Reply
-from djchan.layers.operations import STARTED, Address, Delay, Leased, Push, Tell
+from djchan.layers.operations import STARTED, Address, Delay, GiveUp, Leased, Outcome, Push, Tell
 
 NOW = 1_000_000
 ADDRESS = Address("PROCESS", "1-abc", 4)
@@ -28,6 +28,7 @@ def leased(
     expires: int = 0,
     attempt: int = 1,
     done: int = 0,
+    runs: int = 0,
     version: int = codec.VERSION,
 ) -> Leased:
     envelope = codec.Envelope(
@@ -41,6 +42,7 @@ def leased(
         seq,
         msgspec.Raw(codec.encode(common or {})),
         [msgspec.Raw(codec.encode(frame)) for frame in frames or ({"text": "hello"},)],
+        runs,
     )
     return Leased(77, attempt, done, channel, codec.encode_envelope(envelope))
 
@@ -176,6 +178,59 @@ def test_an_unsafe_or_started_request_does_not(options):
     frame = options.pop("frames")
     refused = refusal(frame, channel="http.request", attempt=2, **options)
     assert (refused.reason, refused.bury, refused.status) == ("lost", False, codec.LOST)
+
+
+@pytest.mark.parametrize(
+    ("frame", "channel"), [({"method": "POST"}, "http.request"), ({}, "websocket.receive")]
+)
+def test_what_may_run_once_is_lost_when_it_was_sent_again(frame, channel):
+    """Its first copy may have run."""
+    refused = refusal(frame, channel=channel, runs=1, given=rules("websocket.receive"))
+    assert (refused.reason, refused.bury, refused.status) == ("lost", False, codec.LOST)
+
+
+def test_a_dead_letter_that_was_sent_again_runs_all_the_same():
+    assert work({"method": "POST"}, channel="http.request", seq=0, runs=3)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "runs", "content", "which"),
+    [
+        (1, 0, {}, 1),
+        (3, 0, {}, 3),
+        (1, 2, {}, 3),
+        (2, 1, {"__retries__": 4, "__waits__": 5}, 12),
+        (1, 0, {"__retries__": "x"}, 1),
+    ],
+)
+def test_each_run_that_may_have_begun_counts(attempt, runs, content, which):
+    opened = work(content, attempt=attempt, runs=runs)
+    assert opened.attempt_of(content) == which
+    # One by one they are committed only if a worker has died with them.
+    assert opened.crashed == (attempt > 1)
+
+
+def test_what_is_left_goes_on_behind_what_has_run_as_one_that_has_begun():
+    opened = work({"n": 0}, {"n": 1}, {"n": 2})
+    opened.keep([PUSH])
+    left = opened.left("w1")
+    assert isinstance(left, Outcome) and left.later is not None
+    assert (left.token, left.effects, left.since) == (77, (PUSH,), 0)
+    assert (left.later.delay, left.later.done) == (0, 1)
+    again = open_delivery(Leased(78, 1, 1, "websocket.receive", left.later.payload), NOW, rules())
+    assert isinstance(again, Work)
+    assert [again.attempt_of(content) for content in again.contents] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("frame", "channel"), [({"method": "POST"}, "http.request"), ({}, "websocket.receive")]
+)
+def test_what_may_run_once_is_lost_when_it_is_left(frame, channel):
+    opened = open_delivery(leased(frame, channel=channel), NOW, rules("websocket.receive"))
+    assert isinstance(opened, Work)
+    left = opened.left("w1")
+    assert isinstance(left, GiveUp)
+    assert (left.reason, left.bury) == ("lost", False)
 
 
 def test_an_unsafe_request_runs_once():

@@ -387,7 +387,7 @@ def test_stop_gives_back_what_waits_while_a_consumer_still_runs(site):
     site.join(worker)
 
 
-def test_after_the_grace_period_a_message_goes_back_as_it_was(site, caplog):
+def test_after_the_grace_period_a_message_goes_back_as_one_that_has_begun(site, caplog):
     site.numbers("x", 1)
     worker = site.worker(route("x", site.hold), grace=0.1)
     site.wait(1)
@@ -402,7 +402,7 @@ def test_after_the_grace_period_a_message_goes_back_as_it_was(site, caplog):
 
     site.worker(route("x", consumer))
     site.wait(2)
-    assert attempts == [1]
+    assert attempts == [2]
 
 
 def test_an_async_consumer_has_the_grace_period_too(site):
@@ -418,9 +418,9 @@ def test_an_async_consumer_has_the_grace_period_too(site):
     assert site.length("done") == 1
 
 
-def test_an_async_consumer_that_is_canceled_has_not_run(site):
+def test_an_async_consumer_that_is_canceled_sends_nothing_and_has_begun(site):
     async def consumer(message):
-        site.ran.append(message["n"])
+        site.ran.append(message.attempt)
         await Channel("done", channel_layer=site.layer).asend({})
         await asyncio.Event().wait()
 
@@ -430,6 +430,9 @@ def test_an_async_consumer_that_is_canceled_has_not_run(site):
     site.stop(worker)
     assert (site.length("done"), site.length("x")) == (0, 1)
     assert worker.unfinished == 1
+    site.worker(route("x", consumer), grace=0.1)
+    site.wait(2)
+    assert site.ran == [1, 2]
 
 
 def test_nothing_is_known_of_a_worker_that_has_left(site):

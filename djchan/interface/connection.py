@@ -187,6 +187,17 @@ class Connection:
         """The delivery to send again, after the layer lost its state."""
         return self._push
 
+    def copy(self) -> Push:
+        """Another copy of that delivery, which says that it may have run.
+
+        It is sent whatever its channel holds: it was admitted before.
+        """
+        push = self._push
+        assert push is not None
+        payload = codec.send_again(push.payload)
+        self._push = push._replace(payload=payload, capacity=0, max_bytes=0, total=0)
+        return self._push
+
     def on_progress(self, seq: int, frames: int, replies: Replies) -> None:
         """So many frames of the delivery in flight are answered: it is not sent again from them."""
         push = self._push

@@ -24,7 +24,7 @@ from djchan.delivery import Work
 from djchan.lanes.ledger import APPLIED, PROGRESS
 from djchan.lanes.limits import Frame
 from djchan.lanes.registration import Registration
-from djchan.layers.operations import CommitResult, Outcome
+from djchan.layers.operations import CommitResult, GiveUp, Outcome
 
 # Weight of the last batch in the mean.
 _NEWS = 0.3
@@ -135,6 +135,21 @@ class Batch:
             if result in APPLIED and self.running is not None:
                 self.running.committed()
             self._said.notify_all()
+
+    def leave(self) -> list[Outcome | GiveUp]:
+        """The process ends with a consumer still running: what is to be said of this lane.
+
+        Its delivery goes on elsewhere, as one whose run has begun.
+        """
+        with self.lock:
+            self.abandoned = True
+            work, self.running = self.running, None
+            ends: list[Outcome | GiveUp] = [*self.finished]
+            self.finished = []
+            registration = None if self.lost or self.saying else self.registration
+            if registration is not None and work is not None and not work.over:
+                ends.append(work.left(registration.id))
+            return ends
 
     def abandon(self, began: float) -> Left | None:
         """Give up the thread whose consumer was called at ``began``, and take what it had.

@@ -110,7 +110,11 @@ class Crew:
         frames: Frames = []
         for content in work.contents:
             message = Message(
-                content, work.channel, self.wrapper, id=work.id_of(content), attempt=work.attempt
+                content,
+                work.channel,
+                self.wrapper,
+                id=work.id_of(content),
+                attempt=work.attempt_of(content),
             )
             if RETRIES in content and content[RETRIES] == self.retries:
                 message.__doomed__ = True

@@ -20,7 +20,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 from asgiref.sync import SyncToAsync
@@ -40,6 +40,9 @@ from djchan.log import escaping
 from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))
+
+
+DOUBT = 0.01  # Seconds between two looks whether a beat was answered.
 
 
 class CurrentLoop(Protocol):
@@ -90,6 +93,7 @@ class AsyncLane:
         self._ready = threading.Event()
         self._running: dict[asyncio.Task[None], Running] = {}
         self._finished: list[tuple[Running, End]] = []
+        self._left: list[tuple[Registration, Work]] = []  # Their tasks were canceled at the end.
         self._something = asyncio.Event()
         self._end = asyncio.Event()
         self._exchange: AsyncExchange | None = None
@@ -146,7 +150,19 @@ class AsyncLane:
         """Whether the thread of synchronous code (sync_to_async) is."""
         return self._watch.threads_blocked
 
-    def abandon(self, seconds: float) -> list[tuple[Registration, Words]]:
+    def leave(self, registration: Registration) -> list[End]:
+        """The process ends: what is to be said of the deliveries whose tasks have begun."""
+        with self._changed:
+            here = list(self._here.values())
+        return [
+            work.left(registration.id)
+            for known, work in (*self._left, *here)
+            if known is registration and not work.over and work.token not in known.unsettled
+        ]
+
+    def abandon(
+        self, seconds: float
+    ) -> list[tuple[Registration, Sequence[operations.Outcome], Words]]:
         """Leave this lane to itself: it is blocked, for so long. What is to be said of it."""
         assert self._thread is not None and self._loop is not None
         self.abandoned = True
@@ -161,13 +177,19 @@ class AsyncLane:
         )
         with self._changed:
             here = list(self._here.values())
-        words: list[tuple[Registration, Words]] = []
+        said: list[tuple[Registration, Sequence[operations.Outcome], Words]] = []
         for registration, work in here:
             if running is not None and work is running.work:
-                words.append((registration, [limits.give_up(work, registration.id)]))
+                said.append((registration, (), [limits.give_up(work, registration.id)]))
+            elif not work.over:
+                end = work.left(registration.id)
+                if isinstance(end, GiveUp):
+                    said.append((registration, (), [end]))
+                else:
+                    said.append((registration, [end], ()))
             else:
-                words.append((registration, [Release(registration.id, (work.token,))]))
-        return words
+                said.append((registration, (), [Release(registration.id, (work.token,))]))
+        return said
 
     # ------------------------------------------------------------- on the loop
 
@@ -215,6 +237,11 @@ class AsyncLane:
         crew, work, registration = self.crew, running.work, running.registration
         try:
             for index, frame in enumerate(frames):
+                while not (registration.may_start(time.monotonic()) or registration.gone):
+                    await asyncio.sleep(DOUBT)
+                if registration.gone:
+                    self._let_go(work.token)
+                    return
                 running.frame, running.began = frame, time.monotonic()
                 ran = await self._run_frame(running, frame)
                 running.began = 0.0
@@ -222,7 +249,7 @@ class AsyncLane:
                     return  # It has swallowed its cancellation.
                 if not keep(work, index, ran, self.counters) or work.over:
                     break
-                if work.attempt > 1:
+                if work.crashed:
                     await self._make_safe(running)
                 elif running.timer is None:
                     running.timer = asyncio.get_running_loop().call_later(
@@ -235,6 +262,7 @@ class AsyncLane:
         except asyncio.CancelledError:
             if running.stuck:
                 return
+            self._left.append((registration, work))
             self._let_go(work.token)
             raise
         except Exception:

@@ -26,7 +26,7 @@ from djchan.lanes.crew import Crew
 from djchan.lanes.exchange import Exchange
 from djchan.lanes.ledger import Ledger, Words
 from djchan.lanes.registration import Registration
-from djchan.layers.operations import GiveUp, Release
+from djchan.layers.operations import GiveUp, Outcome, Release
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -54,7 +54,9 @@ class Monitor:
         self._asleep = False
         self._stopped = False
         self._pokes: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._words: queue.SimpleQueue[tuple[Registration, Words]] = queue.SimpleQueue()
+        self._words: queue.SimpleQueue[tuple[Registration, Words, Sequence[Outcome]]] = (
+            queue.SimpleQueue()
+        )
         self._again_at = 0.0  # When to say again what is unsettled.
         self._looked_at = self._there_since = 0.0
         self._ledger = Ledger("monitor", self.counters)
@@ -70,9 +72,11 @@ class Monitor:
             self._asleep = False
             self._pokes.put(None)
 
-    def say(self, registration: Registration, words: Words) -> None:
-        """Say ``words``, soon, for sure, and from this thread."""
-        self._words.put((registration, words))
+    def say(
+        self, registration: Registration, words: Words, outcomes: Sequence[Outcome] = ()
+    ) -> None:
+        """Say ``words`` and commit ``outcomes``, soon, for sure, and from this thread."""
+        self._words.put((registration, words, outcomes))
         self._asleep = False
         self._pokes.put(None)
 
@@ -194,5 +198,5 @@ class Monitor:
 
     def _say_words(self) -> None:
         while not self._words.empty():
-            registration, words = self._words.get()
-            self._exchange.say(registration, (), words=words)
+            registration, words, outcomes = self._words.get()
+            self._exchange.say(registration, outcomes, words=words)

@@ -15,7 +15,7 @@ got lost may have leased is asked for again (``lanes.exchange``), or goes back
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from djchan import names
 from djchan.exceptions import ProcessGone
@@ -24,7 +24,7 @@ from djchan.lanes.options import WorkerOptions
 from djchan.lanes.unsettled import Unsettled
 from djchan.layers.engine import Engine, Link
 from djchan.layers.heartbeat import Heartbeat
-from djchan.layers.operations import Reap, Register
+from djchan.layers.operations import Commit, GiveUp, Operation, Outcome, Reap, Register
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -44,6 +44,16 @@ class Registration:
         self.heartbeat: Heartbeat | None = None
         self.leases = Leases(above)
         self.unsettled = Unsettled()
+
+    def may_start(self, now: float) -> bool:
+        """Whether what is leased to us is ours for sure, at ``now`` (monotonic, seconds).
+
+        Not when a process that stood still (SIGSTOP) wakes up: it may have been declared dead,
+        and its work be done, until a beat is answered.
+        """
+        if self.gone or self.heartbeat is None:
+            return not self.gone
+        return now - self.heartbeat.answered_at < self.heartbeat.doubt
 
     def bell(self, lane: str) -> str:
         # The layer finds the bells of a dead process by this beginning.
@@ -108,10 +118,14 @@ class Registrations:
             )
         self._on_gone(registration)
 
-    def end(self, link: Link) -> None:
-        """Say goodbye. Raises BrokerError."""
+    def end(self, link: Link, ends: Sequence[Outcome | GiveUp] = ()) -> None:
+        """Say these ends of deliveries, then goodbye. Raises BrokerError."""
         self.stop_beating()
-        link.perform(Reap(self.current.id, None))
+        worker = self.current.id
+        outcomes = tuple([end for end in ends if isinstance(end, Outcome)])
+        last: list[Operation] = [Commit(worker, "goodbye", 1, outcomes)] if outcomes else []
+        last += [end for end in ends if isinstance(end, GiveUp)]
+        link.perform(*last, Reap(worker, None))
 
     def stop_beating(self) -> None:
         if self.current.heartbeat is not None:

@@ -20,6 +20,7 @@ from djchan.lanes.loop import AsyncLane
 from djchan.lanes.monitor import Monitor
 from djchan.lanes.registration import Registration
 from djchan.lanes.thread import Lane
+from djchan.layers.operations import GiveUp, Outcome
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -74,6 +75,12 @@ class Roster:
             2 * self.stuck() > len(self.lanes) or self._blocked or self.loop.threads_blocked
         )
 
+    def leave(self, registration: Registration) -> list[Outcome | GiveUp]:
+        """The process ends: what is to be said of the consumers that still run."""
+        lanes = [lane for lane in self.lanes if lane.registration is registration]
+        left = [outcome for lane in lanes for outcome in lane.batch.leave()]
+        return [*left, *self.loop.leave(registration)]
+
     def in_job(self) -> bool:
         return any(lane.batch.running is not None for lane in self.lanes)
 
@@ -116,5 +123,5 @@ class Roster:
         blocked = self.loop
         self._blocked.append(blocked)
         self.loop = AsyncLane(self.crew, name=f"async-lane-{len(self._blocked)}")
-        for registration, words in blocked.abandon(seconds):
-            self.monitor.say(registration, words)
+        for registration, outcomes, words in blocked.abandon(seconds):
+            self.monitor.say(registration, words, outcomes)

@@ -45,6 +45,7 @@ from djchan.utils import name_that_thing
 logger = escaping(logging.getLogger(__name__))
 
 WAIT = 5.0  # Seconds that an idle lane waits for its bell.
+DOUBT = 0.01  # Between two looks whether we are still known.
 
 
 class Lane:
@@ -175,20 +176,29 @@ class Lane:
         self._monitor.wake()
         begun = now = time.monotonic()
         ran = 0
-        while (work := batch.next(now)) is not None:
+        while not registration.gone:
+            if not registration.may_start(now):
+                if crew.stopping or crew.leaving.wait(DOUBT):
+                    self._give_back(registration)
+                now = time.monotonic()
+                if batch.waiting:
+                    continue
+            work = batch.next(now)
+            if work is None:
+                break
             outcome = self._deliver(registration, work)
             now = time.monotonic()
             batch.finish(outcome, now)
             ran += 1
             if not batch.waiting:
                 break
-            if registration.gone:
-                batch.take_waiting()  # Others have it by now.
-            elif crew.stopping or crew.termed():
+            if crew.stopping or crew.termed():
                 self._give_back(registration)
             elif batch.finished and now - batch.finished_since > options.commit_delay:
                 self._exchange.say(registration, batch.take_finished())
                 now = time.monotonic()
+        if registration.gone:
+            batch.take_waiting()  # Others have it by now.
         if ran:
             self._pace.ran(ran, now - begun)
 
@@ -258,8 +268,10 @@ class Lane:
                 go_on = keep(work, index, ran, self.counters)
             if not go_on or work.over:
                 break
-            if registration.gone:
-                return None  # Others have it by now.
+            while not registration.may_start(began):
+                if registration.gone or self.batch.abandoned or self.crew.leaving.wait(DOUBT):
+                    return None  # Others have it by now.
+                began = time.monotonic()
             if self._is_time_to_tell(work, began):
                 if not self._tell(registration, work, began):
                     return None
@@ -292,7 +304,7 @@ class Lane:
         # What has ended a worker before goes on with a frame when those before it are safe.
         batch = self.batch
         late = now - batch.told_at > self.crew.options.partial
-        return late or batch.lost or work.attempt > 1
+        return late or batch.lost or work.crashed
 
     def _tell(self, registration: Registration, work: Work, now: float) -> bool:
         """Commit the frames that are done; whether the rest is still ours to run."""
@@ -306,7 +318,7 @@ class Lane:
                 return False
             if result in APPLIED:
                 work.committed()
-        while work.attempt > 1 and work.token in registration.unsettled and not registration.gone:
+        while work.crashed and work.token in registration.unsettled and not registration.gone:
             if self.crew.leaving.wait(self.crew.options.stale_wait / 4):
                 return False
         return not batch.lost

@@ -260,6 +260,9 @@ class _Mailbox:
     def unanswered(self) -> Push | None:
         return None
 
+    def copy(self) -> Push:
+        raise NotImplementedError  # It has no delivery to be answered.
+
     def record(self) -> Record | None:
         return None
 

@@ -35,6 +35,8 @@ class Envelope(msgspec.Struct, array_like=True, omit_defaults=False):
     seq: int
     common: msgspec.Raw  # A map: the keys every frame has.
     frames: list[msgspec.Raw]  # Maps: what each frame has besides.
+    # Runs that may have begun of earlier copies; what crashed is counted by the layer.
+    runs: int = 0
 
 
 # The kinds of entries of an inbox.
@@ -159,6 +161,12 @@ def _why(data: bytes, otherwise: str) -> str:
 def encode_entry(*fields: Any) -> bytes:
     """An inbox entry; fields may be msgspec.Raw of what ``encode`` made."""
     return _encode(fields)
+
+
+def send_again(payload: bytes) -> bytes:
+    """The envelope of a delivery that is sent again, since its run may have begun and be lost."""
+    envelope = _decode_envelope(payload)
+    return _encode(msgspec.structs.replace(envelope, runs=envelope.runs + 1))
 
 
 def message_id(envelope: Envelope, content: dict[str, Any]) -> str:

@@ -64,8 +64,11 @@ class Heartbeat:
         self._clients = clients
         self._progress = progress
         self._answered = 0  # The number of the last beat that was answered.
+        self.answered_at = time.monotonic()  # When that one was begun, or we were made known.
         self._interval = interval
         self._watch = Watch(process, limits)
+        # Seconds without an answer after which we may have been declared dead.
+        self.doubt = max(self._watch.limits.doubt, 4 * interval)
         self.begun = threading.Event()  # A beat was answered: our connections are known.
         self._stopping = threading.Event()
         self._thread = threading.Thread(
@@ -111,7 +114,7 @@ class Heartbeat:
 
     def _beat(self, link: Link) -> float:
         """Beat once; seconds until the next one."""
-        said = self._named(link)
+        said, begun_at = self._named(link), time.monotonic()
         # A worker finds a loss of state by other means (Held).
         answered = self._answered if self.kind == "interface" else 0
         (beats,) = link.perform(Beat(self.process, said, answered, *self._progress()))
@@ -121,6 +124,7 @@ class Heartbeat:
                 self._on_gone()
             return self._interval
         self._answered = beats.processes.get(self.process, (0,))[0]
+        self.answered_at = begun_at
         self.begun.set()
         self._look_after(link, beats)
         # A connection that was just made is to be known before it can be lost.

@@ -372,12 +372,13 @@ class LocalProcess:
         self.layer.set_clock(now)
         knows = self._outgoing.knows()
         lost = [
-            push
+            handler
             for handler in tuple(handlers.values())
             if (push := call(handler.unanswered)) is not None and id(push) not in knows
         ]
-        for push in lost:
-            self.submit(push._replace(capacity=0), _ignore)
+        for handler in lost:
+            if (push := call(handler.copy)) is not None:
+                self.submit(push, _ignore)
         logger.warning(
             "The layer had lost its state, or may have: %d connections and %d groups were "
             "announced again, %d deliveries sent again.",

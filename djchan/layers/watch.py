@@ -44,6 +44,11 @@ class Limits(NamedTuple):
     interface: float = 45.0
     gap: float = 3.0
 
+    @property
+    def doubt(self) -> float:
+        """Seconds without an answered beat after which a worker may have been declared dead."""
+        return min(self.late + self.confirm, self.worker)
+
 
 class _Seen:
     __slots__ = ("asked_at", "beat", "cannot_tell", "patience", "since")

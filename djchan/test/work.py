@@ -93,7 +93,11 @@ class _Worker:
     def _deliver(self, work: Work) -> None:
         for index, content in enumerate(work.contents):
             message = Message(
-                content, work.channel, self._wrapper, id=work.id_of(content), attempt=work.attempt
+                content,
+                work.channel,
+                self._wrapper,
+                id=work.id_of(content),
+                attempt=work.attempt_of(content),
             )
             if content.get(RETRIES) == MESSAGE_RETRIES:
                 message.__doomed__ = True

@@ -125,6 +125,12 @@ async def test_what_to_send_again_after_a_loss_of_state():
         assert push.channel == "websocket.receive"
         assert push.payload == local.submitted[-1][0].payload
         assert not push.if_served, "it was served when it was sent"
+        for runs in (1, 2):
+            copy = handler.copy()
+            assert codec.decode_envelope(copy.payload).runs == runs
+            # Nothing refuses it: it was admitted when it was sent first.
+            assert (copy.capacity, copy.max_bytes, copy.total) == (0, 0, 0)
+            assert handler.unanswered() is copy
         handler.on_answer(2, [], "")
         assert handler.unanswered() is None
 

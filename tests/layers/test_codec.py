@@ -225,7 +225,15 @@ class TestEnvelopes:
         fields = codec.decode(codec.encode_envelope(envelope()))
 
         with pytest.raises(UndecodableEnvelope, match="This delivery cannot be read"):
-            codec.decode_envelope(codec.encode(fields[:-1]))
+            codec.decode_envelope(codec.encode(fields[:-2]))
+
+    def test_one_without_its_count_of_runs_has_not_run(self):
+        fields = codec.decode(codec.encode_envelope(envelope()))
+        assert codec.decode_envelope(codec.encode(fields[:-1])) == envelope()
+
+    def test_sent_again_it_says_that_it_may_have_run(self):
+        again = codec.send_again(codec.send_again(codec.encode_envelope(envelope())))
+        assert codec.decode_envelope(again) == msgspec.structs.replace(envelope(), runs=2)
 
     @given(st.binary(max_size=200))
     @example(b"")

@@ -500,8 +500,9 @@ class Layer(RuleBasedStateMachine):
                 worker.done[outcome.token] = outcome.progress
             elif result != "stale":
                 del worker.known[outcome.token]
-        # What was fenced because it lost a progress is waiting again.
-        back = expected.count("fenced")
+        # What was fenced because it lost a progress is waiting again, and what was put back.
+        put_back = sum(outcome.later is not None for outcome in outcomes)
+        back = expected.count("fenced") + put_back
         assert self.do(Length(JOBS)) <= max(before, LIMIT) + back
 
     def it_was_not_answered(self, address: Address | None) -> None:

@@ -83,6 +83,11 @@ class Connection:
     def unanswered(self) -> Push | None:
         return self.waiting
 
+    def copy(self) -> Push:
+        assert self.waiting is not None
+        self.waiting = self.waiting._replace(capacity=0)
+        return self.waiting
+
     def record(self) -> Record | None:
         return self.kept
 

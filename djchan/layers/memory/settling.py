@@ -104,7 +104,10 @@ class Settling:
             self._leases.end(worker, token)
             delivery.payload = later.payload
             delivery.done = later.done
-            self._queues.delay(delivery, now + later.delay)
+            if later.delay:
+                self._queues.delay(delivery, now + later.delay)
+            else:
+                self._leases.put_back(delivery)
         else:
             if address is not None:
                 self._effects.answer(address, answer, now)

@@ -119,6 +119,7 @@ class Address(NamedTuple):
 class Later(NamedTuple):
     """Instead of ending the delivery: put it back, due in ``delay`` ms, frames < done done.
 
+    Without a delay it goes to the head of its channel at once, as what is released does.
     ``channel``: the delivery's own, where it stays. An engine knows it; whoever seals asks.
     """
 

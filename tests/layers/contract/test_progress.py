@@ -41,6 +41,20 @@ class TestProgress:
         assert talk.payloads("w1", "y") == [b"1", b"2", b"3"]
         assert talk.entries("i1") == [b"one", b"so far 1", b"so far 2", b"end"]
 
+    def test_put_back_without_a_delay_the_rest_waits_at_the_head_at_once(self, talk: Talk) -> None:
+        talk.worker("w1", "x")
+        talk.interface("i1")
+        talk.push("x", b"first", b"second")
+        first, _ = talk.claim("w1", "x")
+        talk.push("x", b"third")
+        later = Later(0, 1, b"the rest", "x")
+        outcome = Outcome(first.token, (Push("y", b"1"),), ADDRESS, b"so far 1", later)
+        assert talk.commit("w1", outcome) == ["done"]
+        assert (talk.length("x"), talk.length("y"), talk.entries("i1")) == (2, 1, [b"so far 1"])
+        again, third = talk.claim("w1", "x")
+        assert (again.payload, again.done, again.attempt) == (b"the rest", 1, 1)
+        assert third.payload == b"third"
+
     def test_a_plain_delivery_has_it_too(self, talk: Talk) -> None:
         talk.worker("w1")
         token = talk.lease("w1", "x")

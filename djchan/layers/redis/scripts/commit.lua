@@ -91,15 +91,20 @@ local function settle(i, effects)
       entry = crashes .. string.sub(entry, 3, 5) .. done .. string.sub(entry, 9)
       redis.call('HSET', leases, token, entry)
     else
-      local serial = string.format('%016d', redis.call('INCR', base .. 'serial'))
+      local delay = tonumber(ARGV[i + 6])
       local name_end = string.find(entry, '\0', 23, true)
       local to = string.find(entry, '\0', name_end + 1, true)
       entry = string.sub(entry, 1, 5) .. done .. string.sub(entry, 9, to) .. ARGV[i + 8]
-      redis.call('ZADD', base .. 'due', now_ms() + tonumber(ARGV[i + 6]), serial .. entry)
-      store(#entry)
-      store_in('d:' .. channel_of(entry), #entry)
-      -- Who commits need not claim: somebody has to wait for it.
-      ring(channel_of(entry))
+      if delay == 0 then
+        put_back(entry)
+      else
+        local serial = string.format('%016d', redis.call('INCR', base .. 'serial'))
+        redis.call('ZADD', base .. 'due', now_ms() + delay, serial .. entry)
+        store(#entry)
+        store_in('d:' .. channel_of(entry), #entry)
+        -- Who commits need not claim: somebody has to wait for it.
+        ring(channel_of(entry))
+      end
     end
   elseif home == 'gone' then
     follow(process, connection)
