@@ -244,7 +244,7 @@ class TestEveryWay:
         assert used(talk) == NOTHING
         assert talk(Release("w", (first,))) == 1
         assert talk(Held("w", (third, fourth), ())) == 1
-        assert talk.commit("w", Outcome(third), Outcome(fourth, later=Later(0, 0, b"x", "x"))) == [
+        assert talk.commit("w", Outcome(third), Outcome(fourth, later=Later(1, 0, b"x", "x"))) == [
             "done",
             "done",
         ]
