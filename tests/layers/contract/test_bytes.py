@@ -244,11 +244,11 @@ class TestEveryWay:
         assert used(talk) == NOTHING
         assert talk(Release("w", (first,))) == 1
         assert talk(Held("w", (third, fourth), ())) == 1
-        assert talk.commit("w", Outcome(third), Outcome(fourth, later=Later(1, 0, b"x", "x"))) == [
+        assert talk.commit("w", Outcome(third), Outcome(fourth, later=Later(0, 0, b"x", "x"))) == [
             "done",
             "done",
         ]
-        assert is_about(used(talk).waiting["x"], 2) and used(talk).delayed["x"] < SLACK
+        assert is_about(used(talk).waiting["x"], 2) and not used(talk).delayed
         assert talk(Reap("w", 0)) is True
         talk.crash("x", *talk.payloads(talk.worker("w2"), "x"))
         assert len(talk.claim("w2", "x")) == 1  # A worker has one suspect at a time.
