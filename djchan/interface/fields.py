@@ -5,6 +5,7 @@ connection to the upstream are not the client's (RFC 9110, section 7.6.1): a ser
 them would announce a framing or a connection that is not there.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -86,6 +87,7 @@ def of_no_content(status: int, pairs: Pairs) -> Pairs:
     return [pair for pair in pairs if pair[0].lower() != _CONTENT_LENGTH]
 
 
+@functools.lru_cache(maxsize=1024)  # A project has few, and sends them all the time.
 def _name(text: Any) -> bytes:
     data = _latin(text)
     if _TOKEN.fullmatch(data) is None:

@@ -45,8 +45,8 @@ def stored(project: Project) -> int:
 class Body:
     """The content of a response, checked as it comes."""
 
-    def __init__(self, client: Raw) -> None:
-        assert client.status() == 200
+    def __init__(self, client: Raw, *, begun: bool = False) -> None:
+        assert begun or client.status() == 200
         self.client = client
         self.size = 0
 
@@ -102,6 +102,24 @@ def test_a_client_that_leaves_ends_the_iterator_within_a_second(
     assert time.monotonic() - left < 1.0
     with Raw(server.port, get("/page/")) as client:
         assert client.body()[0] == 200, "its thread is free"
+
+
+@pytest.mark.parametrize("path", ["/download-async/", "/endless-async/"])
+def test_asynchronous_views_hold_no_thread_while_their_clients_are_slow(
+    downloads: Project, path: str
+) -> None:
+    server = downloads.daphne()
+    worker = downloads.worker("--threads", "1")
+    clients = [Raw(server.port, get(path)) for _ in range(3)]
+    for client in clients:
+        assert client.status() == 200
+    wait_for(lambda: idle(worker), timeout=15, what="the worker waits for the clients")
+    with Raw(server.port, get("/page/")) as other:
+        assert other.body()[0] == 200, "the one thread is free"
+    if path == "/download-async/":
+        Body(clients[0], begun=True).read(SIZE)
+    for client in clients:
+        client.close()
 
 
 def idle(process: Process) -> bool:

@@ -17,6 +17,10 @@ def download(request: HttpRequest) -> FileResponse:
     return FileResponse(open(os.environ["DOWNLOAD"], "rb"))
 
 
+async def download_async(request: HttpRequest) -> FileResponse:
+    return FileResponse(open(os.environ["DOWNLOAD"], "rb"))
+
+
 def endless(request: HttpRequest) -> StreamingHttpResponse:
     def parts() -> Iterator[bytes]:
         try:
@@ -46,6 +50,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("download/", download),
+    path("download-async/", download_async),
     path("endless/", endless),
     path("endless-async/", endless_async),
     path("page/", page),
