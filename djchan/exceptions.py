@@ -35,7 +35,8 @@
         └── Fenced                        somebody else runs this delivery now
 
 The first block are words a project says to djchan (Channels 1.x's names); ``DjchanError``
-and below are words djchan says to a project. A class's docstring is its default message.
+and below are words djchan says to a project. The first
+paragraph of a class's docstring is its default message.
 """
 
 from typing import Any
@@ -98,7 +99,7 @@ class DjchanError(Exception):
     """Something went wrong in djchan."""
 
     def __init__(self, *args: Any) -> None:
-        super().__init__(*(args or (self.__doc__,)))
+        super().__init__(*(args or ((self.__doc__ or "").partition("\n\n")[0],)))
 
 
 class ChannelFull(DjchanError):
@@ -152,12 +153,16 @@ class BrokerUnavailable(BrokerError):
     """Redis cannot be reached, or cannot serve now.
 
     ``sent``: whether what was asked may have reached Redis, and so may have been applied. When
-    it is False, nothing was: it is safe to send again.
+    it is False, nothing was: it is safe to send again. ``cut``: the connection was closed while
+    an answer was waited for; a new one may answer at once.
     """
 
-    def __init__(self, *args: Any, sent: bool = True, transient: bool = False) -> None:
+    def __init__(
+        self, *args: Any, sent: bool = True, transient: bool = False, cut: bool = False
+    ) -> None:
         super().__init__(*args, transient=transient)
         self.sent = sent
+        self.cut = cut
 
 
 class SessionUnavailable(BrokerUnavailable):

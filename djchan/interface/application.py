@@ -361,11 +361,12 @@ class Interface:
         share = math.ceil(len(sockets) * _TICK / max(_TICK, grace - over))
         self.journal.say(
             "broker.grace",
-            "The channel layer's Redis has not answered for %.0f s (broker_grace is %.0f): "
-            "closing %d open WebSockets (1013), a few at a time",
+            "The channel layer has not answered for %.0f s (broker_grace is %.0f): closing %d open "
+            "WebSockets (1013), a few at a time. %s",
             grace + over,
             grace,
             len(sockets),
+            local.trouble,
             level=logging.ERROR,
         )
         for connection in random.sample(sockets, min(share, len(sockets))):

@@ -153,7 +153,7 @@ class HttpConnection(BodyConnection):
         if self._host.draining:
             self._refuse("http.draining", "this process is shutting down", http.RESTARTING)
         elif not self._local.available:
-            self._refuse("http.no_broker", "the layer's Redis does not answer", http.NO_BROKER)
+            self._refuse("http.no_broker", self._local.trouble, http.NO_BROKER)
         else:
             return False
         return True

@@ -133,9 +133,7 @@ class WebSocketConnection(MailboxConnection):
             host.journal.say(
                 "connect.refused",
                 "A WebSocket was refused: %s",
-                "this process is shutting down"
-                if host.draining
-                else "the channel layer's Redis does not answer",
+                "this process is shutting down" if host.draining else self._local.trouble,
             )
             self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
             return
@@ -403,9 +401,10 @@ class WebSocketConnection(MailboxConnection):
         away = self._local.down_since is not None
         self._host.journal.say(
             "connect.timeout",
-            "A WebSocket was refused: %s within %.1f s (connect_timeout)",
-            "the channel layer's Redis did not answer" if away else "no consumer accepted it",
+            "A WebSocket was refused: %s within %.1f s (connect_timeout)%s",
+            "the channel layer did not answer" if away else "no consumer accepted it",
             self._host.options.connect_timeout,
+            f": {self._local.trouble}" if away else "",
             level=logging.INFO,
         )
         if away:

@@ -14,17 +14,25 @@ What the answers say is noted in ``lanes.ledger``.
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from djchan.exceptions import BrokerError
+from djchan.exceptions import BrokerError, BrokerUnavailable
 from djchan.lanes.ledger import Ledger, Words
 from djchan.lanes.outage import Outage
 from djchan.lanes.registration import Registration
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import AsyncLink, Link
 from djchan.layers.operations import Claim, Claimed, CommitResult, Operation, Outcome, Wait
+
+logger = logging.getLogger(__name__)
+
+
+def is_cut(error: BrokerError) -> bool:
+    """Whether the connection was closed while it waited, and a new one may answer at once."""
+    return isinstance(error, BrokerUnavailable) and error.cut
 
 
 class Exchange:
@@ -127,11 +135,19 @@ class Exchange:
         self, sure: Sequence[Operation], ask: Sequence[Operation] = ()
     ) -> list[Any] | None:
         """Say ``sure`` until it is answered, and ``ask`` unless the worker stops meanwhile."""
+        was_cut = False
         while True:
             try:
                 answers = self.link.perform(*sure, *ask)
             except BrokerError as error:
-                self.failed(error)
+                if is_cut(error) and not was_cut:
+                    # Closed while it waited; it is an outage when a new one does not answer.
+                    was_cut = True
+                    self._failures += 1
+                    self._outage.doubt()
+                    logger.info("A connection to the channel layer was closed: %s", error)
+                else:
+                    self.failed(error)
                 if ask:
                     claim = ask[-1]
                     assert isinstance(claim, Claim)
@@ -178,10 +194,16 @@ class AsyncExchange:
         )
         commit = self.ledger.commit(registration, said) if said else None
         sure: list[Operation] = [*([] if commit is None else [commit]), *words]
+        was_cut = False
         while sure and not self._leaving.is_set():
             try:
                 answers = await self.link.perform(*sure)
             except BrokerError as error:
+                if is_cut(error) and not was_cut:
+                    was_cut = True
+                    self._outage.doubt()
+                    logger.info("A connection to the channel layer was closed: %s", error)
+                    continue
                 self._outage.began(error)
                 await asyncio.sleep(self._backoff.next())
                 continue

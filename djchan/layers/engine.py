@@ -18,8 +18,9 @@ class Link(Protocol):
     def perform(self, *operations: Operation) -> list[Any]:
         """Do ``operations`` in one round trip; the answers, in order.
 
-        Raises BrokerUnavailable (any of them may or may not have been applied) and
-        BrokerRefused (none of the rest was applied); the next call connects again.
+        Raises BrokerUnavailable (while its ``sent`` is True, any of them may or may not have
+        been applied), BrokerRefused and BrokerUnsupported (the one that was refused, and those
+        behind it perhaps, were not); the next call connects again.
         """
 
     def client_id(self) -> str:

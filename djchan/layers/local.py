@@ -63,6 +63,7 @@ class LocalProcess:
         self.layer = layer
         self.id = ""
         self.down_since: float | None = None  # time.monotonic()
+        self.trouble = ""  # Why, in a sentence.
         self._outgoing = Outgoing()
         self._inbox = self._new_inbox()
         self._opened = 0
@@ -318,6 +319,7 @@ class LocalProcess:
     # --------------------------------------------------------------- trouble
 
     def _is_down(self, error: BrokerError) -> None:
+        self.trouble = str(error)
         if self.down_since is None:
             self.down_since = time.monotonic()
             logger.error("%s Trying again; sockets are kept.", error)

@@ -17,6 +17,7 @@ class FakeLocal:
         self.id = "process"
         self.available = True
         self.down_since: float | None = None
+        self.trouble = "Redis at x does not answer."
         self.handlers: dict[str, Any] = {}
         self.submitted: list[tuple[Any, Callable[[SendResult], None]]] = []
         self.records: dict[str, Record] = {}  # As the layer has them.

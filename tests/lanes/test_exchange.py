@@ -303,3 +303,26 @@ def test_an_outage_is_one_line_and_its_end_another(caplog):
     assert "Redis at x" in caplog.records[0].getMessage()
     assert "answers again" in caplog.records[1].getMessage()
     assert bench.outage.doubts == 3
+
+
+def test_a_connection_that_was_closed_while_it_waited_is_no_outage(caplog):
+    cut = BrokerUnavailable("closed", cut=True)
+    bench = Bench(cut)
+    with caplog.at_level(logging.WARNING):
+        bench.claim()
+    assert caplog.records == []
+    assert bench.link.said == [(a_claim(),), (a_claim(again=True),)]
+    assert bench.outage.doubts >= 1 and not bench.outage.is_down
+    bench = Bench(cut)
+    with caplog.at_level(logging.WARNING):
+        assert bench.asay(OUTCOMES) == {1: "done", 2: "done"}
+    assert caplog.records == []
+
+
+def test_when_a_new_one_does_not_answer_either_it_is(caplog):
+    cut = BrokerUnavailable("closed", cut=True)
+    bench = Bench(cut, cut)
+    with caplog.at_level(logging.WARNING):
+        bench.claim()
+        Bench(cut, cut).asay(OUTCOMES)
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"] * 2

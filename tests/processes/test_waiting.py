@@ -74,3 +74,16 @@ def test_without_file_descriptors_a_worker_logs_a_line_a_second_at_most(project:
     assert len(lines) <= 2 + 2 * (time.monotonic() - began), worker.output()
     assert "Traceback" not in worker.output()
     assert worker.stop() == 0
+
+
+def test_a_redis_that_closes_idle_connections_is_no_error(project: Project) -> None:
+    """``timeout`` in its configuration, a proxy, CLIENT KILL: nobody notices."""
+    worker, server = project.worker(), project.daphne()
+    with open_socket(server, "/echo/") as client:
+        for text in ("one", "two", "three"):
+            client.send(text)
+            assert client.recv(timeout=10) == text
+            project.broker.command("CLIENT", "KILL", "TYPE", "normal")
+            project.shell("from djchan import Channel; Channel('none').send({})")
+    for process in (worker, server):
+        assert not re.search("ERROR|WARNING|Traceback", process.output()), process.output()

@@ -77,7 +77,10 @@ def _pair(host: Any, port: Any, *, sentinel: bool) -> Endpoint:
     number = int(port) if str(port).isdecimal() and len(str(port)) < 6 else 0
     if not isinstance(host, str) or not 0 < number < 65536 or re.search(r"[\s/@?#]", host):
         raise _refused((host, port), sentinel=sentinel)
-    return Endpoint(f"{host}:{number}", host=host, port=number)
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]  # IPv6, as in a URL.
+    where = f"[{host}]" if ":" in host else host
+    return Endpoint(f"{where}:{number}", host=host, port=number)
 
 
 def _url(text: str) -> Endpoint:

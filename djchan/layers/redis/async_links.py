@@ -216,7 +216,15 @@ class RedisInboxReader:
         batch = [commands.read_inbox(self._base, self._process, cursor, block, READ_COUNT)]
         if trim:
             batch.insert(0, commands.trim_inbox(self._base, self._process, cursor))
-        reply = self._link.result((await self._link.exchange(batch))[-1])
+        try:
+            answers = await self._link.exchange(batch)
+        except BrokerUnavailable as error:
+            if not error.cut:
+                raise
+            # Reading and trimming may be done twice, so this is no outage yet.
+            logger.info("A connection that waited for messages was closed: %s", error)
+            answers = await self._link.exchange(batch)
+        reply = self._link.result(answers[-1])
         if reply is None:
             return []
         return [(entry_id.decode(), fields[1]) for entry_id, fields in reply[0][1]]

@@ -55,6 +55,12 @@ _FULL = Meaning(
     transient=True,
 )
 
+_NO_TLS = Meaning(
+    BrokerUnavailable,
+    "does not speak TLS on that port ({text}). Write redis:// in hosts of CHANNEL_LAYERS, or the "
+    "port that has TLS (tls-port).",
+)
+
 # The first word of an error reply -> what it means.
 BY_CODE: dict[str, Meaning] = {
     "LOADING": Meaning(
@@ -108,7 +114,7 @@ BY_CODE: dict[str, Meaning] = {
     "NOAUTH": _LOGIN,
 }
 
-# Some of it, in lower case, of an error reply without a code of its own -> what it means.
+# Some of it, in lower case, of an error without a code of its own -> what it means.
 BY_PHRASE: dict[str, Meaning] = {
     "max number of clients": _FULL,
     "unknown command": _NO_COMMAND,
@@ -123,7 +129,15 @@ BY_PHRASE: dict[str, Meaning] = {
     "without any password configured": _LOGIN,
     "client sent auth": _LOGIN,
     "wrong number of arguments for 'auth'": _LOGIN,
-    "ldap": _LOGIN,
+    "problem with ldap service": _LOGIN,
+    "certificate verify failed": Meaning(
+        BrokerUnavailable,
+        "has a certificate that this process does not trust ({text}). Name the file of its "
+        "authority as ssl_ca_certs in connection_kwargs of CHANNEL_LAYERS.",
+    ),
+    "wrong version number": _NO_TLS,
+    "record layer failure": _NO_TLS,
+    "packet length too long": _NO_TLS,
 }
 
 OTHER_REPLY = Meaning(BrokerRefused, "refused: {text}")
@@ -141,6 +155,8 @@ NO_ANSWER = Meaning(
     BrokerUnavailable,
     "did not answer ({text}). Check that it runs and that hosts in CHANNEL_LAYERS names it.",
 )
+
+_TIMEOUTS = (TimeoutError, redis.exceptions.TimeoutError)
 
 # Behind Sentinel, a master whose replicas are gone may follow another one already.
 _NO_REPLICAS_LEFT = Meaning(
@@ -217,7 +233,8 @@ def translate(
         text = f"{type(error).__name__}: {text}"
     sentence = f"Redis at {where} " + row.sentence.format(text=text)
     if issubclass(row.raises, BrokerUnavailable):
-        return row.raises(sentence, sent=sent, transient=row.transient)
+        cut = sent and row is NO_ANSWER and not isinstance(error, _TIMEOUTS)
+        return row.raises(sentence, sent=sent, transient=row.transient, cut=cut)
     return row.raises(sentence, transient=row.transient)
 
 

@@ -124,14 +124,53 @@ def test_none_of_them_is_blamed_on_the_version(reply: str):
     assert "needs Redis" not in str(errors.translate(answered(reply), "here", sent=False))
 
 
+# (text, phrase of the table, words)
+TLS = [
+    ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate",
+     "certificate verify failed", "does not trust .*ssl_ca_certs"),
+    ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)",
+     "wrong version number", "does not speak TLS on that port"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "phrase", "words"), TLS, ids=["trust", "no TLS"])
+def test_what_is_wrong_with_tls(text: str, phrase: str, words: str):
+    broken = redis.exceptions.ConnectionError(f"Error 1 connecting to x:1. {text}.")
+    with pytest.raises(BrokerUnavailable, match=words):
+        raise errors.translate(broken, "here", sent=False)
+
+
+@pytest.mark.parametrize(
+    ("broken", "sent", "cut"),
+    [
+        (redis.exceptions.ConnectionError("Connection closed by server."), True, True),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), True, True),
+        (redis.exceptions.ConnectionError("Error 111 connecting"), False, False),
+        (redis.exceptions.TimeoutError("Timeout reading from socket"), True, False),
+        (TimeoutError(), True, False),
+        (redis.exceptions.BusyLoadingError("loading"), True, False),
+    ],
+    ids=str,
+)
+def test_a_connection_that_was_cut_is_told_from_one_that_is_silent(
+    broken: Exception, sent: bool, cut: bool
+):
+    error = errors.translate(broken, "here", sent=sent)
+
+    assert isinstance(error, BrokerUnavailable) and error.cut is cut
+
+
 @pytest.mark.parametrize("row", [*errors.BY_CODE, *errors.BY_PHRASE])
 def test_every_row_has_a_reply_above(row: str):
     assert any(row.lower() in reply.lower() for reply, *_ in REPLIES) or row in (
         "invalid db index",
         "client sent auth",
         "wrong number of arguments for 'auth'",
-        "ldap",
+        "problem with ldap service",
         "unknown subcommand",
+        "packet length too long",
+        "record layer failure",
+        *(phrase for _, phrase, _ in TLS),
     )
 
 

@@ -17,6 +17,7 @@ from djchan.layers.redis.hosts import SENTINEL_TIMEOUT, SOCKET_TIMEOUT, Hosts
 GOOD: list[tuple[Any, Any, dict[str, Any]]] = [
     (None, redis.Connection, {"host": "localhost", "port": 6379}),
     ([("cache", 6380)], redis.Connection, {"host": "cache", "port": 6380}),
+    ([("[::1]", 6380)], redis.Connection, {"host": "::1", "port": 6380}),
     ([["cache", "6380"]], redis.Connection, {"host": "cache", "port": 6380}),
     ([{"address": ("cache", 6380)}], redis.Connection, {"host": "cache", "port": 6380}),
     ([{"address": "redis://cache"}], redis.Connection, {"host": "cache"}),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from djchan.exceptions import BrokerUnavailable
-from djchan.layers.operations import Length, Push, Send, Sent
+from djchan.layers.operations import Length, Push, Register, Send, Sent, Tell
 from djchan.layers.redis import idle
 from djchan.layers.redis.engine import RedisEngine
 from djchan.layers.redis.idle import LONGEST, Use, judge
@@ -220,3 +220,27 @@ def test_without_poll_select_is_used(own_broker: Server, monkeypatch: pytest.Mon
     wait_for(link._is_spoiled, timeout=5, what="the close is seen")
     assert link.perform(push()) == [Sent(("ok",))]
     link.close()
+
+
+@pytest.mark.asyncio
+async def test_an_inbox_whose_connection_is_closed_while_it_waits_is_read_on(
+    engine: tuple[Server, RedisEngine],
+):
+    server, reached = engine
+    link, reader = reached.alink("test"), reached.inbox("P")
+    await link.perform(Register("P", "interface", b""))
+    reading = asyncio.ensure_future(reader.read("0-0", trim=False))
+    while not reader.client_id():
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(
+        wait_for,
+        lambda: b"cmd=xread" in server.command("CLIENT", "LIST"),
+        timeout=5,
+        what="it waits",
+    )
+    server.command("CLIENT", "KILL", "ID", reader.client_id())
+
+    await link.perform(Send("", 0, (Tell("P", b"hi"),)))
+    assert [entry for _, entry in await reading] == [b"hi"]
+    await reader.aclose()
+    await link.aclose()
