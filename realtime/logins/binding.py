@@ -50,15 +50,23 @@ def bound_to_login(consumer: Callable[..., Any]) -> Callable[..., Any]:
             # Accepted first: a browser tells its page no code of a refused handshake.
             message.reply_channel.send({"accept": True, "close": reasons.ANONYMOUS})
             return None
-        login = remember(message.http_session.session_key, message.user)
-        login_group(login.digest).add(message.reply_channel)
-        user_group(message.user.pk).add(message.reply_channel)
-        # The login may have ended since it was read above, when this socket was in no group
-        # yet. This message leaves together with the adds, so the look comes after them.
-        Channel(LOOK).send({"login": login.digest})
+        close_with_login(message)
         return consumer(*args, **kwargs)
 
     return connect
+
+
+def close_with_login(message: Message) -> None:
+    """Have the socket that connects closed with the login of ``message.user``, who is signed in.
+
+    For sockets that are for everybody: ``bound_to_login`` calls this for the others.
+    """
+    login = remember(message.http_session.session_key, message.user)
+    login_group(login.digest).add(message.reply_channel)
+    user_group(message.user.pk).add(message.reply_channel)
+    # The login may have ended since it was read, when this socket was in no group yet. This
+    # message leaves together with the adds, so the look comes after them.
+    Channel(LOOK).send({"login": login.digest})
 
 
 def remember(session_key: str, user: Any) -> Login:

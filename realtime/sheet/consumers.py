@@ -7,6 +7,7 @@ that wrote, and to the group of all others on the same sheet.
 from djchan import Group
 from djchan.auth import channel_session_user, channel_session_user_from_http
 from djchan.message import Message
+from realtime.logins.binding import close_with_login
 from realtime.sheet import cells, frames
 from realtime.sheet.frames import Refused, Write, reply
 from realtime.sheet.sheets import SHEETS, Sheet
@@ -14,7 +15,11 @@ from realtime.sheet.sheets import SHEETS, Sheet
 
 @channel_session_user_from_http
 def sheet_connect(message: Message, name: str) -> None:
-    """Let anybody look. Whose socket it is goes from the browser's session to its own."""
+    """Let anybody look. Whose socket it is goes from the browser's session to its own.
+
+    One of somebody who is signed in is closed with that login: what its session says of the
+    user would outlive it. The page comes back for who has signed out, too, and may look.
+    """
     sheet = SHEETS.get(name)
     if sheet is None:
         refusal = reply("refused", reason=f"There is no sheet {name}.")
@@ -22,6 +27,8 @@ def sheet_connect(message: Message, name: str) -> None:
         return
     message.reply_channel.send({"accept": True})
     Group(sheet.group_name).add(message.reply_channel)
+    if message.user.is_authenticated:
+        close_with_login(message)
 
 
 @channel_session_user

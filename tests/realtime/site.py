@@ -20,6 +20,7 @@ OF_THE_SITE = (
     "LOGOUT_REDIRECT_URL",
     "MIDDLEWARE",
     "ROOT_URLCONF",
+    "SECURE_CSP",
     "TEMPLATES",
 )
 

@@ -34,6 +34,15 @@ class TestSystem:
             assert as_read.strip() == (systems.ROOT / file).read_text().strip()
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/people/sign-in/", "/nowhere/", *(f"/source/{name}/" for name in systems.NAMES)]
+)
+def test_every_page_has_a_policy_without_inline_scripts_and_other_servers(client, path):
+    policy = client.get(path).headers["Content-Security-Policy"]
+    assert "default-src 'self'; base-uri 'none'" in policy
+    assert "frame-ancestors 'none'" in policy and "unsafe" not in policy
+
+
 @pytest.mark.parametrize("path", ["/", "/people/sign-in/"])
 def test_every_other_page_answers(client, path):
     response = client.get(path)

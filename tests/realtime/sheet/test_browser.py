@@ -79,6 +79,21 @@ def test_a_saved_cell_refreshes_in_every_other_tab(tab):
 
 
 @BOTH
+def test_a_sign_out_closes_the_sheets_of_that_login_and_no_others(tab):
+    bob = signed_in(tab, "bob")
+    elsewhere = connected(tab("/sheet/shop/"))
+    watcher = connected(another(tab)("/sheet/shop/"))
+
+    bob.get_by_role("button", name="Sign out bob").click()
+    expect(elsewhere.locator("#connection")).to_have_text("Closed (4411)")
+    expect(news(elsewhere)).to_have_text("This login has ended. Reload the page to look on.")
+    elsewhere.reload()
+    connected(elsewhere)
+    expect(elsewhere.get_by_role("textbox")).to_have_count(0)
+    connected(watcher)
+
+
+@BOTH
 def test_two_people_write_one_cell(tab):
     bob = signed_in(tab, "bob")
     eve = signed_in(another(tab), "eve")

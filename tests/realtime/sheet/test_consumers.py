@@ -58,6 +58,16 @@ def test_anybody_may_join(sent):
     assert [call[:3] for call in sent] == [("discard", "sheet_shop", SOCKET)]
 
 
+def test_the_socket_of_a_login_joins_what_closes_it(sent):
+    connect(user="ada")
+    ada = get_user_model().objects.get(username="ada")
+    joined = [call[1] for call in sent if call[0] == "add"]
+    assert joined[0] == "sheet_shop" and joined[1].startswith("login-")
+    assert joined[2] == f"login-user-{ada.pk}"
+    # Somebody looks at the login after the join: it may have ended before.
+    assert [call[1] for call in sent if call[0] == "send"] == [SOCKET, "logins.look"]
+
+
 def test_no_sheet_has_this_name(sent):
     connect("/ws/sheet/nothing/")
     socket("receive", "/ws/sheet/nothing/", text='{"kind": "look"}')

@@ -77,6 +77,10 @@ const socket = connect(`/ws/sheet/${about.sheet}/`, {
     const frame = JSON.parse(text);
     HEARD[frame.kind]?.(frame);
   },
+  closed(code) {
+    // The codes of realtime/logins/reasons.py.
+    if (code >= 4411 && code <= 4414) tell("This login has ended. Reload the page to look on.");
+  },
 });
 
 // What is typed and not saved goes with the page: ask first.
