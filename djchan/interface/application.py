@@ -76,6 +76,9 @@ class Interface:
         self.chunks: Turns[BodyConnection] = Turns(
             max(1, self.options.http_body_window // http.CHUNK)
         )
+        self.mailboxes = Budget(self.options.mailboxes_bytes)
+        self.handshakes: set[Connection] = set()
+        self._frames_waiting = 0  # Bytes for the clients of sockets, since they were last counted.
         self.connections: set[Connection] = set()
         self.draining = False
         self._limits: dict[str, Limits] = {}
@@ -92,6 +95,7 @@ class Interface:
             inline=self.options.http_inline_body,
             storage=self.storage,
             journal=self.journal,
+            connections=self.options.connections,
             root_path=self.options.root_path_header,
         )
         self._warming: asyncio.Future[Any] | None = None
@@ -104,6 +108,8 @@ class Interface:
         return {
             **self.journal.counts,
             "connections": len(self.connections),
+            "handshakes": len(self.handshakes),
+            "bytes in mailboxes": self.mailboxes.used,
             "disconnects waiting": self.turns.waiting,
             "response bytes waiting": self.outgoing.used,
             "bytes of bodies in memory": self.storage.memory,
@@ -137,7 +143,7 @@ class Interface:
             outlet = functools.partial(_daphne_socket, protocol, limit)
             self._drain_at_shutdown(protocol.server)
             bounds.limit_message(protocol, self.layer.max_message_size)
-        local = await self._started()
+        local = None if self._is_full() else await self._started()
         if local is not None:
             await WebSocketConnection(self, local, scope, outlet).run(receive)
             return
@@ -155,16 +161,26 @@ class Interface:
         else:
             outlet = functools.partial(daphne.DaphneResponse, request)
             self._drain_at_shutdown(request.server)
-        local = await self._started()
+        full = self._is_full()
+        local = None if full else await self._started()
         if local is not None:
             await HttpConnection(self, local, scope, outlet).run(receive)
             return
         sentence = http.RESTARTING if self.draining else http.NO_BROKER
+        if full:
+            sentence = http.TOO_MANY
         (start,) = http.Exchange(scope).refuse(503, sentence)
         assert isinstance(start, http.Start)
         outlet(_Nobody()).start(*start, len(start.content))
         while (await receive())["type"] != "http.disconnect":
             pass
+
+    def _is_full(self) -> bool:
+        """Whether another connection is too much: it is refused for now."""
+        if len(self.connections) < self.options.connections:
+            return False
+        bounds.say_too_many(self.journal, self.options.connections)
+        return True
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -310,6 +326,24 @@ class Interface:
 
     # ------------------------------------------------------------- for connections
 
+    def frames_wait(self, size: int) -> None:
+        """So many more bytes wait for the client of a socket. When all of them may be too much,
+        they are counted, and the sockets with the most are closed."""
+        self._frames_waiting += size
+        limit = self.options.outgoing_total
+        if self._frames_waiting <= limit:
+            return
+        sockets = [c for c in self.connections if isinstance(c, WebSocketConnection) and c.open]
+        waiting = sorted(((c.unsent, c) for c in sockets), key=_first, reverse=True)
+        self._frames_waiting = sum(map(_first, waiting))
+        if self._frames_waiting <= limit:
+            return
+        for unsent, connection in waiting:
+            connection.give_room()
+            self._frames_waiting -= unsent
+            if self._frames_waiting <= limit * 9 // 10:  # Not again with the next frame.
+                return
+
     def limits(self, channel: str) -> Limits:
         """The layer's limits for one of the few channels of the protocols."""
         limits = self._limits.get(channel)
@@ -372,6 +406,10 @@ class Interface:
         for connection in random.sample(sockets, min(share, len(sockets))):
             self.journal.count("websocket.no_broker")
             connection.end(TRY_AGAIN_LATER)
+
+
+def _first(pair: tuple[int, object]) -> int:
+    return pair[0]
 
 
 def _ignore() -> None:

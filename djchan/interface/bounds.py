@@ -32,7 +32,7 @@ from djchan.interface import daphne, request_bounds, trust, uploads
 from djchan.interface.journal import Journal
 from djchan.interface.spool import Storage
 from djchan.interface.websocket import TOO_BIG
-from djchan.interface.wires import Wires
+from djchan.interface.wires import Refusal, Wires
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -76,7 +76,8 @@ def servers() -> list[Any]:
 
 class Bounds:
     """``outgoing``: bytes that wait for one client; ``body``: bytes of one request body, of which
-    ``inline`` may be in memory; ``storage``: for the bodies of all requests. They count from the
+    ``inline`` may be in memory; ``storage``: for the bodies of all requests;
+    ``connections``: how many there may be. They count from the
     moment that ``requests`` says that requests come to the interface and not to Django:
     it is the server's application, or one request came. ``root_path``: whether a proxy in
     front sets Daphne-Root-Path."""
@@ -89,6 +90,7 @@ class Bounds:
         inline: int,
         storage: Storage,
         journal: Journal,
+        connections: int = sys.maxsize,
         root_path: bool = False,
     ) -> None:
         self.outgoing = outgoing
@@ -98,6 +100,7 @@ class Bounds:
         self.root_path = root_path
         self.journal = journal
         self.requests = False
+        self.connections = connections
         self.wires = Wires()
         self._bound: list[Any] = []
 
@@ -122,6 +125,9 @@ class Bounds:
         classes: dict[Any, Any] = {}
 
         def build_bounded(address: Any) -> Any:
+            if self.wires.open >= self.connections:
+                say_too_many(self.journal, self.connections)
+                return Refusal()
             protocol = build(address)
             self.wires.watch(protocol)
             plain = protocol.requestFactory
@@ -136,6 +142,15 @@ class Bounds:
         http.buildProtocol = build_bounded
         if application is not None:
             server.application = uploads.hand_over(application, request_bounds.take_body)
+
+
+def say_too_many(log: Journal, limit: int) -> None:
+    log.say(
+        "connection.refused",
+        "A connection was refused (503): there are %d, the limit (connections under INTERFACE in "
+        "CHANNEL_LAYERS). Run more interface processes, or raise it and the limit of open files",
+        limit,
+    )
 
 
 def bound_sockets(server: Any, *, outgoing: int, journal: Journal) -> None:

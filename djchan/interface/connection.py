@@ -104,6 +104,8 @@ class Host(Protocol):
     served: Served
     turns: Turns[Any]  # Of the disconnects that are under way.
     outgoing: Budget  # Of all responses.
+    mailboxes: Budget  # Of frames that are not answered.
+    handshakes: set["Connection"]  # That no consumer has accepted yet.
     chunks: Turns[Any]  # Of chunks of request bodies on their way.
     storage: Storage  # For the bodies of all requests.
     draining: bool
@@ -112,6 +114,9 @@ class Host(Protocol):
     def limits(self, channel: str) -> "Limits": ...
 
     def changed(self) -> None: ...
+
+    def frames_wait(self, size: int) -> None:
+        """So many more bytes wait for the client of a socket."""
 
     def make_room(self) -> None: ...
 

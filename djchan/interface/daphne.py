@@ -156,18 +156,18 @@ class DaphneSocket:
     def data(self, data: bytes) -> None:
         self._frames.append(_frame(_BINARY, data))
 
-    def flush(self) -> None:
+    def flush(self) -> int:
         """Write the frames, past autobahn's own ways of building and logging each."""
         if not self._frames:
-            return
+            return 0
         data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)
         self._frames.clear()
         protocol, wire = self._protocol, self._wire
         if protocol.state != self._open:
-            return
+            return 0
         if _buffered(wire) > self._limit:
             self._overflow()
-            return
+            return 0
         if (
             wire is protocol.transport  # No TLS above it,
             and not wire.TLS  # and none begun in it:
@@ -179,11 +179,16 @@ class DaphneSocket:
             # Nothing waits before it: what the kernel takes now need not be waited for.
             taken = wire.writeSomeData(data)
             if taken == len(data):
-                return
+                return 0
             # Some is left; or the connection is lost, which the reactor's own write finds out.
             if isinstance(taken, int) and taken > 0:
                 data = data[taken:]
         protocol.transport.write(data)
+        return len(data)
+
+    @property
+    def unsent(self) -> int:
+        return _buffered(self._wire) if self._wire.connected else 0
 
     def close(self, code: int) -> None:
         # sendCloseFrame sends what it is given; sendClose takes 1000 and 3000 to 4999 only.

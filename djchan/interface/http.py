@@ -35,6 +35,7 @@ NO_BROKER = "The server cannot reach its message queue. Try again in a moment."
 GAVE_UP = "The worker that ran this request was lost, or could not take it."
 FAILED = "The server failed to answer this request."
 TOO_LARGE = "The request is larger than this server takes."
+TOO_MANY = "The server has as many connections as it takes. Try again in a moment."
 NO_ROOM = "The server holds too many uploads. Try again in a moment."
 RETRY_AFTER = b"5"  # Seconds.
 RESTARTING = "This server is restarting. Try again in a moment."

@@ -16,6 +16,8 @@ in frames and bytes; the last frame (a socket's disconnect) has a place of its o
 from collections import deque
 from typing import NamedTuple
 
+from djchan.interface.pace import Budget
+
 
 class Delivery(NamedTuple):
     seq: int
@@ -24,7 +26,8 @@ class Delivery(NamedTuple):
 
 
 class Mailbox:
-    """``frames``, ``size`` (bytes): what may wait; ``batch``: frames of one delivery."""
+    """``frames``, ``size`` (bytes): what may wait; ``batch``: frames of one delivery; ``total``: of
+    the bytes that all mailboxes hold, with those of the deliveries in flight."""
 
     __slots__ = (
         "_batch",
@@ -34,12 +37,14 @@ class Mailbox:
         "_last",
         "_limit",
         "_size",
+        "_total",
         "_waiting",
         "in_flight",
         "seq",
     )
 
-    def __init__(self, *, frames: int, size: int, batch: int) -> None:
+    def __init__(self, *, frames: int, size: int, batch: int, total: Budget) -> None:
+        self._total = total
         self._frames = frames
         self._size = size
         self._batch = self._limit = batch
@@ -57,7 +62,11 @@ class Mailbox:
     @property
     def nearly_full(self) -> bool:
         """Three quarters are taken: time to stop reading, where that is possible."""
-        return 4 * len(self._waiting) >= 3 * self._frames or 4 * self._bytes >= 3 * self._size
+        return (
+            4 * len(self._waiting) >= 3 * self._frames
+            or 4 * self._bytes >= 3 * self._size
+            or 4 * self._total.used >= 3 * self._total.limit
+        )
 
     def put(self, channel: str, frame: bytes) -> bool:
         """Take ``frame``; False when there is no room for it (it is not taken then).
@@ -65,12 +74,16 @@ class Mailbox:
         An empty mailbox takes a frame of any size: one alone cannot be split.
         """
         waiting = self._waiting
-        if self._ended or (
-            waiting and (len(waiting) >= self._frames or self._bytes + len(frame) > self._size)
+        size = len(frame)
+        if (
+            self._ended
+            or self._total.used + size > self._total.limit
+            or (waiting and (len(waiting) >= self._frames or self._bytes + size > self._size))
         ):
             return False
         waiting.append((channel, frame))
-        self._bytes += len(frame)
+        self._bytes += size
+        self._total.used += size
         return True
 
     def put_last(self, channel: str, frame: bytes) -> None:
@@ -79,6 +92,7 @@ class Mailbox:
             raise ValueError("This mailbox has its last frame already.")
         self._ended = True
         self._last = (channel, frame)
+        self._total.used += len(frame)
 
     def next(self) -> Delivery | None:
         """The next delivery, now in flight; None while one is, or when nothing waits."""
@@ -106,6 +120,7 @@ class Mailbox:
         """Release the delivery in flight, if it is the one numbered ``seq``."""
         if self.in_flight is None or self.in_flight.seq != seq:
             return False
+        self._total.used -= sum(map(len, self.in_flight.frames))
         self.in_flight = None
         if self._limit < self._batch:
             self._limit = min(self._limit * 2, self._batch)
@@ -131,5 +146,16 @@ class Mailbox:
         kept = deque(item for item in self._waiting if channel is not None and item[0] != channel)
         dropped = len(self._waiting) - len(kept)
         self._waiting = kept
-        self._bytes = sum(len(frame) for _, frame in kept)
+        size = sum(len(frame) for _, frame in kept)
+        self._total.used -= self._bytes - size
+        self._bytes = size
         return dropped
+
+    def close(self) -> None:
+        """Forget everything: the connection is over."""
+        if self._last is not None:
+            self._total.used -= len(self._last[1])
+            self._last = None
+        if self.in_flight is not None:
+            self.answer(self.in_flight.seq)
+        self.drop()

@@ -52,6 +52,7 @@ class MailboxConnection(Connection):
             frames=options.mailbox_frames,
             size=options.mailbox_bytes,
             batch=options.delivery_frames,
+            total=host.mailboxes,
         )
         self._refused = False  # The layer had no room for its connect.
         self._settled = False  # The disconnect is enqueued; the rest is the layer's.
@@ -164,6 +165,7 @@ class MailboxConnection(Connection):
     def _finish(self) -> None:
         super()._finish()
         self._done = _ignore  # A method of its own: no cycle is left.
+        self._mailbox.close()
         if self._has_turn:
             self._has_turn = False
             self._give_turn_back()

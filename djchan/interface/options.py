@@ -20,6 +20,12 @@ _MAY_BE_NONE = ("http_timeout", "http_idle_timeout", "http_send_timeout")
 class InterfaceOptions:
     """Limits of one interface. Times are seconds, sizes bytes; see each line."""
 
+    # All together: more get a 503 or close 1013, with Retry-After.
+    connections: int = 20_000  # On Daphne those of TCP, elsewhere requests and WebSockets.
+    handshakes: int = 2_000  # WebSockets that no consumer has accepted yet.
+    mailboxes_bytes: int = 64 * MIB  # Frames of all sockets that are not answered.
+    outgoing_total: int = 256 * MIB  # Frames to all sockets: beyond, the fullest are closed.
+
     # HTTP.
     http_timeout: float | None = 120.0  # Until a response begins, and between two parts of it.
     # When its consumer has returned with more_content it is held, and may be silent for so long.

@@ -43,8 +43,13 @@ class Outlet(Protocol):
 
     def data(self, data: bytes) -> None: ...
 
-    def flush(self) -> None:
-        """The end of a batch of text and data."""
+    def flush(self) -> int:
+        """The end of a batch of text and data; how many bytes wait that did not before."""
+        raise NotImplementedError
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the client."""
 
     def close(self, code: int) -> None: ...
 
@@ -146,6 +151,15 @@ class WebSocketConnection(MailboxConnection):
             )
             self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
             return
+        if len(host.handshakes) >= host.options.handshakes:
+            host.journal.say(
+                "connect.handshakes",
+                "A WebSocket was refused: %d others wait for a consumer to accept them (handshakes "
+                "under INTERFACE in CHANNEL_LAYERS). Run more workers for websocket.connect",
+                len(host.handshakes),
+            )
+            self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
+            return
         try:
             frame = codec.encode(self._machine.connect(scheme=self._outlet.scheme), self._limit)
         except (InvalidMessage, MessageTooLarge) as error:
@@ -154,7 +168,10 @@ class WebSocketConnection(MailboxConnection):
             return
         host.journal.count("websocket.connect")
         self._deadline = self._loop.call_later(host.options.connect_timeout, self._timed_out)
-        self._mailbox.put(websocket.CONNECT, frame)
+        if not self._mailbox.put(websocket.CONNECT, frame):
+            self._mailbox_is_full()
+            return
+        host.handshakes.add(self)
         self._pump()
 
     def _received(self, event: Mapping[str, Any]) -> None:
@@ -175,7 +192,22 @@ class WebSocketConnection(MailboxConnection):
                 self._pump()
             return
         self._machine.unsay(1)
-        options = self._host.options
+        self._mailbox_is_full()
+
+    def _mailbox_is_full(self) -> None:
+        options, total = self._host.options, self._host.mailboxes
+        if 8 * total.used >= 7 * total.limit:
+            self._host.journal.say(
+                "mailbox.total",
+                "A WebSocket was closed (1013): the frames of all sockets that workers have not "
+                "answered are %d bytes; the limit is %d (mailboxes_bytes under INTERFACE in "
+                "CHANNEL_LAYERS). Run more workers",
+                total.used,
+                total.limit,
+            )
+            self._deaf = True
+            self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
+            return
         self._host.journal.say(
             "mailbox.overflow",
             "A WebSocket was closed (1013): its client sends faster than workers answer. %d "
@@ -251,7 +283,7 @@ class WebSocketConnection(MailboxConnection):
         ):
             self._finish()
             return
-        if self._held is not None and not self._mailbox.nearly_full:
+        if self._held is not None and (self.idle or not self._mailbox.nearly_full):
             self._unhold()
         self._pump()
         if self._host.draining:
@@ -267,7 +299,8 @@ class WebSocketConnection(MailboxConnection):
                         self._text(action.text)
                     else:
                         self._do(action)
-            self._outlet.flush()
+            if waiting := self._outlet.flush():
+                self._host.frames_wait(waiting)
         except Exception as error:
             self._broke(error)
 
@@ -329,6 +362,20 @@ class WebSocketConnection(MailboxConnection):
         self._gone(websocket.SERVICE_RESTART, writable=True)
 
     @property
+    def unsent(self) -> int:
+        return self._outlet.unsent
+
+    def give_room(self) -> None:
+        """The frames to all sockets are too much, and this one's client has the most of them."""
+        self._host.journal.say(
+            "outgoing.total",
+            "A WebSocket was closed (1013): the frames that wait for all clients are more than %d "
+            "bytes (outgoing_total under INTERFACE in CHANNEL_LAYERS), and most wait for this one",
+            self._host.options.outgoing_total,
+        )
+        self._close_unread()
+
+    @property
     def open(self) -> bool:
         return self._machine.state is State.OPEN
 
@@ -342,7 +389,8 @@ class WebSocketConnection(MailboxConnection):
         try:
             for action in actions:
                 self._do(action)
-            self._outlet.flush()
+            if waiting := self._outlet.flush():
+                self._host.frames_wait(waiting)
         except Exception as error:
             self._broke(error)
 
@@ -392,6 +440,9 @@ class WebSocketConnection(MailboxConnection):
             "for it (outgoing_bytes under INTERFACE in CHANNEL_LAYERS)",
             self._host.options.outgoing_bytes,
         )
+        self._close_unread()
+
+    def _close_unread(self) -> None:
         self._deaf = True
         if self._machine.end(websocket.TRY_AGAIN_LATER):
             self._outlet.abort(websocket.TRY_AGAIN_LATER)
@@ -419,6 +470,7 @@ class WebSocketConnection(MailboxConnection):
         self._perform(self._machine.end(websocket.NORMAL))
 
     def _stop_timers(self) -> None:
+        self._host.handshakes.discard(self)
         for timer in (self._deadline, self._age):
             if timer is not None:
                 timer.cancel()

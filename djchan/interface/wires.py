@@ -9,9 +9,27 @@ emptied the moment the connection ends.
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+from twisted.internet.protocol import Protocol
+
+from djchan.interface.http import RETRY_AFTER, TOO_MANY
+
 Twisted: TypeAlias = Any  # An object of Twisted, which has no types.
 
+REFUSAL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+    b"Retry-After: %s\r\nContent-Length: %d\r\n\r\n%s\n"
+) % (RETRY_AFTER, len(TOO_MANY) + 1, TOO_MANY.encode())
 _BUFFERS = ("_tempDataBuffer", "_appSendBuffer", "_dataBuffer")
+
+
+class Refusal(Protocol):
+    """A connection too many: it is told so, and closed."""
+
+    transport: Twisted
+
+    def connectionMade(self) -> None:
+        self.transport.write(REFUSAL)
+        self.transport.loseConnection()
 
 
 class Wires:

@@ -121,7 +121,7 @@ class Writer:
 class PlainSocket:
     """The way out of a WebSocket on any ASGI server."""
 
-    __slots__ = ("_extensions", "_writer")
+    __slots__ = ("_counted", "_extensions", "_writer")
     scheme = "ws"
 
     def __init__(
@@ -129,6 +129,7 @@ class PlainSocket:
     ) -> None:
         self._writer = Writer(send, limit=limit, overflow=overflow)
         self._extensions = scope.get("extensions") or {}
+        self._counted = 0  # Of what waits, at the last flush.
 
     def accept(self, subprotocol: str | None) -> None:
         self._writer.put({"type": "websocket.accept", "subprotocol": subprotocol})
@@ -139,8 +140,14 @@ class PlainSocket:
     def data(self, data: bytes) -> None:
         self._writer.put({"type": "websocket.send", "bytes": data}, len(data))
 
-    def flush(self) -> None:
-        """Nothing to do: the writer sends what it has."""
+    def flush(self) -> int:
+        """Nothing to do: the writer sends what it has. Most of it waits for a moment only."""
+        before, self._counted = self._counted, self._writer.waiting
+        return max(0, self._counted - before)
+
+    @property
+    def unsent(self) -> int:
+        return self._writer.waiting
 
     def close(self, code: int) -> None:
         self._writer.put({"type": "websocket.close", "code": code}, last=True)

@@ -23,6 +23,7 @@ from djchan.interface import bounds, request_bounds
 from djchan.interface.bounds import EARLY, PIECES, Bounds
 from djchan.interface.journal import Journal
 from djchan.interface.spool import Spool, Storage
+from djchan.interface.wires import Refusal
 from tests.support import raw
 
 BODY = 1000
@@ -129,6 +130,24 @@ def test_requests_are_the_interfaces_where_it_is_the_whole_application(server, j
     server.application = types.SimpleNamespace(interface="interface")  # A wrapper.
     it.bind(server, "interface")
     assert it.requests
+
+
+def test_a_connection_too_many_is_refused(server, limits, journal, caplog):
+    limits.connections = 1
+    first = server.http_factory.buildProtocol(None)
+    first.makeConnection(Wired())
+    assert isinstance(server.http_factory.buildProtocol(None), Refusal)
+    assert "connections under INTERFACE" in caplog.text
+    assert journal.counts["connection.refused"] == 1
+    limits.wires.open -= 1  # It ends.
+    assert not isinstance(server.http_factory.buildProtocol(None), Refusal)
+
+
+class Wired(StringTransport):
+    """A transport that is told of its end."""
+
+    def connectionLost(self, reason):
+        pass
 
 
 def test_a_server_of_another_shape_is_left_as_it_is_and_named(limits, caplog):

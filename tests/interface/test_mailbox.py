@@ -4,10 +4,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from djchan.interface.mailbox import Delivery, Mailbox
+from djchan.interface.pace import Budget
 
 
-def make(frames=8, size=1000, batch=4):
-    return Mailbox(frames=frames, size=size, batch=batch)
+def make(frames=8, size=1000, batch=4, total=None):
+    total = total or Budget(10**6)
+    return Mailbox(frames=frames, size=size, batch=batch, total=total)
 
 
 def test_one_delivery_is_in_flight_and_the_rest_waits():
@@ -123,6 +125,32 @@ def test_nearly_full():
     assert box.nearly_full, "by number"
 
 
+def test_all_mailboxes_together_have_a_limit_and_what_is_in_flight_counts():
+    total = Budget(10)
+    one, two = make(total=total), make(total=total)
+    assert one.put("r", bytes(6))
+    one.next()
+
+    assert not two.put("r", bytes(5))
+    assert two.put("r", bytes(2)) and two.nearly_full
+    one.answer(1)
+    assert two.put("r", bytes(8))
+
+
+def test_a_mailbox_that_is_closed_leaves_nothing_in_the_total():
+    total = Budget(100)
+    box = make(total=total)
+    for _ in range(3):
+        box.put("r", b"frame")
+    box.next()
+    box.put("r", b"more")
+    box.put_last("d", b"bye")
+
+    box.close()
+
+    assert total.used == 0
+
+
 class MailboxMachine(RuleBasedStateMachine):
     """Order is kept, one delivery is in flight, it is bounded, nothing taken is lost."""
 
@@ -130,7 +158,8 @@ class MailboxMachine(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.box = Mailbox(frames=self.FRAMES, size=self.SIZE, batch=self.BATCH)
+        self.total = Budget(10**6)
+        self.box = Mailbox(frames=self.FRAMES, size=self.SIZE, batch=self.BATCH, total=self.total)
         self.counter = 0
         self.taken = []  # What put() took, in order.
         self.answered = []  # What was answered, in order.
@@ -191,6 +220,15 @@ class MailboxMachine(RuleBasedStateMachine):
             flying = [(self.flying.channel, frame) for frame in self.flying.frames]
             end = len(self.answered) + len(flying)
             assert flying == self.taken[len(self.answered) : end]
+
+    @invariant()
+    def counted_in_total(self):
+        not_answered = self.taken[len(self.answered) :]
+        assert self.total.used == sum(len(frame) for _, frame in not_answered)
+
+    def teardown(self):
+        self.box.close()
+        assert self.total.used == 0
 
     @invariant()
     def bounded(self):
