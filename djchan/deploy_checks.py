@@ -327,6 +327,9 @@ def check_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
             "http_timeout under INTERFACE (a request may wait for ever)": (
                 wrapper.interface_options.get("http_timeout", 0) is None
             ),
+            "http_send_timeout under INTERFACE (a client may take nothing for ever)": (
+                wrapper.interface_options.get("http_send_timeout", 0) is None
+            ),
             "http_idle_timeout under INTERFACE (a held response may be silent for ever)": (
                 wrapper.interface_options.get("http_idle_timeout", 0) is None
             ),

@@ -308,7 +308,11 @@ class TestLimits:
                 "BACKEND": IN_MEMORY,
                 "ROUTING": [],
                 "CONFIG": {"group_expiry": 0},
-                "INTERFACE": {"http_timeout": None, "http_idle_timeout": None},
+                "INTERFACE": {
+                    "http_timeout": None,
+                    "http_idle_timeout": None,
+                    "http_send_timeout": None,
+                },
                 "WORKER": {"run_limit": 0, "http_run_limit": 0},
             }
         }
@@ -316,7 +320,7 @@ class TestLimits:
         assert isinstance(message, Info)
         assert message.id == "djchan.I002"
         for name in (
-            *("group_expiry", "http_timeout", "http_idle_timeout"),
+            *("group_expiry", "http_timeout", "http_idle_timeout", "http_send_timeout"),
             *("run_limit", "http_run_limit"),
         ):
             assert f"{name} " in message.msg
