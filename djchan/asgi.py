@@ -169,7 +169,7 @@ class ChannelLayerManager:
         configs = setting("CHANNEL_LAYERS")
         if not isinstance(configs, Mapping):
             raise InvalidChannelLayerError(
-                f"CHANNEL_LAYERS is {configs!r:.80}",
+                f"CHANNEL_LAYERS is of type {type(configs).__name__}",
                 'It must be a dict of alias to entry: {"default": {"BACKEND": …}}.',
                 check="djchan.E001",
             )
@@ -217,6 +217,14 @@ class ChannelLayerManager:
 
     def _make(self, name: str, entry: Any, which: str) -> ChannelLayerWrapper:
         check_entry(name, entry)
+        for key in (which, "INTERFACE", "WORKER"):
+            if not isinstance(entry.get(key) or {}, Mapping):
+                # Not quoted: a URL of Redis may have strayed there, with its password.
+                raise InvalidChannelLayerError(
+                    f"{key} of CHANNEL_LAYERS[{name!r}] is of type {type(entry[key]).__name__}",
+                    f'It must be a dict of options: "{key}": {{…}}.',
+                    check="djchan.E005",
+                )
         layer = _layer(name, entry["BACKEND"], dict(entry.get(which) or {}))
         interface_options = dict(entry.get("INTERFACE") or {})
         protocols = setting("CHANNELS_WS_PROTOCOLS")
@@ -239,7 +247,7 @@ def check_entry(alias: str, entry: Any) -> None:
     """Raise InvalidChannelLayerError for an entry of CHANNEL_LAYERS that lacks something."""
     if not isinstance(entry, Mapping):
         raise InvalidChannelLayerError(
-            f"CHANNEL_LAYERS[{alias!r}] is {entry!r:.80}",
+            f"CHANNEL_LAYERS[{alias!r}] is of type {type(entry).__name__}",
             'It must be a dict: {"BACKEND": …, "ROUTING": …, "CONFIG": {…}}.',
             check="djchan.E001",
         )

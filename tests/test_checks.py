@@ -248,3 +248,27 @@ def test_an_option_that_redis_py_cannot_use_is_found_without_redis(settings, con
 
     assert problem.id == "djchan.E005"
     assert "S3CRET" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("layers", "check"),
+    [
+        ("redis://:S3CRET@cache", "djchan.E001"),
+        ({"default": "redis://:S3CRET@cache"}, "djchan.E001"),
+        ({"default": ["redis://:S3CRET@cache"]}, "djchan.E001"),
+        ({"default": {"BACKEND": REDIS, "ROUTING": [], "CONFIG": "redis://:S3CRET@cache"}},
+         "djchan.E005"),
+        ({"default": {"BACKEND": REDIS, "ROUTING": [], "CONFIG": ["redis://:S3CRET@cache"]}},
+         "djchan.E005"),
+        ({"default": {"BACKEND": REDIS, "ROUTING": [], "INTERFACE": "S3CRET"}}, "djchan.E005"),
+        ({"default": {"BACKEND": REDIS, "ROUTING": [], "WORKER": "S3CRET"}}, "djchan.E005"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_url_that_strayed_is_not_quoted(settings, layers, check):
+    settings.CHANNEL_LAYERS = layers
+
+    found = check_layers(None)
+
+    assert check in ids(found)
+    assert not any("S3CRET" in str(each) for each in found)
