@@ -89,6 +89,7 @@ class Work:
         "_failed",
         "_later",
         "_ran",
+        "_reason",
         "_routed",
         "_rules",
         "_said",
@@ -129,6 +130,7 @@ class Work:
         self._words: list[Words] = []  # Of messages that ran and were not committed.
         self._ran = self._said = 0  # Messages that ran; those that a progress was made of.
         self._later: Later | None = None
+        self._reason = ""  # Why it is given up; "": it is not.
         # The frames before ``first`` have found their consumers.
         self._routed = first > 0
         self._failed = False
@@ -236,6 +238,17 @@ class Work:
         later = Later(0, done, payload, self.channel)
         packed, answer = self._pack(self._words, since, done)
         return Outcome(self.token, packed, self.address, answer, later, since=since)
+
+    def abandon(self, reason: str) -> None:
+        """The message that ran last is not done, and does not run again: so ends the delivery."""
+        self._reason = reason
+        self.over = True
+
+    def end(self, worker: str) -> Outcome | GiveUp:
+        """The end of this delivery, to be said to the layer."""
+        if self._reason:
+            return self.give_up(worker, self._reason, status=codec.POISON)
+        return self.outcome()
 
     def give_up(self, worker: str, reason: str = "error", *, status: str = codec.FAILED) -> GiveUp:
         """The end of a delivery that could not be settled: kept as a dead letter."""

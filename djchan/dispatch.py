@@ -17,6 +17,9 @@ project's consumer, and back with an Outcome and the words that are to be commit
                  raised ConsumeLater ──────────────────────► LATER, or EXHAUSTED
                  had no answer of the layer, or a refusal ─► WAITING
                  raised anything else, or run() did ───────► FAILED (logged)
+      │
+      ▼
+    another layer does not take what was sent to it ───────► WAITING; in the end, UNSENT
 
 As in Channels 1.x, what a consumer had sent before it raised is kept; not so for LATER and
 WAITING, where another run will send it. Nothing that a consumer raises gets out of here, but for
@@ -37,9 +40,8 @@ from django.core.exceptions import SynchronousOnlyOperation
 from djchan import forks
 from djchan.contexts import fresh, fresh_for_task, within
 from djchan.delivery import HTTP as REQUEST
-from djchan.delivery import SAFE_METHODS
+from djchan.delivery import SAFE_METHODS, WAITS
 from djchan.exceptions import (
-    BrokerError,
     BrokerRefused,
     BrokerUnavailable,
     ChannelSocketException,
@@ -64,6 +66,7 @@ from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))
 
+UNSENT_RUNS = 300  # Runs, a second apart, that wait for another layer's answer.
 MESSAGE_RETRIES = 10  # Runs after the first that ConsumeLater can have.
 CONNECT = "websocket.connect"
 
@@ -80,6 +83,7 @@ class Outcome(enum.Enum):
     INTERRUPTED = "interrupted"  # A ChannelSocketException acted on the socket.
     LATER = "later"  # The consumer asked to see it again.
     WAITING = "waiting"  # The layer refused, or had no answer: it runs again until it has.
+    UNSENT = "unsent"  # Another layer did not take what it sent; it becomes a dead letter.
     EXHAUSTED = "exhausted"  # It asked too often; the message is dropped.
     FAILED = "failed"  # The consumer raised; logged, and dropped.
 
@@ -260,7 +264,7 @@ def _run(
         if outcome in RUNS_AGAIN:
             outbox.clear(sessions=outcome is Outcome.WAITING)
         elif outbox.others:
-            _send_others(outbox)
+            outcome = _send_others(outbox, message, found.consumer, outcome, retries)
     return Run(outcome, outbox.words, value, found.consumer)
 
 
@@ -320,7 +324,7 @@ async def _arun(
         if outcome in RUNS_AGAIN:
             outbox.clear(sessions=outcome is Outcome.WAITING)
         elif outbox.others:
-            await _asend_others(outbox)
+            outcome = await _asend_others(outbox, message, found.consumer, outcome, retries)
     return Run(outcome, outbox.words, value, found.consumer)
 
 
@@ -422,7 +426,7 @@ def _settle(
     return Outcome.FAILED
 
 
-def _may_run_again(message: Message, error: BrokerError) -> bool:
+def _may_run_again(message: Message, error: Exception) -> bool:
     """Whether a consumer that ``error`` has ended may begin a second time."""
     if isinstance(error, SessionUnavailable):
         return True  # It has not begun.
@@ -473,21 +477,67 @@ def _layer(message: Message) -> Any:
     return getattr(message.channel_layer, "channel_layer", message.channel_layer)
 
 
-def _send_others(outbox: Outbox) -> None:
+def _send_others(
+    outbox: Outbox,
+    message: Message,
+    consumer: Callable[..., Any],
+    outcome: Outcome,
+    retries: int,
+) -> Outcome:
+    """Send what other layers are to get; ``outcome``, or what a failure makes of it."""
     try:
         outbox.send_others()
-    except Exception:
-        logger.exception(_OTHERS)
+    except Exception as error:
+        return _unsent(outbox, message, consumer, error, retries)
+    return outcome
 
 
-async def _asend_others(outbox: Outbox) -> None:
+async def _asend_others(
+    outbox: Outbox,
+    message: Message,
+    consumer: Callable[..., Any],
+    outcome: Outcome,
+    retries: int,
+) -> Outcome:
+    """``_send_others`` for an event loop."""
     try:
         await outbox.asend_others()
-    except Exception:
-        logger.exception(_OTHERS)
+    except Exception as error:
+        return _unsent(outbox, message, consumer, error, retries)
+    return outcome
 
 
-_OTHERS = "What a consumer sent to another layer may be lost."
+def _unsent(
+    outbox: Outbox,
+    message: Message,
+    consumer: Callable[..., Any],
+    error: Exception,
+    retries: int,
+) -> Outcome:
+    """Another layer did not take what was sent to it: the message runs again, or is over."""
+    limit = UNSENT_RUNS if isinstance(error, BrokerUnavailable | BrokerRefused) else retries
+    waits = message.content.get(WAITS, 0)
+    waited = waits if isinstance(waits, int) else 0
+    if _may_run_again(message, error) and not outbox.has_begun and waited < limit:
+        outcome, what_follows = Outcome.WAITING, "It runs again in a second."
+    elif message.channel.name == REQUEST or waited:
+        outcome, what_follows = Outcome.UNSENT, "It is kept as a dead letter (unsent)."
+    else:
+        outcome, what_follows = Outcome.FAILED, "It is lost: its channel is at-most-once."
+    outbox.clear(sessions=True)
+    name = name_that_thing(consumer)
+    throttled(
+        logger,
+        logging.WARNING if outcome is Outcome.WAITING else logging.ERROR,
+        f"unsent {name} {outcome.value}",
+        "Another channel layer does not take what %s sent to it, for %s: %s %s",
+        name,
+        message,
+        error,
+        what_follows,
+        burst=BURST,
+    )
+    return outcome
 
 
 async def _finish(value: Awaitable[Any], message: Message, consumer: Callable[..., Any]) -> Any:

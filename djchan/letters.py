@@ -32,6 +32,7 @@ WHY = {
     "stuck": "its consumer ran for longer than the worker's run limit",
     "expired": "no worker took it before it expired (expiry or channel_expiry in CONFIG)",
     "overflow": "its channel was over its limit, and so was what is parked beside it",
+    "unsent": "another channel layer did not take what its consumer sent there; the log says why",
     "error": "the end of its run could not be settled; the worker's log has the traceback",
 }
 

@@ -18,11 +18,11 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 
 from djchan import forks, names
-from djchan.exceptions import Fenced
+from djchan.exceptions import ChannelFull, Fenced
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.effects import Reply, Words, pack
 from djchan.layers.flow import Stream
@@ -219,17 +219,26 @@ class Outbox:
         words, fence = self.ahead(word, layer, group)
         return (await layer.aapply(words, fence=fence))[-1]
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether some of the response was sent."""
+        return self._parts > 0
+
     def send_others(self) -> None:
-        """Send what other layers are to get; called before the commit."""
+        """Send what other layers are to get; called before the commit.
+
+        Raises ChannelFull, or BrokerError when a layer has not answered: then another run has to
+        send all of it again.
+        """
         others, self.others = self.others, {}
         for layer, words in others.items():
-            send_patiently(layer, words)
+            _raise_for(layer, send_patiently(layer, words, send=layer.apply_from_delivery))
 
     async def asend_others(self) -> None:
         """``send_others`` for an event loop."""
         others, self.others = self.others, {}
         for layer, words in others.items():
-            await asend_patiently(layer, words)
+            _raise_for(layer, await asend_patiently(layer, words))
 
 
 async def client_left() -> None:
@@ -316,41 +325,51 @@ def end_by_hand(outbox: Outbox, *, retry_time: float, retry_interval: float) -> 
     outbox.open = False
     _current.set(None)
     for layer, words in outbox.others.items():
-        send_patiently(layer, words, retry_time=retry_time, retry_interval=retry_interval)
+        _log_lost(send_patiently(layer, words, retry_time, retry_interval), retry_time)
 
 
 def send_patiently(
     layer: BaseChannelLayer,
     words: Sequence[Words],
-    *,
     retry_time: float = RETRY_TIME,
     retry_interval: float = RETRY_INTERVAL,
-) -> None:
-    """Send ``words``; those that meet a full channel again, for ``retry_time`` seconds."""
+    *,
+    send: Callable[[Sequence[Words]], Sequence[SendResult]] | None = None,
+) -> tuple[Effect, ...]:
+    """Send ``words``; those that meet a full channel again, for ``retry_time`` seconds.
+
+    Those that still do then are returned. ``send``: None is ``layer.apply``.
+    """
+    send = send or layer.apply
     deadline = time.monotonic() + retry_time
     effects, _ = pack(words)
-    while effects := _refused(effects, layer.apply(effects)):
+    while effects := _refused(effects, send(effects)):
         if time.monotonic() >= deadline:
-            _log_lost(effects, retry_time)
-            return
+            break
         time.sleep(retry_interval)
+    return effects
 
 
 async def asend_patiently(
     layer: BaseChannelLayer,
     words: Sequence[Words],
-    *,
     retry_time: float = RETRY_TIME,
     retry_interval: float = RETRY_INTERVAL,
-) -> None:
-    """``send_patiently`` for an event loop."""
+) -> tuple[Effect, ...]:
+    """``send_patiently`` for the event loop of a delivery of another layer."""
     deadline = time.monotonic() + retry_time
     effects, _ = pack(words)
-    while effects := _refused(effects, await layer.aapply(effects)):
+    while effects := _refused(effects, await layer.aapply_from_delivery(effects)):
         if time.monotonic() >= deadline:
-            _log_lost(effects, retry_time)
-            return
+            break
         await asyncio.sleep(retry_interval)
+    return effects
+
+
+def _raise_for(layer: BaseChannelLayer, refused: Sequence[Effect]) -> None:
+    for effect in refused:
+        channel = getattr(effect, "channel", "")
+        raise ChannelFull(layer.why_full("full", channel))
 
 
 def _refused(effects: Sequence[Effect], results: Sequence[SendResult]) -> tuple[Effect, ...]:

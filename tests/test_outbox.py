@@ -9,7 +9,7 @@ import pytest
 
 from djchan import outbox
 from djchan.channel import Channel, Group
-from djchan.exceptions import Fenced
+from djchan.exceptions import ChannelFull, Fenced
 from djchan.layers.effects import Reply
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.operations import GroupAdd, GroupAddChannel, GroupDiscardChannel, GroupSend, Push
@@ -195,13 +195,30 @@ class TestOtherLayers:
         assert received(other, "a") == [("a", {"n": 1})]
         await other.aclose()
 
-    def test_a_channel_that_stays_full_loses_its_message_and_no_other(self, caplog):
+    def test_a_channel_that_stays_full_refuses_its_message_and_no_other(self):
         other = InMemoryChannelLayer(capacity=1)
         other.send("full", {})
         words = [other.word("full", {}), other.word("free", {"n": 1})]
-        outbox.send_patiently(other, words, retry_time=0.02, retry_interval=0.01)
+        refused = outbox.send_patiently(other, words, retry_time=0.02, retry_interval=0.01)
+        assert [effect.channel for effect in refused] == ["full"]
         assert received(other, "free") == [("free", {"n": 1})]
-        assert "full was lost" in caplog.text
+
+    def test_what_a_delivery_sends_meets_the_limit_of_a_commit(self):
+        other = InMemoryChannelLayer(capacity=1, overflow=3)
+        with outbox.opened(InMemoryChannelLayer()) as box:
+            for number in range(3):
+                Channel("a", channel_layer=other).send({"n": number})
+        box.send_others()
+        assert received(other, "a") == [("a", {"n": number}) for number in range(3)]
+
+    def test_a_full_channel_of_another_layer_is_told(self, monkeypatch):
+        monkeypatch.setattr(outbox.send_patiently, "__defaults__", (0.02, 0.01))
+        other = InMemoryChannelLayer(capacity=1, overflow=1)
+        other.send("a", {})
+        with outbox.opened(InMemoryChannelLayer()) as box:
+            Channel("a", channel_layer=other).send({})
+        with pytest.raises(ChannelFull, match="'a' holds"):
+            box.send_others()
 
     @pytest.mark.asyncio
     async def test_a_channel_that_gets_room_is_tried_again(self):

@@ -133,6 +133,10 @@ class Crew:
 def keep(work: Work, index: int, run: Run, counters: Counter[str]) -> bool:
     """Note what became of message ``index``; whether those behind it may run now."""
     counters[run.outcome.value] += 1
+    if run.outcome is Outcome.UNSENT:
+        # It is the first of its delivery: a request, or what was put off before.
+        work.abandon("unsent")
+        return False
     if run.outcome in RUNS_AGAIN:
         return work.put_off(index, run.words, waits=run.outcome is Outcome.WAITING)
     work.keep(

@@ -258,7 +258,7 @@ class AsyncLane:
                 if running.lost or registration.gone:
                     self._let_go(work.token)
                     return
-            end: End = work.outcome()
+            end: End = work.end(registration.id)
         except asyncio.CancelledError:
             if running.stuck:
                 return

@@ -255,7 +255,7 @@ class Lane:
             batch.frame = frames[0]
             batch.began = began
             keep(work, 0, self._run_frame(registration, work, frames[0]), self.counters)
-            return work.outcome()
+            return self._end_of(registration, work)
         for index, frame in enumerate(frames):
             batch.frame = frame
             batch.began = began
@@ -276,7 +276,14 @@ class Lane:
                 if not self._tell(registration, work, began):
                     return None
                 began = time.monotonic()
-        return work.outcome()
+        return self._end_of(registration, work)
+
+    def _end_of(self, registration: Registration, work: Work) -> operations.Outcome | None:
+        end = work.end(registration.id)
+        if isinstance(end, GiveUp):
+            self._words.append(end)
+            return None
+        return end
 
     def _run_frame(self, registration: Registration, work: Work, frame: Frame) -> Run:
         crew, (message, found) = self.crew, frame

@@ -22,7 +22,7 @@ from djchan.layers.flow import Flow
 from djchan.layers.local import LocalProcess
 from djchan.layers.loops import PerLoop
 from djchan.layers.policy import Policy
-from djchan.layers.repeat import Repeat
+from djchan.layers.repeat import Repeat, Unanswered
 
 IDLE_LINKS = 32  # That threads have left, for the next call.
 IDLE_SECONDS = 60.0  # After which one of these is closed.
@@ -41,6 +41,7 @@ class Calls(Policy):
             self.engine = _sealed(engine, symmetric_encryption_keys)
         self.readers = Readers()  # Of request bodies.
         self.callers = Callers()
+        self.unanswered = Unanswered()
         self.flow = Flow(self.engine)  # Of the responses that this process sends.
         self._links: deque[tuple[float, Link]] = deque()  # Since when, the oldest first.
         self._links_lock = threading.Lock()

@@ -46,3 +46,26 @@ class Repeat:
             self._backoff = Backoff(0.02, 0.5)
             return 0.0
         return self._backoff.next()
+
+
+class Unanswered:
+    """Since when one layer has had no answer for what deliveries of other layers send to it.
+
+    At first they wait for it, for ``stream_retry`` seconds; while it stays away each of them tries
+    once, so that they do not hold up a worker's threads.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def repeat(self, seconds: float) -> Repeat:
+        gone = 0.0 if self._since is None else time.monotonic() - self._since
+        return Repeat(max(0.0, seconds - gone), waits=True)
+
+    def began(self, at: float) -> None:
+        """What was tried from ``at`` on (monotonic) had no answer."""
+        if self._since is None:
+            self._since = at
+
+    def ended(self) -> None:
+        self._since = None

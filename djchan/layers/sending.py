@@ -4,17 +4,18 @@ From ``layers.base`` (one word for a call), ``djchan.outbox`` and ``djchan.chann
 consumer or a view said); through ``layers.effects``, which knows what a word means, to a link.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from djchan import names
-from djchan.exceptions import ChannelFull, Fenced, ProcessGone
+from djchan.exceptions import BrokerError, ChannelFull, Fenced, ProcessGone
 from djchan.layers import effects
 from djchan.layers.callers import Caller
 from djchan.layers.calls import Calls
 from djchan.layers.effects import Words
 from djchan.layers.flow import Stream
-from djchan.layers.operations import Address, Part, Send, SendResult, Sent
+from djchan.layers.operations import Address, Part, Push, Send, SendResult, Sent
 
 
 class Sending(Calls):
@@ -72,6 +73,36 @@ class Sending(Calls):
         self.callers.give_back(caller)
         return _results(sent)
 
+    def apply_from_delivery(self, words: Sequence[Words]) -> tuple[SendResult, ...]:
+        """``apply`` for a delivery of another layer, which does not end before the answer.
+
+        Channels take so many messages as from a commit (``overflow``). Raises BrokerError when
+        there was none for ``stream_retry`` seconds.
+        """
+        caller, began = self.callers.take(), time.monotonic()
+        repeat = self.unanswered.repeat(self.stream_retry)
+        try:
+            (sent,) = self._repeat(_send(caller, _to_limit(words), None), repeat=repeat)
+        except BrokerError:
+            self.unanswered.began(began)
+            raise
+        self.unanswered.ended()
+        self.callers.give_back(caller)
+        return _results(sent)
+
+    async def aapply_from_delivery(self, words: Sequence[Words]) -> tuple[SendResult, ...]:
+        """``apply_from_delivery`` for an event loop."""
+        caller, began = self.callers.take(), time.monotonic()
+        repeat = self.unanswered.repeat(self.stream_retry)
+        try:
+            (sent,) = await self._arepeat(_send(caller, _to_limit(words), None), repeat=repeat)
+        except BrokerError:
+            self.unanswered.began(began)
+            raise
+        self.unanswered.ended()
+        self.callers.give_back(caller)
+        return _results(sent)
+
     def part(
         self,
         fence: tuple[str, int],
@@ -113,6 +144,13 @@ class Sending(Calls):
         (told,) = await self._arepeat(_part(caller, fence, address, part), repeat=self._patient())
         self.callers.give_back(caller)
         _told(told)
+
+
+def _to_limit(words: Sequence[Words]) -> list[Words]:
+    return [
+        word._replace(capacity=word.limit) if isinstance(word, Push) and word.capacity else word
+        for word in words
+    ]
 
 
 def _send(caller: Caller, words: Sequence[Words], fence: tuple[str, int] | None) -> Send:

@@ -20,7 +20,16 @@ from djchan.dispatch import MESSAGE_RETRIES, dispatch
 from djchan.lanes.crew import keep
 from djchan.lanes.options import WorkerOptions
 from djchan.layers.engine import Link
-from djchan.layers.operations import Claim, Claimed, Commit, Operation, Reap, Register, Wait
+from djchan.layers.operations import (
+    Claim,
+    Claimed,
+    Commit,
+    GiveUp,
+    Operation,
+    Reap,
+    Register,
+    Wait,
+)
 from djchan.message import Message
 
 COUNT = 64  # Deliveries of one claim.
@@ -83,10 +92,12 @@ class _Worker:
                 self._perform(opened.give_up(self.id))
                 continue
             self._deliver(opened)
+            end = opened.end(self.id)
+            if isinstance(end, GiveUp):
+                self._perform(end)
+                continue
             self._commits += 1
-            (result,) = self._perform(
-                Commit(self.id, "work-off", self._commits, (opened.outcome(),))
-            )
+            (result,) = self._perform(Commit(self.id, "work-off", self._commits, (end,)))
             if result == "fenced":
                 self.counters["fenced"] += 1
 
