@@ -16,7 +16,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from djchan.exceptions import BrokerRefused, ChannelFull, OutcomeUnknown
+from djchan.exceptions import BrokerRefused, BrokerUnavailable, ChannelFull, OutcomeUnknown
 
 WINDOW = 4  # Messages of one socket that are not answered yet.
 AGAIN = 0.2  # Seconds until a client connects again.
@@ -256,6 +256,8 @@ class Producer:
                 record["result"] = "unknown"
             except BrokerRefused:
                 record["result"] = "refused"
+            except BrokerUnavailable as error:
+                record["result"] = "unknown" if error.sent else "refused"
             except ChannelFull:
                 record["result"] = "full"
             else:

@@ -181,7 +181,14 @@ def _left(port: int) -> list[str]:
                 continue  # A bell that was rung for somebody who is gone: it goes by itself.
             name = key.decode().removeprefix(BASE)
             if client.type(key) == b"hash":
-                name += f" {dict(list(client.hgetall(key).items())[:3])}"
+                fields = client.hgetall(key)
+                if name == "bytes":
+                    # The limit stays, and a count of nothing.
+                    fields = {field: n for field, n in fields.items() if n != b"0"}
+                    fields.pop(b"limit", None)
+                    if not fields:
+                        continue
+                name += f" {dict(list(fields.items())[:3])}"
             left.append(name)
     return sorted(left)
 

@@ -36,9 +36,15 @@ SERVICE = "chaosmaster"
 
 _TAKE = """#!lua flags=allow-oom
 local entries = redis.call('LPOP', KEYS[1], 1000)
-if entries and redis.call('HINCRBY', KEYS[2], ARGV[1], -#entries) <= 0 then
+if not entries then return entries end
+local bytes = 0
+for _, entry in ipairs(entries) do bytes = bytes + #entry end
+-- As the layer counts them: see _stored.lua there.
+local weight = string.format('%.0f', -(#entries * 68719476736 + bytes))
+if redis.call('HINCRBY', KEYS[2], ARGV[1], weight) <= 0 then
   redis.call('HDEL', KEYS[2], ARGV[1])
 end
+redis.call('HINCRBY', KEYS[3], 'all', -bytes)
 return entries
 """
 
@@ -303,7 +309,8 @@ class Collector:
                     port=self._port(), retry=Retry(NoBackoff(), 0), socket_timeout=10
                 )
             key = f"{BASE}q:{channel}"
-            entries: Any = self._client.eval(_TAKE, 2, key, f"{BASE}n", channel) or []
+            keys = (key, f"{BASE}n", f"{BASE}bytes")
+            entries: Any = self._client.eval(_TAKE, 3, *keys, channel) or []
             at = time.monotonic()
             taken += len(entries)
             self.effects += [_effect(channel, entry, at) for entry in entries]
