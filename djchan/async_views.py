@@ -25,11 +25,12 @@ from django.utils.module_loading import import_string
 
 from djchan import databases
 from djchan.exceptions import RequestAborted, ResponseLater
+from djchan.log import escaping
 from djchan.message import Message
 from djchan.outbox import client_left
 from djchan.request import AsgiRequest, below, scope_of
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 Part = dict[str, Any]
 # Sends a part of a response; False when nobody is there for it any more.

@@ -161,7 +161,7 @@ def check_network(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-def check_keys(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_keys(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """Nobody guesses a key of the layer's encryption."""
     found: list[CheckMessage] = []
     for wrapper in usable_layers():
@@ -183,7 +183,7 @@ def check_keys(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-def check_host_and_origin(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_host_and_origin(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """WebSockets are held to the rules that requests and forms are held to."""
     found: list[CheckMessage] = []
     if not setting("CHANNEL_WEBSOCKET_HOSTS"):
@@ -208,7 +208,7 @@ def check_host_and_origin(app_configs: Apps, **kwargs: Any) -> list[CheckMessage
     return found
 
 
-def check_root_path(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_root_path(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """Who chooses the site's prefix."""
     return [
         Info(

@@ -124,7 +124,7 @@ def glance(message: Mapping[str, Any], limit: int = 60, hidden: Hidden = None) -
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def _shown(given: Any, limit: int) -> str:
+def _shown(given: object, limit: int) -> str:
     return HIDDEN if given == HIDDEN else value(given, limit)
 
 

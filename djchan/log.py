@@ -92,7 +92,7 @@ class _Escaped(str):
         return repr(self.original)
 
 
-def _safe(value: Any) -> Any:
+def _safe(value: object) -> object:
     """``value``, or in its place what is shown of it."""
     if value is None or isinstance(value, bytes | int | float):
         return value

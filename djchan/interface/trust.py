@@ -26,7 +26,7 @@ ROOT_PATH = "daphne-root-path"
 
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
 
-ActionLogger = Callable[[str, str, Mapping[str, Any]], None]
+ActionLogger = Callable[[str, str, Mapping[str, object]], None]
 
 
 def clean_headers(headers: Any, server: Any, *, root_path: bool) -> None:
@@ -76,12 +76,12 @@ def escape_logs(server: Any) -> None:
     if write is None or getattr(write, "escapes", False):
         return
 
-    def log_action(protocol: str, action: str, details: Mapping[str, Any]) -> None:
+    def log_action(protocol: str, action: str, details: Mapping[str, object]) -> None:
         write(protocol, action, {name: _escaped(value) for name, value in details.items()})
 
     log_action.escapes = True  # type: ignore[attr-defined]
     server.action_logger = log_action
 
 
-def _escaped(value: Any) -> Any:
+def _escaped(value: object) -> object:
     return escaped(value).replace('"', "\\x22") if isinstance(value, str) else value

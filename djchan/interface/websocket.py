@@ -15,6 +15,7 @@ an extension to Channels 1.x); a message that is not well formed does nothing bu
 """
 
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -32,6 +33,8 @@ TOO_BIG = 1009
 INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2.
 
 # Of the disconnect that the layer sends for a process that died: above that of any frame, for
 # how many there were nobody knows, and small enough for a column of a database.
@@ -91,7 +94,7 @@ class WebSocket:
 
     def __init__(self, scope: Mapping[str, Any], *, protocols: Iterable[str] = ()) -> None:
         self.scope = scope
-        self._offered: list[str] = list(scope.get("subprotocols") or ())
+        self._offered = subprotocols(scope)
         self._protocols = frozenset(protocols)
         self.accepted = False
         self.state = State.CONNECTING
@@ -254,6 +257,16 @@ class WebSocket:
             # Nobody accepts it any more. One that was accepted before its consumer raised is open.
             return self.timeout()
         return []
+
+
+def subprotocols(scope: Mapping[str, Any]) -> list[str]:
+    """Those that the client offers, without what is no name.
+
+    Daphne decodes what a client has percent-encoded, CR LF too, and the one that is taken is
+    a header of the response.
+    """
+    offered: Iterable[str] = scope.get("subprotocols") or ()
+    return [name for name in offered if _TOKEN.fullmatch(name)]
 
 
 def headers(scope: Mapping[str, Any]) -> list[list[bytes]]:

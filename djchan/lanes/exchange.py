@@ -26,8 +26,9 @@ from djchan.lanes.registration import Registration
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import AsyncLink, Link
 from djchan.layers.operations import Claim, Claimed, CommitResult, Operation, Outcome, Wait
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 
 def is_cut(error: BrokerError) -> bool:

@@ -27,8 +27,9 @@ from typing import NamedTuple
 from djchan.exceptions import BrokerError, ProcessGone
 from djchan.layers.engine import Engine, Link
 from djchan.layers.operations import WINDOW, Address, Room, Wait
+from djchan.log import escaping
 
-logger = logging.getLogger(__name__)
+logger = escaping(logging.getLogger(__name__))
 
 LOOK = 0.5  # Seconds between two looks for clients that have left.
 WAIT = 0.05  # Seconds that the bell is waited for: who begins to wait then is looked for after it.

@@ -12,28 +12,31 @@ A consumer opts out with ``any_origin``, or ``any_host``.
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from djchan.conf import setting
 from djchan.legible import value
 from djchan.log import escaping
+from djchan.message import Message
 from djchan.security.websockets import foreign_host_in, foreign_origin
 from djchan.throttling import throttled
 from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))
 
+Consumer = Callable[..., object]
+Reply = dict[str, object]
+
 CONNECT, REQUEST = "websocket.connect", "http.request"
 
-_CLOSE: dict[str, Any] = {"close": True}
-_BAD_REQUEST: dict[str, Any] = {
+_CLOSE: Reply = {"close": True}
+_BAD_REQUEST: Reply = {
     "status": 400,
     "headers": [[b"Content-Type", b"text/plain"]],
     "content": b"Bad Request: this site does not have that name.\n",
 }
 
 
-def refusal(message: Any, consumer: Callable[..., Any]) -> dict[str, Any] | None:
+def refusal(message: Message, consumer: Consumer) -> Reply | None:
     """The reply with which ``message`` is refused; None: ``consumer`` may have it."""
     channel = message.channel.name
     if channel == CONNECT:
@@ -45,7 +48,7 @@ def refusal(message: Any, consumer: Callable[..., Any]) -> dict[str, Any] | None
     return None
 
 
-def _is_foreign(message: Any, consumer: Callable[..., Any]) -> bool:
+def _is_foreign(message: Message, consumer: Consumer) -> bool:
     """Whether a page of another site opened this WebSocket, and its consumer minds."""
     if getattr(consumer, "any_origin", False):
         return False
@@ -69,7 +72,7 @@ def _is_foreign(message: Any, consumer: Callable[..., Any]) -> bool:
 
 
 def report_origin(
-    where: logging.Logger, path: object, origin: str, kind: str, taker: Callable[..., Any]
+    where: logging.Logger, path: object, origin: str, kind: str, taker: Consumer
 ) -> None:
     """Log that a WebSocket was refused to a page of ``origin``."""
     name = name_that_thing(taker)
@@ -90,7 +93,7 @@ def report_origin(
     )
 
 
-def _is_elsewhere(message: Any, consumer: Callable[..., Any]) -> bool:
+def _is_elsewhere(message: Message, consumer: Consumer) -> bool:
     """Whether it is for a host that is none of ours, and its consumer minds."""
     if getattr(consumer, "any_host", False):
         return False
@@ -114,9 +117,7 @@ def _is_elsewhere(message: Any, consumer: Callable[..., Any]) -> bool:
     return True
 
 
-def report_host(
-    where: logging.Logger, path: object, host: str, kind: str, taker: Callable[..., Any]
-) -> None:
+def report_host(where: logging.Logger, path: object, host: str, kind: str, taker: Consumer) -> None:
     """Log that somebody asked for ``host``, which is none of ours."""
     name = name_that_thing(taker)
     throttled(

@@ -35,6 +35,8 @@ from django.utils.http import is_same_domain
 from djchan.conf import setting
 from djchan.exceptions import DenyConnection
 
+Headers = Any  # Pairs of bytes, or a dict, or None: tests of Channels 1.x projects write all.
+
 C = TypeVar("C", bound=Callable[..., Any])
 
 
@@ -64,7 +66,7 @@ def foreign_origin(message: Any) -> str | None:
     return foreign_origin_in(content.get("headers"), scheme=content.get("scheme"))
 
 
-def foreign_origin_in(headers: Any, *, scheme: Any = None) -> str | None:
+def foreign_origin_in(headers: Headers, *, scheme: object = None) -> str | None:
     """The same for headers themselves: pairs of bytes, or a dict.
 
     ``scheme``: of the handshake, ws or wss.
@@ -82,7 +84,7 @@ def foreign_origin_in(headers: Any, *, scheme: Any = None) -> str | None:
     return None
 
 
-def foreign_host_in(headers: Any) -> str | None:
+def foreign_host_in(headers: Headers) -> str | None:
     """The host that was asked for, if it is not in ALLOWED_HOSTS, to be named in a log.
 
     None: it is, or there is no Host header.
@@ -151,7 +153,7 @@ class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
 allowed_hosts_only = AllowedHostsOnlyOriginValidator
 
 
-def _values(headers: Any, name: str) -> Iterable[bytes]:
+def _values(headers: Headers, name: str) -> Iterable[bytes]:
     """The values of a header among headers that are pairs of bytes, or a dict."""
     for pair in headers.items() if isinstance(headers, Mapping) else headers or ():
         # Tests of Channels 1.x projects write [] for no header.
@@ -183,7 +185,7 @@ def _allowed_hosts() -> list[str]:
     return allowed
 
 
-def _hosts(headers: Any) -> list[str]:
+def _hosts(headers: Headers) -> list[str]:
     """What the client asked for: X-Forwarded-Host where Django believes it, else Host."""
     names = ("x-forwarded-host", "host") if settings.USE_X_FORWARDED_HOST else ("host",)
     for name in names:
@@ -193,7 +195,7 @@ def _hosts(headers: Any) -> list[str]:
     return []
 
 
-def _is_of_handshake(origin: str, headers: Any, scheme: Any) -> bool:
+def _is_of_handshake(origin: str, headers: Headers, scheme: object) -> bool:
     """Whether ``origin`` is that of the handshake itself."""
     hosts = _hosts(headers)
     if len(hosts) != 1:
@@ -202,7 +204,7 @@ def _is_of_handshake(origin: str, headers: Any, scheme: Any) -> bool:
     return _parts(origin) is not None and _parts(origin) == _parts(f"{kind}://{hosts[0]}")
 
 
-def _is_secure(headers: Any, scheme: Any) -> bool:
+def _is_secure(headers: Headers, scheme: object) -> bool:
     proxied = settings.SECURE_PROXY_SSL_HEADER
     if proxied is not None:
         name, secure = proxied

@@ -44,7 +44,7 @@ class Socket:
         self.state = SimpleNamespace(**(scope.get("state") or {}))
         self._server = server
         self._limits = limits
-        self._machine = SocketState(scope.get("subprotocols") or ())
+        self._machine = SocketState(websocket.subprotocols(scope))
         self._backlog = Backlog(frames=limits.backlog_frames, size=limits.backlog_bytes)
         self._news = asyncio.Event()  # A frame came, or the end.
         self._room = asyncio.Event()  # The backlog is not full any more, or the end.

@@ -290,3 +290,12 @@ def test_below_a_prefix_every_message_has_the_root_path():
     keys = WebSocket(scope).common("websocket.send.P!1")
     assert keys == {"reply_channel": "websocket.send.P!1", "path": "/mnt/x/", "root_path": "/mnt"}
     assert "root_path" not in WebSocket({**scope, "root_path": ""}).common("websocket.send.P!1")
+
+
+@pytest.mark.parametrize("name", ["a\r\nX: y", "a b", "", "ü", 'a"b', "a\x00"])
+def test_an_offered_subprotocol_that_is_no_name_cannot_be_taken(name):
+    socket = WebSocket({"path": "/", "subprotocols": [name, "chat"]}, protocols=[name])
+    complaint, accept = socket.reply({"accept": True, "subprotocol": name})
+    assert isinstance(complaint, Complain) and accept == Accept(None)
+    socket = WebSocket({"path": "/", "subprotocols": [name, "chat"]}, protocols=[name, "chat"])
+    assert socket.reply({"accept": True}) == [Accept("chat")]
