@@ -129,6 +129,9 @@ class Spool:
     def closed(self) -> bool:
         return self._file is None
 
+    def __del__(self) -> None:
+        self.close()  # Its call was canceled before it began: nobody else would.
+
     def close(self) -> None:
         if self._file is not None:
             self._file.close()

@@ -86,3 +86,9 @@ def test_it_is_a_file_to_daphne(room):
     assert not body.closed
     body.close()
     assert body.closed
+
+
+def test_a_body_that_nobody_closes_gives_its_room_back(room):
+    Spool(room, inline=0).write(b"x" * 10)
+
+    assert (room.memory, room.disk) == (0, 0)
