@@ -32,7 +32,7 @@ from djchan.interface import daphne, request_bounds, trust, uploads
 from djchan.interface.journal import Journal
 from djchan.interface.spool import Storage
 from djchan.interface.websocket import TOO_BIG
-from djchan.interface.wires import Refusal, Wires
+from djchan.interface.wires import ConnectionRefusal, Wires
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -127,7 +127,7 @@ class Bounds:
         def build_bounded(address: Any) -> Any:
             if self.wires.open >= self.connections:
                 say_too_many(self.journal, self.connections)
-                return Refusal()
+                return ConnectionRefusal()
             protocol = build(address)
             self.wires.watch(protocol)
             plain = protocol.requestFactory

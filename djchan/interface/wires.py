@@ -22,7 +22,7 @@ REFUSAL = (
 _BUFFERS = ("_tempDataBuffer", "_appSendBuffer", "_dataBuffer")
 
 
-class Refusal(Protocol):
+class ConnectionRefusal(Protocol):
     """A connection too many: it is told so, and closed."""
 
     transport: Twisted

@@ -23,7 +23,7 @@ from djchan.interface import bounds, request_bounds
 from djchan.interface.bounds import EARLY, PIECES, Bounds
 from djchan.interface.journal import Journal
 from djchan.interface.spool import Spool, Storage
-from djchan.interface.wires import Refusal
+from djchan.interface.wires import ConnectionRefusal
 from tests.support import raw
 
 BODY = 1000
@@ -136,11 +136,11 @@ def test_a_connection_too_many_is_refused(server, limits, journal, caplog):
     limits.connections = 1
     first = server.http_factory.buildProtocol(None)
     first.makeConnection(Wired())
-    assert isinstance(server.http_factory.buildProtocol(None), Refusal)
+    assert isinstance(server.http_factory.buildProtocol(None), ConnectionRefusal)
     assert "connections under INTERFACE" in caplog.text
     assert journal.counts["connection.refused"] == 1
     limits.wires.open -= 1  # It ends.
-    assert not isinstance(server.http_factory.buildProtocol(None), Refusal)
+    assert not isinstance(server.http_factory.buildProtocol(None), ConnectionRefusal)
 
 
 class Wired(StringTransport):

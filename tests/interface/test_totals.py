@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from djchan.interface.application import Interface
-from djchan.interface.wires import Refusal
+from djchan.interface.wires import ConnectionRefusal
 from tests.interface.fakes import FakeLayer, Server, http_scope, settle, websocket_scope
 
 DENIABLE = {"websocket.http.response": {}}
@@ -130,7 +130,7 @@ async def test_what_clients_have_taken_does_not_count(layer, local):
 
 def test_daphne_refuses_a_connection_with_a_503():
     transport = StringTransport()
-    Refusal().makeConnection(transport)
+    ConnectionRefusal().makeConnection(transport)
 
     assert transport.value().startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nRetry-After: 5\r\n" in transport.value()
