@@ -26,6 +26,7 @@ from typing import Any
 
 import redis
 
+from djchan.lanes.thread import WAIT
 from djchan.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from tests.chaos import broken
 from tests.chaos.checker import check
@@ -86,7 +87,8 @@ async def _play(fleet: Fleet, profile: Profile, seed: int, say: Any) -> Evidence
         errors += [f"a client failed: {task.exception()!r}" for task in done if task.exception()]
         errors += [f"a client does not end: {task!r:.100}" for task in late]
         quiet = time.monotonic()
-        await _until_quiet(fleet, load, PARTING)
+        # What nobody was woken for is taken when a lane looks, at the latest.
+        await _until_quiet(fleet, load, PARTING, settle=WAIT + 1)
         vitals.append((time.monotonic(), await asyncio.to_thread(fleet.vitals)))
         say("all is answered; saying goodbye")
         ends = await asyncio.to_thread(fleet.stop)
@@ -143,7 +145,9 @@ def _layer(fleet: Fleet) -> Any:
     return kind(**fleet.config)
 
 
-async def _until_quiet(fleet: Fleet, load: Load, patience: float) -> None:
+async def _until_quiet(
+    fleet: Fleet, load: Load, patience: float, *, settle: float = SETTLE
+) -> None:
     """Until everything is answered and no effect has come for a while, or patience ends."""
     deadline = time.monotonic() + patience
     effects, since = -1, time.monotonic()
@@ -151,7 +155,7 @@ async def _until_quiet(fleet: Fleet, load: Load, patience: float) -> None:
         now = len(fleet.collector.effects)
         if now != effects or load.waiting():
             effects, since = now, time.monotonic()
-        elif time.monotonic() - since > SETTLE:
+        elif time.monotonic() - since > settle:
             return
         await asyncio.sleep(0.1)
 

@@ -79,6 +79,17 @@ def test_it_is_said_until_there_is_an_answer():
     assert [bench.said(102.0), bench.said(103.0)] == [1, 0]
 
 
+def test_what_was_told_too_late_is_told_again_at_the_next_look():
+    """Else what is leased without our knowledge would stay so until the next regular look."""
+    bench = Bench()
+    bench.outage.doubt()
+    bench.link.answer = -1
+    assert [bench.said(101.0), bench.said(101.5)] == [1, 1]
+    bench.link.answer = 2
+    assert [bench.said(102.0), bench.said(102.5)] == [1, 0]
+    assert bench.counters["reconciled"] == 2
+
+
 def test_an_error_while_it_is_said_is_a_reason_to_say_it_again():
     bench = Bench()
     bench.outage.doubt()

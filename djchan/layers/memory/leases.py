@@ -73,7 +73,7 @@ class Leases:
             late = number - answered.get(link, 0)
             if late > 1:
                 # It claims faster than it tells: what claims before the last one got is not noted.
-                return 0
+                return -1
             if late == 1:
                 kept.update(tokens)
         return self._give_back(worker, [token for token in worker.leases if token not in kept])

@@ -100,7 +100,8 @@ class Held(NamedTuple):
     Said after every error on one of its connections, and now and then: the answer to a claim
     may have been lost, or the store may have gone back in time. ``claims``: for each link, the
     number of its last answered Claim; what a later one leased is left alone, its answer is on
-    the way. Answer: how many were given back, or None when the worker is not known.
+    the way. Answer: how many were given back, or None when the worker is not known; -1: none, for
+    it has claimed more since than can be told apart, and has to say it again.
     """
 
     worker: str

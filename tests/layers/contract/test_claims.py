@@ -140,6 +140,15 @@ class TestHeld:
         assert talk(Held("w1", (), (("a", 7), ("b", 2), ("c", 9)))) == 2
         assert talk.length("x") == 2
 
+    def test_who_has_claimed_twice_since_has_to_tell_it_again(self, talk: Talk) -> None:
+        talk.worker("w1")
+        talk.push("x", b"1", b"2", b"3")
+        for number in (1, 2, 3):
+            talk.claim("w1", "x", count=1, link="a", number=number)
+        assert talk(Held("w1", (), (("a", 1),))) == -1
+        assert talk.length("x") == 0
+        assert talk(Held("w1", (), (("a", 3),))) == 3
+
     def test_who_is_not_known_is_told(self, talk: Talk) -> None:
         assert talk(Held("w1", (), ())) is None
         talk.worker("w1")

@@ -2,7 +2,7 @@
 -- Give back what is leased to a worker and not known to it.
 -- KEYS[1]  base
 -- ARGV     worker, N, N x token it knows, then pairs: link, number of its last answered claim
--- Answer   how many; nil: the worker is not known
+-- Answer   how many; -1: none, as it has claimed since it looked; nil: the worker is not known
 local worker, n = ARGV[1], tonumber(ARGV[2])
 if redis.call('HEXISTS', base .. 'beats', worker) == 0 then
   return false
@@ -17,7 +17,7 @@ for i = 1, #said, 2 do
     local late = tonumber(number) - (answered[string.sub(said[i], 3)] or 0)
     if late > 1 then
       -- It claims faster than it tells: what the claims before the last one got is not noted.
-      return 0
+      return -1
     elseif late == 1 then
       -- Its answer is on the way.
       for token = tonumber(first), first + got - 1 do known[token] = true end
