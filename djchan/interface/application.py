@@ -20,11 +20,11 @@ from djchan.interface import bounds, daphne, drain, http, memory, reactor
 from djchan.interface.body_connection import BodyConnection
 from djchan.interface.connection import Connection, Layer, Limits, Local
 from djchan.interface.http_connection import HttpConnection
-from djchan.interface.http_connection import Outlet as ResponseOutlet
 from djchan.interface.journal import Journal
 from djchan.interface.mailbox_connection import MailboxConnection
 from djchan.interface.options import InterfaceOptions
 from djchan.interface.pace import Budget, ResponseListener
+from djchan.interface.response_connection import Outlet as ResponseOutlet
 from djchan.interface.served import Served
 from djchan.interface.spool import Storage
 from djchan.interface.turns import Turns

@@ -415,7 +415,7 @@ def _in_kernel(wire: Any) -> int:
     if wire is None or not wire.connected:
         return 0
     try:
-        told = fcntl.ioctl(wire.fileno(), termios.TIOCOUTQ, bytes(4))
+        queued = fcntl.ioctl(wire.fileno(), termios.TIOCOUTQ, bytes(4))
     except (OSError, ValueError):
         return 0
-    return int.from_bytes(told, sys.byteorder)
+    return int.from_bytes(queued, sys.byteorder)
