@@ -9,9 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from djchan.layers.redis import RedisChannelLayer
 from tests.processes.conftest import PROJECT, READY, Project
 from tests.processes.conftest import socket as open_socket
 from tests.support.servers import Server
+
+# Processes that start beside many others take their time.
+pytestmark = pytest.mark.timeout(40)
 
 
 @contextlib.contextmanager
@@ -62,7 +66,6 @@ def test_a_redis_that_cannot_be_used_is_told_from_one_that_is_too_old(project: P
 
 
 def test_without_file_descriptors_a_worker_logs_a_line_a_second_at_most(project: Project) -> None:
-    project.shell("from djchan import Channel; Channel('none').send({})")
     began = time.monotonic()
     limited = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24));"
     command = f"{limited} from django.core.management import execute_from_command_line as run;"
@@ -79,11 +82,13 @@ def test_without_file_descriptors_a_worker_logs_a_line_a_second_at_most(project:
 def test_a_redis_that_closes_idle_connections_is_no_error(project: Project) -> None:
     """``timeout`` in its configuration, a proxy, CLIENT KILL: nobody notices."""
     worker, server = project.worker(), project.daphne()
+    layer = RedisChannelLayer([project.broker.url])
     with open_socket(server, "/echo/") as client:
         for text in ("one", "two", "three"):
             client.send(text)
             assert client.recv(timeout=10) == text
             project.broker.command("CLIENT", "KILL", "TYPE", "normal")
-            project.shell("from djchan import Channel; Channel('none').send({})")
+            layer.send("none", {})
+    layer.close()
     for process in (worker, server):
         assert not re.search("ERROR|WARNING|Traceback", process.output()), process.output()
