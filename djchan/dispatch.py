@@ -27,6 +27,7 @@ the cancellation of an async one, which is the loop's word and not the consumer'
 """
 
 import asyncio
+import contextvars
 import enum
 import inspect
 import logging
@@ -34,7 +35,7 @@ from collections.abc import Awaitable, Callable
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
-from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from asgiref.sync import _restore_context, async_to_sync, iscoroutinefunction, sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
 
 from djchan import forks
@@ -58,7 +59,7 @@ from djchan.layers.operations import Address
 from djchan.legible import masked
 from djchan.log import escaping
 from djchan.message import Message
-from djchan.outbox import Outbox, Uncommitted, opened
+from djchan.outbox import Outbox, Uncommitted, adopted, current, opened
 from djchan.security.admission import refusal
 from djchan.signals import consumer_finished, consumer_started
 from djchan.throttling import BURST, throttled
@@ -107,6 +108,13 @@ class Run(NamedTuple):
     words: list[Words]
     value: Any = None
     consumer: Callable[..., Any] | None = None
+
+
+class Suspended(NamedTuple):
+    """A synchronous consumer has returned this, to be awaited in the context of its message."""
+
+    awaitable: Awaitable[Any]
+    context: contextvars.Context
 
 
 Fence = tuple[str, int] | None
@@ -221,11 +229,30 @@ def run(
     response: Address | None = None,
     uncommitted: Uncommitted | None = None,
     retries: int = MESSAGE_RETRIES,
+    may_suspend: bool = False,
 ) -> Run:
-    """Run the consumer that was found, in this thread and in a context of its own."""
+    """Run the consumer that was found, in this thread and in a context of its own.
+
+    ``may_suspend``: what a consumer returns to be awaited is not awaited here; it is the value of
+    the answer, Suspended, and the caller lets ``rest_of`` it run on an event loop.
+    """
     return fresh(message.channel.name, message.content).run(
-        _run, message, found, sender, fence, response, uncommitted, retries
+        _run, message, found, sender, fence, response, uncommitted, retries, may_suspend
     )
+
+
+def rest_of(found: Found, ran: Run) -> Found:
+    """What is left of a run whose consumer has suspended it, as an async consumer."""
+    suspended: Suspended = ran.value
+
+    async def rest(message: Message) -> Any:
+        outbox = current()
+        assert outbox is not None
+        outbox.words[:0] = ran.words
+        return await within(suspended.context, adopted(outbox, _rehomed(suspended.awaitable)))
+
+    rest.__module__, _, rest.__qualname__ = name_that_thing(found.consumer).rpartition(".")
+    return Found(rest, {}, True)
 
 
 def _run(
@@ -236,6 +263,7 @@ def _run(
     response: Address | None,
     uncommitted: Uncommitted | None,
     retries: int,
+    may_suspend: bool,
 ) -> Run:
     value = None
     layer = _layer(message)
@@ -249,8 +277,11 @@ def _run(
                 consumer_started.send(sender=sender, environ={}, message=message)
                 value = found.consumer(message, **found.kwargs)
                 if value is not None and inspect.isawaitable(value):
-                    # Async behind a decorator that does not show it: no loop to share, then.
-                    value = async_to_sync(_finish)(value, message, found.consumer)
+                    # An asynchronous stream, or async behind a decorator that does not show it.
+                    if may_suspend:
+                        value = Suspended(value, contextvars.copy_context())
+                    else:
+                        value = async_to_sync(_finish)(value, message, found.consumer)
                 outcome = Outcome.DONE
             except (*_RAISED, asyncio.CancelledError) as error:
                 outcome = _settle(message, found.consumer, error, retries)
@@ -326,6 +357,12 @@ async def _arun(
         elif outbox.others:
             outcome = await _asend_others(outbox, message, found.consumer, outcome, retries)
     return Run(outcome, outbox.words, value, found.consumer)
+
+
+async def _rehomed(awaitable: Awaitable[Any]) -> Any:
+    # asgiref hides its Locals (the language …) from threads that it did not move them to itself.
+    _restore_context(contextvars.copy_context())
+    return await awaitable
 
 
 def _in_thread(found: Found) -> Callable[..., Any]:

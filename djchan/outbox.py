@@ -18,8 +18,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
+from typing import TypeVar
 
 from djchan import forks, names
 from djchan.exceptions import ChannelFull, Fenced
@@ -40,6 +41,8 @@ from djchan.layers.operations import (
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
+
+T = TypeVar("T")
 
 # Channels 1.x's patience with a full channel at the end of a consumer, in seconds.
 RETRY_TIME = 2.0
@@ -311,6 +314,12 @@ class opened:
     def __exit__(self, *exc: object) -> None:
         self._outbox.close()
         _current.reset(self._before)
+
+
+async def adopted(outbox: Outbox, awaitable: Awaitable[T]) -> T:
+    """Await it with ``outbox`` as the one that its sends go to, in the context that runs this."""
+    _current.set(outbox)
+    return await awaitable
 
 
 def begin_by_hand() -> None:

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from django.db import connections
 
 from djchan.delivery import Refusal, Work, next_wait, open_delivery
-from djchan.dispatch import Found, Outcome, Run, run
+from djchan.dispatch import Found, Outcome, Run, Suspended, rest_of, run
 from djchan.exceptions import BrokerError, UndecodableEnvelope
 from djchan.lanes.batch import Batch, Pace
 from djchan.lanes.crew import Crew, Frames, keep
@@ -254,7 +254,11 @@ class Lane:
         if len(frames) == 1:
             batch.frame = frames[0]
             batch.began = began
-            keep(work, 0, self._run_frame(registration, work, frames[0]), self.counters)
+            ran = self._run_frame(registration, work, frames[0], may_suspend=True)
+            if isinstance(ran.value, Suspended):
+                self._hand_on(registration, work, frames[0], ran)
+                return None
+            keep(work, 0, ran, self.counters)
             return self._end_of(registration, work)
         for index, frame in enumerate(frames):
             batch.frame = frame
@@ -285,7 +289,19 @@ class Lane:
             return None
         return end
 
-    def _run_frame(self, registration: Registration, work: Work, frame: Frame) -> Run:
+    def _hand_on(self, registration: Registration, work: Work, frame: Frame, ran: Run) -> None:
+        """Let the event loop run the rest of it: this thread has other work."""
+        message, found = frame
+        assert isinstance(found, Found)
+        with self.batch.lock:
+            if self.batch.abandoned:
+                return
+        if not self._loop().take(registration, work, [(message, rest_of(found, ran))]):
+            self._words.append(Release(registration.id, (work.token,)))
+
+    def _run_frame(
+        self, registration: Registration, work: Work, frame: Frame, *, may_suspend: bool = False
+    ) -> Run:
         crew, (message, found) = self.crew, frame
         if isinstance(found, Outcome):
             return Run(found, [])
@@ -299,6 +315,7 @@ class Lane:
                 response=work.response,
                 uncommitted=work.uncommitted,
                 retries=crew.retries,
+                may_suspend=may_suspend,
             )
         except BaseException:
             # A KeyboardInterrupt of the consumer's own; ours goes to the main thread.

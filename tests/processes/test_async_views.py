@@ -54,3 +54,23 @@ def test_they_hold_no_thread_and_are_canceled_when_their_clients_leave(
     assert [get(server, "/loop/") for _ in range(3)] == ["True"] * 3
     assert get(server, "/stream-of-sync-view/") == "True"
     assert "Traceback" not in worker.output()
+
+
+def test_the_asynchronous_stream_of_a_synchronous_view_holds_no_thread(
+    project: Project, server: Process
+) -> None:
+    worker = project.worker("--threads", "1")
+    clients = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=10) for _ in range(2)]
+    for client in clients:
+        client.request("GET", "/events-of-sync-view/")
+    responses = [client.getresponse() for client in clients]
+    # In the context of its view.
+    assert [response.readline() for response in responses] == [b"data: de\n"] * 2
+    assert get(server, "/hello/") == "hello"
+    for client, response in zip(clients, responses, strict=True):
+        response.close()
+        client.close()
+    wait_for(lambda: texts(project)["events end"] == 2, timeout=5, what="their ends")
+    # What the view has sent is committed with the end of its stream, once.
+    wait_for(lambda: sum("of a view" in text for text in texts(project)), timeout=5, what="a note")
+    assert "Traceback" not in worker.output()

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
+from django.utils import translation
 
 from app.consumers import mark
 from app.urls import hello
+from djchan import Channel
 
 LOOPS: list[asyncio.AbstractEventLoop] = []
 
@@ -46,7 +48,23 @@ def stream_of_sync_view(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts())
 
 
+def events_of_sync_view(request: HttpRequest) -> StreamingHttpResponse:
+    translation.activate("de")
+    Channel("notes").send({"group": "none", "text": "of a view that streams"})
+
+    async def parts() -> AsyncIterator[bytes]:
+        mark("events begin")
+        try:
+            yield f"data: {translation.get_language()}\n\n".encode()
+            await asyncio.sleep(60)
+        finally:
+            mark("events end")
+
+    return StreamingHttpResponse(parts(), content_type="text/event-stream")
+
+
 urlpatterns = [
+    path("events-of-sync-view/", events_of_sync_view),
     path("events/", events),
     path("waits/", waits),
     path("loop/", loop),
