@@ -101,6 +101,7 @@ class Work:
         "crashed",
         "first",
         "over",
+        "source",
         "token",
         "uncommitted",
     )
@@ -119,6 +120,7 @@ class Work:
         self.crashed = leased.attempt > 1  # A worker has died with it.
         self._begun = leased.attempt + envelope.runs  # Runs, with this one.
         self.channel = envelope.channel or leased.channel
+        self.source = leased.source
         self.address = address
         self.contents = contents  # Of the messages that are still to run.
         self.first = first  # Their place in the delivery: those before it are committed.
@@ -249,6 +251,14 @@ class Work:
         if self._reason:
             return self.give_up(worker, self._reason, status=codec.POISON)
         return self.outcome()
+
+    def yield_rest(self) -> None:
+        """The messages that have not run go back to the layer, to have another turn."""
+        place = self.first + self._ran
+        payload = codec.encode_envelope(self._envelope)
+        # Not at once: that would be the head of the channel, before those who wait.
+        self._later = Later(1, place, payload, self.channel)
+        self.over = True
 
     def give_up(self, worker: str, reason: str = "error", *, status: str = codec.FAILED) -> GiveUp:
         """The end of a delivery that could not be settled: kept as a dead letter."""

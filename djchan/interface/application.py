@@ -26,6 +26,7 @@ from djchan.interface.options import InterfaceOptions
 from djchan.interface.pace import Budget, ResponseListener
 from djchan.interface.response_connection import Outlet as ResponseOutlet
 from djchan.interface.served import Served
+from djchan.interface.sources import Sources
 from djchan.interface.spool import Storage
 from djchan.interface.turns import Turns
 from djchan.interface.websocket import TRY_AGAIN_LATER
@@ -68,6 +69,13 @@ class Interface:
         self.layer = layer
         self.journal = Journal(logger)
         self.served = Served(unknown=self.options.unserved_wait, away=self.options.disconnect_wait)
+        self.sources = Sources(
+            self.options.fair,
+            connections=self.options.source_connections,
+            rate=self.options.source_rate,
+            burst=self.options.source_burst,
+            journal=self.journal,
+        )
         self.turns: Turns[MailboxConnection] = Turns(self.options.disconnects)
         self.outgoing = Budget(self.options.http_outgoing_total)
         self.storage = Storage(

@@ -62,12 +62,12 @@ def log(kind: Kind, code: int, scope: Mapping[str, Any]) -> None:
         kind,
         code,
         scope["path"],  # A client's text: repr, so that it makes no line of its own.
-        _named(client) if client else "unknown",
+        named(client) if client else "unknown",
         burst=BURST,
     )
 
 
-def _named(client: Iterable[Any]) -> str:
+def named(client: Iterable[Any]) -> str:
     # It is a client's text, too, where a server believes X-Forwarded-For.
     name = ":".join(map(str, client))[:_LONGEST]
     return name if name.isprintable() else repr(name)

@@ -19,6 +19,7 @@ from djchan.interface.journal import Journal
 from djchan.interface.options import InterfaceOptions
 from djchan.interface.pace import Budget
 from djchan.interface.served import Served
+from djchan.interface.sources import Sources
 from djchan.interface.spool import Storage
 from djchan.interface.turns import Turns
 from djchan.layers import codec
@@ -102,6 +103,7 @@ class Host(Protocol):
     options: InterfaceOptions
     journal: Journal
     served: Served
+    sources: Sources
     turns: Turns[Any]  # Of the disconnects that are under way.
     outgoing: Budget  # Of all responses.
     mailboxes: Budget  # Of frames that are not answered.
@@ -133,6 +135,7 @@ class Connection:
         "_owner",
         "_process",
         "_push",
+        "_source",
         "answered_frames",
         "answered_seq",
         "name",
@@ -146,6 +149,7 @@ class Connection:
         self._owner: tuple[str, str] | None = None  # Of its deliveries, once there was one.
         self._push: Push | None = None  # The delivery that is not yet answered.
         self._common = _EMPTY
+        self._source = ""
         self._dead = False
         self.answered_seq = self.answered_frames = 0
         self.name = local.new_connection(self)
@@ -260,7 +264,7 @@ class Connection:
         capacity, max_bytes, total = limits
         push = Push(
             channel, payload, capacity, len(frames), if_served,
-            0, True, owner, last, 0, 0, max_bytes, total,
+            0, True, owner, last, 0, 0, max_bytes, total, self._host.sources.tag(self._source),
         )  # fmt: skip
         self._push = push
         self._local.submit(push, done)

@@ -32,6 +32,7 @@ from typing import Any
 from twisted.internet.abstract import FileDescriptor
 
 from djchan.interface.pace import ResponseListener
+from djchan.interface.websocket import DENIED, TRY_AGAIN_LATER
 
 _SERVER = ("connections", "handle_reply", "application_checker", "kill_all_applications")
 _SOCKET = (
@@ -209,7 +210,7 @@ class DaphneSocket:
         else:
             # A close code is the only way to say "later", not "no".
             self._protocol.handle_reply({"type": "websocket.accept"})
-            self.close(1013)
+            self.close(DENIED.get(status, TRY_AGAIN_LATER))
 
     def pause(self) -> None:
         """Read no more from the network: the client's TCP waits."""

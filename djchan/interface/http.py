@@ -31,6 +31,7 @@ CHUNK = 512 * 1024  # Bytes of one chunk of a request body, as in Channels 1.x.
 # The first two sentences are Channels 1.x's: scripts look for them.
 TIMED_OUT = "Worker server failed to respond within time limit."
 QUEUE_FULL = "Request queue full."
+TOO_MANY = "You have made too many requests. Try again later."
 NO_BROKER = "The server cannot reach its message queue. Try again in a moment."
 GAVE_UP = "The worker that ran this request was lost, or could not take it."
 FAILED = "The server failed to answer this request."
@@ -40,7 +41,12 @@ NO_ROOM = "The server holds too many uploads. Try again in a moment."
 RETRY_AFTER = b"5"  # Seconds.
 RESTARTING = "This server is restarting. Try again in a moment."
 
-_REASONS = {413: "Content Too Large", 500: "Internal Server Error", 503: "Service Unavailable"}
+_REASONS = {
+    413: "Content Too Large",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 # Statuses of a delivery whose run failed, and of one that nobody can run any more.
 _FAILED = frozenset({codec.FAILED, codec.UNROUTED})
 _GIVEN_UP = frozenset({codec.EXPIRED, codec.LOST, codec.POISON, codec.STUCK})

@@ -51,6 +51,7 @@ class HttpConnection(ResponseConnection):
         outlet: Callable[[ResponseListener], Outlet],
     ) -> None:
         super().__init__(host, local, scope, outlet)
+        self._source = host.sources.of(scope)
         self._reply_channel = names.reply_channel("http.response", self._process, self.name)
         self._introduced = False  # Some worker may know the reply channel.
         self._handed_on = False  # The request, and all of its body.
@@ -69,7 +70,7 @@ class HttpConnection(ResponseConnection):
         """Feed the server's events in until the client is gone or has its response."""
         self._task = asyncio.current_task()
         try:
-            whole = await self._read(receive)
+            whole = not self._is_admitted() or await self._read(receive)
             self._handed_on = True
             if whole:
                 while (await receive())["type"] != "http.disconnect":
@@ -87,6 +88,20 @@ class HttpConnection(ResponseConnection):
             self._left()
             raise
         self._left()
+
+    def _is_admitted(self) -> bool:
+        """Whether its source may make one more request; else it is refused."""
+        host = self._host
+        option = host.sources.enter(self.name, self._source, self._loop.time())
+        if option:
+            host.journal.say(
+                "source.refused",
+                "A request got a 429: its client is over %s (%s) under INTERFACE in CHANNEL_LAYERS",
+                option,
+                host.sources.limit(option),
+            )
+            self._perform(self._exchange.refuse(429, http.TOO_MANY))
+        return not option
 
     def end_call(self) -> None:
         """Make ``run`` return, which plain servers take for the end of the response."""
@@ -339,6 +354,7 @@ class HttpConnection(ResponseConnection):
         self._over = True
         self._cancel_deadline()
         self._end_sending()
+        self._host.sources.leave(self.name)
         self._end_body(is_read=self._awaited)
         if self._introduced and not self._dead:
             self._local.leave_groups(self.name)

@@ -56,6 +56,12 @@ class InterfaceOptions:
     close_on_gap: bool = True  # 1013 when group messages of a member were dropped.
     close_wait: float = 10.0  # For a server to say that a socket we closed is gone.
 
+    # Who causes what arrives: "client", "user", or the dotted path of a function of the scope.
+    fair: Any = None  # Claims take turns over these, and none fills a channel for the others.
+    source_connections: int | None = None  # Of one at a time, here; beyond it 429 or close 4008.
+    source_rate: float | None = None  # Messages of one in a second, here; beyond it the same …
+    source_burst: int | None = None  # … once it has sent so many; None: as many as in 2 s.
+
     # When others are slow or away.
     full_wait: float = 5.0  # A frame waits for room on its channel; then 1013.
     unserved_wait: float = 60.0  # A frame waits for any worker to serve its channel; then dropped.
@@ -72,6 +78,14 @@ class InterfaceOptions:
             value = getattr(self, field.name)
             if field.name == "websocket_protocols":
                 object.__setattr__(self, field.name, _protocols(value))
+            elif field.name == "fair" or (value is None and field.name.startswith("source_")):
+                pass  # See sources.Sources.
+            elif field.name in ("source_connections", "source_burst"):
+                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                    raise _wrong(field.name, "a whole number above 0, or None", value)
+            elif field.name == "source_rate":
+                if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                    raise _wrong(field.name, "a number of messages above 0, or None", value)
             elif isinstance(field.default, bool):
                 if not isinstance(value, bool):
                     raise _wrong(field.name, "True or False", value)

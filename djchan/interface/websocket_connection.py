@@ -91,6 +91,7 @@ class WebSocketConnection(MailboxConnection):
         super().__init__(host, local)
         self._outlet = outlet(self._overflowed)
         self._text = self._outlet.text
+        self._source = host.sources.of(scope)
         self._machine = WebSocket(scope, protocols=host.options.websocket_protocols)
         self._limit = host.layer.max_message_size
         reply_channel = names.reply_channel("websocket.send", self._process, self.name)
@@ -160,6 +161,10 @@ class WebSocketConnection(MailboxConnection):
             )
             self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
             return
+        option = host.sources.enter(self.name, self._source, self._loop.time())
+        if option:
+            self._limited("source.refused", "refused", option)
+            return
         try:
             frame = codec.encode(self._machine.connect(scheme=self._outlet.scheme), self._limit)
         except (InvalidMessage, MessageTooLarge) as error:
@@ -174,8 +179,26 @@ class WebSocketConnection(MailboxConnection):
         host.handshakes.add(self)
         self._pump()
 
+    def _limited(self, cause: str, what: str, option: str) -> None:
+        """Its source has too many connections, or sends too much."""
+        client = self._machine.scope.get("client")
+        self._host.journal.say(
+            cause,
+            "A WebSocket was %s (4008, 429 for a handshake): its client (%s) is over %s (%s) under "
+            "INTERFACE in CHANNEL_LAYERS",
+            what,
+            closes.named(client) if client else "unknown",
+            option,
+            self._host.sources.limit(option),
+        )
+        self._deaf = True
+        self._perform(self._machine.end(websocket.TOO_MANY, status=429))
+
     def _received(self, event: Mapping[str, Any]) -> None:
         if self._deaf:
+            return
+        if not self._host.sources.spend(self._source, self._loop.time()):
+            self._limited("source.closed", "closed", "source_rate")
             return
         content = self._machine.receive(event)
         if content is None:
@@ -248,6 +271,7 @@ class WebSocketConnection(MailboxConnection):
             kind = closes.classify(content["code"], expired=self._expired)
             self._host.journal.count(f"closed.{kind}")
             closes.log(kind, content["code"], self._machine.scope)
+        self._host.sources.leave(self.name)
         self._stop_timers()
         self._unhold()
         if not writable:

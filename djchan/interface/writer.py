@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from djchan.interface.pace import ResponseListener
-from djchan.interface.websocket import NORMAL, TRY_AGAIN_LATER
+from djchan.interface.websocket import DENIED, NORMAL, TRY_AGAIN_LATER
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -169,7 +169,8 @@ class PlainSocket:
         else:
             # Without it, a close code is the only way to say "later", not "no".
             writer.put({"type": "websocket.accept"})
-            writer.put({"type": "websocket.close", "code": TRY_AGAIN_LATER}, last=True)
+            code = DENIED.get(status, TRY_AGAIN_LATER)
+            writer.put({"type": "websocket.close", "code": code}, last=True)
 
     def pause(self) -> None:
         """Nothing to do: a server waits for whoever does not call its ``receive``."""

@@ -235,6 +235,7 @@ class AsyncLane:
 
     async def _deliver(self, running: Running, frames: Frames) -> None:
         crew, work, registration = self.crew, running.work, running.registration
+        begun = time.monotonic()
         try:
             for index, frame in enumerate(frames):
                 while not (registration.may_start(time.monotonic()) or registration.gone):
@@ -248,6 +249,9 @@ class AsyncLane:
                 if running.stuck:
                     return  # It has swallowed its cancellation.
                 if not keep(work, index, ran, self.counters) or work.over:
+                    break
+                if work.source and time.monotonic() - begun > crew.options.turn:
+                    work.yield_rest()
                     break
                 if work.crashed:
                     await self._make_safe(running)

@@ -30,6 +30,7 @@ class WorkerOptions:
     commit_delay: float = 0.005  # A finished delivery waits for others to be committed with.
     slow: float = 0.05  # A delivery waits behind a slow one; then it is given back.
     partial: float = 0.02  # Frames that are done wait for the rest of their delivery.
+    turn: float = 0.02  # With fairness: a delivery runs; then the rest of it waits for a turn.
     park_pause: float = 0.1  # A lane rests that sent to a channel which is over its limit.
     stale_wait: float = 0.1  # Until a commit is tried again that waits for its interface.
     reconcile: float = 30.0  # Between two looks at what is leased to us.

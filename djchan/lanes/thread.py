@@ -276,6 +276,10 @@ class Lane:
                 if registration.gone or self.batch.abandoned or self.crew.leaving.wait(DOUBT):
                     return None  # Others have it by now.
                 began = time.monotonic()
+            if work.source and began - batch.running_since > self.crew.options.turn:
+                with batch.lock:
+                    work.yield_rest()
+                break
             if self._is_time_to_tell(work, began):
                 if not self._tell(registration, work, began):
                     return None

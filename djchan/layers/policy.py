@@ -117,6 +117,14 @@ class Policy:
                 "more, its max_bytes. Run more workers for it (and see that a route names it), or "
                 "raise max_bytes or channel_max_bytes in the layer's CONFIG."
             )
+        if result == "full:share":
+            return (
+                f"The channel {channel!r} has no more room for this source: with 'fair' under "
+                f"INTERFACE one may hold as much as is free of capacity "
+                f"({self.capacity_of(channel)} messages) and max_bytes "
+                f"({self.max_bytes_of(channel)} bytes). Run more workers for it, or raise capacity "
+                "or channel_capacity in the layer's CONFIG."
+            )
         if result == "full:total":
             return (
                 f"The layer holds {self.total_bytes} bytes of messages or more, its total_bytes, "

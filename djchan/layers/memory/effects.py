@@ -120,7 +120,7 @@ class Effects:
             case Grant():
                 return self._grant(effect)
             case EndBody():
-                while self._queues.take(effect.channel) is not None:
+                while self._queues.take(effect.channel, 100):
                     pass
             case Record():
                 if not self._records.keep(effect):
@@ -156,15 +156,17 @@ class Effects:
     def _push(self, effect: Push, now: int, *, admission: bool) -> _Applied:
         (
             channel, payload, capacity, frames, if_served, expires,
-            keep, owner, last, limit, done, max_bytes, total,
+            keep, owner, last, limit, done, max_bytes, total, source,
         ) = effect  # fmt: skip
         if if_served and not self._registry.is_served(channel):
             return "unserved"
-        delivery = Delivery(channel, payload, frames, expires=expires, keep=keep, owner=owner)
+        delivery = Delivery(
+            *(channel, payload, frames), expires=expires, keep=keep, owner=owner, source=source
+        )
         delivery.done = done
         channel = delivery.channel
         limits = Limits(capacity if admission else limit, max_bytes, total)
-        full = self._refuses(channel, limits, now) if admission else None
+        full = self._refuses(channel, limits, now, source=source) if admission else None
         if full:
             return full
         if last and owner is not None:
@@ -237,13 +239,23 @@ class Effects:
             self._counters[full.replace(":", "_")] += 1
         return full
 
-    def _refuses(self, channel: str, limits: Limits, now: int) -> Full | None:
+    def _reached(self, channel: str, limits: Limits, source: str) -> Full | None:
         full = self._queues.reached(channel, limits)
+        if not source or full == "full:total":
+            return full
+        if full is not None:
+            if self._queues.is_new(channel, source, limits):
+                return self._queues.reached(channel, Limits(0, 0, limits.total))
+            return full
+        return "full:share" if self._queues.exceeds_share(channel, source, limits) else None
+
+    def _refuses(self, channel: str, limits: Limits, now: int, *, source: str = "") -> Full | None:
+        full = self._reached(channel, limits, source)
         if full:
             # What has expired does not count.
-            for delivery in self._queues.take_expired(channel, now):
+            for delivery in self._queues.take_expired(channel, source, now):
                 self._counters["giveup:expired"] += 1
                 if delivery.keep:
                     self.bury(delivery, "expired", now)
-            full = self._queues.reached(channel, limits)
+            full = self._reached(channel, limits, source)
         return self._refused(channel, full) if full else None

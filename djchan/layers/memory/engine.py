@@ -325,8 +325,8 @@ class MemoryState:
         for channel in operation.channels:
             raw = self.queues.vanishes(channel)
             self.queues.move_up(channel, 1)
-            delivery = self.queues.take_suspect((channel,)) or self.queues.take(channel)
-            if delivery is not None:
+            suspect = self.queues.take_suspect((channel,))
+            for delivery in self.queues.take(channel, 1) if suspect is None else (suspect,):
                 self.records.settle(delivery)
                 if not raw:
                     self.counters[names.counter("taken", channel)] += delivery.frames

@@ -96,11 +96,7 @@ class Leases:
             if len(taken) == operation.count:
                 break
             self._queues.move_up(channel, operation.count - len(taken))
-            while len(taken) < operation.count:
-                delivery = self._queues.take(channel)
-                if delivery is None:
-                    break
-                taken.append(delivery)
+            taken += self._queues.take(channel, operation.count - len(taken))
         if not taken:
             if operation.bell:
                 self._bells.note(operation.bell, operation.channels)
@@ -137,7 +133,7 @@ def _leased(worker: Process, tokens: range) -> tuple[Leased, ...]:
     """Those of ``tokens`` that the worker still has."""
     return tuple(
         [
-            Leased(token, each.attempt, each.begun, each.name, each.payload)
+            Leased(token, each.attempt, each.begun, each.name, each.payload, each.source)
             for token in tokens
             if (each := worker.leases.get(token)) is not None
         ]

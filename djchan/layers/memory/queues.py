@@ -19,17 +19,19 @@ since the one that is rung may belong to a worker that has a suspect already.
 import heapq
 import itertools
 from collections import Counter, deque
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from djchan import names
 from djchan.layers.memory.bells import Bells
+from djchan.layers.memory.turns import Turns
 from djchan.layers.operations import STARTED
 
 HEAD = 24  # Bytes of an entry in Redis besides its names and its payload.
 NUMBERED = ("websocket.", "http.")  # How the channels begin that numbered deliveries are on.
 
 
-Full = Literal["full", "full:bytes", "full:total"]
+Full = Literal["full", "full:bytes", "full:total", "full:share"]
 
 
 class Limits(NamedTuple):
@@ -56,6 +58,7 @@ class Delivery:
         "name",
         "owner",
         "payload",
+        "source",
         "started",
     )
 
@@ -68,6 +71,7 @@ class Delivery:
         expires: int = 0,
         keep: bool = True,
         owner: tuple[str, str] | None = None,
+        source: str = "",
     ) -> None:
         self.name = channel
         self.channel = names.non_local(channel)
@@ -76,6 +80,7 @@ class Delivery:
         self.expires = expires
         self.keep = keep
         self.owner = owner
+        self.source = source
         self.attempt = 1
         self.done = 0
         self.started = False  # Parts of its response are out already.
@@ -84,7 +89,8 @@ class Delivery:
     def size(self) -> int:
         """Bytes, as Redis counts those of an entry: with its head and names."""
         owner = 0 if self.owner is None else len(self.owner[0]) + 1 + len(self.owner[1])
-        return HEAD + len(self.name) + owner + len(self.payload)
+        source = len(self.source) + 1 if self.source else 0
+        return HEAD + len(self.name) + source + owner + len(self.payload)
 
     @property
     def is_suspect(self) -> bool:
@@ -100,7 +106,10 @@ class Queue:
     """The deliveries of one channel. ``size`` counts messages and ``bytes`` their bytes;
     ``expires`` 0 is never."""
 
-    __slots__ = ("bytes", "deliveries", "expires", "parked", "parked_bytes", "size", "suspects")
+    __slots__ = (
+        *("bytes", "deliveries", "expires", "parked", "parked_bytes", "size", "suspects"),
+        "turns",
+    )
 
     def __init__(self) -> None:
         self.deliveries: deque[Delivery] = deque()
@@ -108,9 +117,25 @@ class Queue:
         self.parked: deque[Delivery] = deque()  # Neither in ``size`` nor in ``bytes``.
         self.size = self.bytes = self.parked_bytes = 0
         self.expires = 0
+        self.turns: Turns[Delivery] = Turns(self.deliveries)
 
-    def side(self, delivery: Delivery) -> deque[Delivery]:
-        return self.suspects if delivery.is_suspect else self.deliveries
+    def add(self, delivery: Delivery, *, head: bool) -> None:
+        if delivery.source and not delivery.is_suspect:
+            self.turns.add(delivery, head=head)
+            return
+        side = self.suspects if delivery.is_suspect else self.deliveries
+        if head:
+            side.appendleft(delivery)
+        else:
+            side.append(delivery)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """All of them, in no order."""
+        return itertools.chain(self.deliveries, self.turns, self.suspects, self.parked)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.deliveries or self.turns or self.suspects or self.parked)
 
 
 class Queues:
@@ -153,7 +178,7 @@ class Queues:
     def oldest(self, channel: str) -> Delivery | None:
         """What is at the head of the channel, and stays there."""
         queue = self._queues.get(channel)
-        return queue.deliveries[0] if queue is not None and queue.deliveries else None
+        return None if queue is None else queue.turns.next()
 
     def reached(self, channel: str, limits: Limits) -> Full | None:
         """Which limit the channel, or the layer, is at, so that it admits nothing.
@@ -168,6 +193,24 @@ class Queues:
         if 0 < limits.bytes <= size:
             return "full:bytes"
         return "full:total" if 0 < limits.total <= self.stored else None
+
+    def is_new(self, channel: str, source: str, limits: Limits) -> bool:
+        """Whether the source holds nothing of the channel, and few others do: what these have had
+        put back does not keep it out."""
+        turns = self._queue(channel).turns
+        if turns.held(source)[0]:
+            return False
+        return not limits.messages or len(turns) < limits.messages
+
+    def exceeds_share(self, channel: str, source: str, limits: Limits) -> bool:
+        """Whether the source holds as much of the channel as is free: half of it, alone."""
+        queue = self._queues.get(channel)
+        if queue is None:
+            return False
+        messages, size = queue.turns.held(source)
+        return bool(messages) and (
+            0 < limits.messages <= queue.size + messages or 0 < limits.bytes <= queue.bytes + size
+        )
 
     def has_room_beside(self, channel: str, limits: Limits, *, most: int) -> bool:
         """Whether something may be parked: ``most`` times the messages, once the bytes of a
@@ -197,7 +240,7 @@ class Queues:
 
     def append(self, delivery: Delivery) -> None:
         queue = self._queue(delivery.channel)
-        queue.side(delivery).append(delivery)
+        queue.add(delivery, head=False)
         self._came(queue, delivery)
 
     def append_expiring(self, delivery: Delivery, expires: int) -> None:
@@ -210,14 +253,15 @@ class Queues:
 
     def put_back(self, delivery: Delivery) -> None:
         queue = self._queue(delivery.channel)
-        queue.side(delivery).appendleft(delivery)
+        queue.add(delivery, head=True)
         self._came(queue, delivery)
 
-    def take(self, channel: str) -> Delivery | None:
+    def take(self, channel: str, wanted: int) -> list[Delivery]:
+        """Up to ``wanted`` off the channel; its sources take turns."""
         queue = self._queues.get(channel)
-        if queue is None or not queue.deliveries:
-            return None
-        return self._went(channel, queue, queue.deliveries.popleft())
+        if queue is None:
+            return []
+        return [self._went(channel, queue, delivery) for delivery in queue.turns.take(wanted)]
 
     def take_suspect(self, channels: tuple[str, ...]) -> Delivery | None:
         """The first of the first of ``channels`` that has one."""
@@ -232,8 +276,8 @@ class Queues:
                 return self._went(channel, queue, suspect)
         return None
 
-    def take_expired(self, channel: str, now: int) -> list[Delivery]:
-        """Take what has expired off the head of the channel.
+    def take_expired(self, channel: str, source: str, now: int) -> list[Delivery]:
+        """Take what has expired off the head of the channel, and of its queue of ``source``.
 
         What was run before does not expire.
         """
@@ -243,6 +287,11 @@ class Queues:
             if not 0 < head.expires <= now:
                 break
             taken.append(self._went(channel, queue, queue.deliveries.popleft()))
+        while source and (queue := self._queues.get(channel)) is not None:
+            first = queue.turns.head(source)
+            if first is None or not 0 < first.expires <= now:
+                break
+            taken.append(self._went(channel, queue, queue.turns.take_head(source)))
         return taken
 
     def parked(self, channel: str) -> int:
@@ -275,7 +324,8 @@ class Queues:
         for channel in channels:
             queue = self._queues.get(channel)
             if queue is not None:
-                self._bells.ring_for(channel, times=len(queue.deliveries))
+                waiting = len(queue.deliveries) + sum(1 for _ in queue.turns)
+                self._bells.ring_for(channel, times=waiting)
         self.ring_for_odd()
 
     def ring_for_odd(self) -> None:
@@ -323,7 +373,7 @@ class Queues:
         """The connections of ``process`` that have a numbered delivery waiting here."""
         sockets = [queue for name, queue in self._queues.items() if name.startswith(NUMBERED)]
         waiting = itertools.chain(
-            *((*queue.deliveries, *queue.suspects, *queue.parked) for queue in sockets),
+            *sockets,
             (each for _, _, each in self._due if each.channel.startswith(NUMBERED)),
         )
         return {each.owner[1] for each in waiting if each.owner and each.owner[0] == process}
@@ -350,6 +400,6 @@ class Queues:
         if not queue.expires:
             queue.bytes -= delivery.size
             self.stored -= delivery.size
-        if not (queue.deliveries or queue.suspects or queue.parked):
-            del self._queues[channel]
+        if queue.is_empty:
+            self._queues.pop(channel, None)
         return delivery

@@ -35,8 +35,10 @@ class Send(NamedTuple):
 
 
 # full: the channel's messages are at their limit. full:bytes: its bytes are. full:total: the
-# bytes of the whole layer are.
-SendResult = Literal["ok", "full", "full:bytes", "full:total", "unserved", "gone", "fenced"]
+# bytes of the whole layer are. full:share: its source's part of the channel is.
+SendResult = Literal[
+    "ok", "full", "full:bytes", "full:total", "full:share", "unserved", "gone", "fenced"
+]
 
 
 class Sent(NamedTuple):
@@ -92,6 +94,7 @@ class Leased(NamedTuple):
     done: int  # Frames already committed by an earlier Later, or Outcome with progress.
     channel: str
     payload: bytes
+    source: str = ""
 
 
 class Held(NamedTuple):

@@ -31,6 +31,11 @@ class Push(NamedTuple):
     waits, is parked, or is delayed), before a Send is refused ("full:bytes", "full:total") and
     in a Commit the delivery is parked (0: no limit). It becomes a dead letter when as many bytes
     of the channel are parked, or when the layer holds twice ``total``.
+
+    ``source``: hexadecimal digits that stand for who has caused it, or "". Claims take from the
+    sources of a channel in turn (what has none is one of them), and a Send is refused
+    ("full:share") when its source holds as much of the channel as is free. One whose source holds
+    nothing of it is not refused while fewer sources than ``capacity`` wait there.
     """
 
     channel: str
@@ -46,6 +51,7 @@ class Push(NamedTuple):
     done: int = 0
     max_bytes: int = 0
     total: int = 0
+    source: str = ""
 
 
 class Record(NamedTuple):

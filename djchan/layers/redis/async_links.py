@@ -189,7 +189,7 @@ class RedisAsyncLink:
             cleanup = [("SREM", f"{self._base}idle:{channel}", bell) for channel in op.channels]
             answers = await self.exchange([wait, *cleanup, last])
             entry = result(self._hosts, answers[-1], op)
-        return None if entry is None else replies.parse_entry(entry)[2:]
+        return None if entry is None else replies.parse_entry(entry)[-2:]
 
     async def _flush(self) -> None:
         cursor: Any = 0

@@ -105,10 +105,13 @@ def _head(
     expires: int = 0,
     owner: tuple[str, str] | None = None,
     done: int = 0,
+    source: str = "",
 ) -> str:
     """A new entry up to its payload (see the scripts' prelude)."""
     kept = "k" if keep else "d"
     by = "" if owner is None else f"{owner[0]}!{owner[1]}"
+    if source:
+        channel = f"{channel}\1{source}"
     return f"00{frames:03}{done:03}{kept}{expires:013}{channel}\0{by}\0"
 
 
@@ -118,8 +121,10 @@ def _record(record: Record) -> bytes:
     return head.encode() + record.payload
 
 
-def _limits(messages: int, max_bytes: int, total: int) -> int | str:
+def _limits(messages: int, max_bytes: int, total: int, source: str = "") -> int | str:
     """The limits of a channel and of the layer, as the scripts read them."""
+    if source:
+        return f"{messages} {max_bytes} {total} f"
     return f"{messages} {max_bytes} {total}" if max_bytes or total else messages
 
 
@@ -131,14 +136,22 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
             assert isinstance(effect, Push)
             (
                 channel, payload, capacity, frames, served, expires,
-                keep, owner, last, limit, done, max_bytes, total,
+                keep, owner, last, limit, done, max_bytes, total, source,
             ) = effect  # fmt: skip
             flat += (
                 ("S" if last else "s") if served else "l" if last else "p",
                 names.non_local(channel),
                 payload,
-                _limits(capacity if admission else limit, max_bytes, total),
-                _head(channel, frames=frames, keep=keep, expires=expires, owner=owner, done=done),
+                _limits(capacity if admission else limit, max_bytes, total, source),
+                _head(
+                    channel,
+                    frames=frames,
+                    keep=keep,
+                    expires=expires,
+                    owner=owner,
+                    done=done,
+                    source=source,
+                ),
             )
         elif isinstance(effect, Tell):
             flat += ("t", effect.process, effect.entry, "", "")
@@ -315,7 +328,7 @@ def _usage(base: str, op: Usage) -> Command:
 
 
 def _oldest(base: str, op: Oldest) -> Command:
-    return ("LINDEX", f"{base}q:{op.channel}", 0)
+    return _script(base, "oldest", op.channel)
 
 
 def _dead_channels(base: str, op: DeadChannels) -> Command:

@@ -200,7 +200,7 @@ class RedisLink:
             cleanup = [("SREM", f"{self._base}idle:{channel}", bell) for channel in op.channels]
             answers = self._exchange([wait, *cleanup, last])
             entry = result(self._hosts, answers[-1], op)
-        return None if entry is None else replies.parse_entry(entry)[2:]
+        return None if entry is None else replies.parse_entry(entry)[-2:]
 
     def _flush(self) -> None:
         cursor: Any = 0

@@ -48,11 +48,12 @@ UNIT = 36  # Bits of a channel's count that are its bytes; those above are its m
 VERSION = 16  # Bytes of what is kept before its value.
 
 
-def parse_entry(entry: bytes) -> tuple[int, int, str, bytes]:
-    """``(crashes, done, channel, payload)`` of a queue's entry."""
+def parse_entry(entry: bytes) -> tuple[int, int, str, str, bytes]:
+    """``(crashes, done, source, channel, payload)`` of a queue's entry."""
     end = entry.index(b"\0", HEADER)
     start = entry.index(b"\0", end + 1) + 1
-    return int(entry[:2]), int(entry[5:8]), entry[HEADER:end].decode(), entry[start:]
+    channel, _, source = entry[HEADER:end].decode().partition("\1")
+    return int(entry[:2]), int(entry[5:8]), source, channel, entry[start:]
 
 
 def _parse_claim(raw: Any) -> Claimed:
@@ -61,8 +62,8 @@ def _parse_claim(raw: Any) -> Claimed:
     for index, entry in enumerate(raw[4:]):
         if not entry:
             continue  # Asked again: this one is not leased any more.
-        crashes, done, channel, payload = parse_entry(entry)
-        deliveries.append(Leased(token + index, crashes + 1, done, channel, payload))
+        crashes, done, source, channel, payload = parse_entry(entry)
+        deliveries.append(Leased(token + index, crashes + 1, done, channel, payload, source))
     return Claimed(raw[0], raw[1], bool(raw[2]), tuple(deliveries))
 
 
@@ -95,7 +96,7 @@ def _parse_letters(raw: Any) -> list[DeadLetter]:
     letters = []
     for name, (_, reason, _, entry) in raw:
         letter = name.decode()
-        crashes, done, _, payload = parse_entry(entry)
+        crashes, done, _, _, payload = parse_entry(entry)
         at = int(letter.partition("-")[0])
         letters.append(DeadLetter(letter, reason.decode(), at, crashes + 1, done, payload))
     return letters
@@ -157,7 +158,7 @@ _PARSE: dict[type[Any], Callable[[Any], Any]] = {
     Length: lambda raw: int(raw or 0) >> UNIT,
     Waiting: _parse_waiting,
     Usage: _parse_usage,
-    Oldest: lambda raw: None if raw is None else parse_entry(raw)[3],
+    Oldest: lambda raw: None if raw is None else parse_entry(raw)[-1],
     DeadLetters: _parse_letters,
     Members: _parse_members,
     Counters: _parse_counters,

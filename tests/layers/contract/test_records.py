@@ -76,7 +76,7 @@ class TestDeath:
         site.bury("i1")
         assert site.length(DISCONNECT) == 1
         (leased,) = site.claim("w1", DISCONNECT)
-        assert leased[1:] == (1, 0, DISCONNECT, b"c1 left")
+        assert leased[1:5] == (1, 0, DISCONNECT, b"c1 left")
         outcome = Outcome(leased.token, (Push("y", b""),))
         assert site.commit("w1", outcome) == ["done"]
         assert site.length("y") == 1

@@ -25,6 +25,10 @@ EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
         ["p", "a", b"pay", 10, "00001000d1700000000000a\0\0"],
     ),
     (
+        ops.Push("a", b"pay", 10, source="5eed"),
+        ["p", "a", b"pay", "10 0 0 f", "00001000k0000000000000a\x015eed\0\0"],
+    ),
+    (
         ops.Push("a", b"pay", 10, max_bytes=5000, total=90000),
         ["p", "a", b"pay", "10 5000 90000", "00001000k0000000000000a\0\0"],
     ),
@@ -166,7 +170,7 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (ops.Connected("P", ""), "", ["CLIENT", "LIST", "ID", "none"]),
     (ops.Length("a"), "", ["HGET", "{p}1:n", "a"]),
     (ops.Waiting(), "", ["HGETALL", "{p}1:n"]),
-    (ops.Oldest("a"), "", ["LINDEX", "{p}1:q:a", 0]),
+    (ops.Oldest("a"), "oldest", ["a"]),
     (ops.DeadChannels(), "deadchannels", []),
     (ops.DeadLetters("a", 5), "", ["XREVRANGE", "{p}1:dead:a", "+", "-", "COUNT", 5]),
     (
@@ -215,6 +219,7 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
             41,
             b"00002000k0000000000000a\0\0one",
             b"02001999k0000000000000http.request\0P!c\0\0t\0wo",
+            b"00001000k0000000000000a\x015eed\0P!c\0three",
         ],
         ops.Claimed(
             1700,
@@ -223,6 +228,7 @@ PARSED: list[tuple[ops.Operation, Any, Any]] = [
             (
                 ops.Leased(41, 1, 0, "a", b"one"),
                 ops.Leased(42, 3, ops.STARTED, "http.request", b"\x00t\x00wo"),
+                ops.Leased(43, 1, 0, "a", b"three", "5eed"),
             ),
         ),
     ),
@@ -340,9 +346,13 @@ class TestRender:
     def test_an_entry_is_read_whatever_its_payload_holds(
         self, crashes: int, done: int, payload: bytes
     ):
-        entry = b"%02d001%03dk0000000000000websocket.receive\0P!c\0%s" % (crashes, done, payload)
+        head = b"%02d001%03dk0000000000000websocket.receive" % (crashes, done)
 
-        assert replies.parse_entry(entry) == (crashes, done, "websocket.receive", payload)
+        for source in ("", "5eed"):
+            name = b"\1" + source.encode() if source else b""
+            assert replies.parse_entry(head + name + b"\0P!c\0" + payload) == (
+                *(crashes, done, source, "websocket.receive", payload),
+            )
 
 
 class TestParse:

@@ -30,7 +30,7 @@ local function unpark(channel, wanted)
   local entries = redis.call('LPOP', base .. 'park:' .. channel, wanted)
   if not entries then return end
   for _, entry in ipairs(entries) do
-    redis.call('RPUSH', base .. 'q:' .. channel, entry)
+    enqueue('RPUSH', channel, entry, source_of(entry))
     redis.call('HINCRBY', base .. 'n', channel, weight(entry))
     store_in('p:' .. channel, -#entry)
   end

@@ -5,6 +5,9 @@
 --          layer lies in one hash slot and may compute its keys.
 --
 -- q:CHANNEL    list   entries waiting, head first
+-- ring:CHANNEL list   sources in turn, "-": what has none;  src:CHANNEL  hash  source -> messages
+--                     and bytes of it, as in n;  q:CHANNEL~SOURCE  list  its entries
+-- fair         set    channels with such a ring
 -- sus:CHANNEL  list   entries waiting that were leased to a worker that died: the suspects
 -- park:CHANNEL list   what commits sent to a channel over its limit
 -- n            hash   channel -> messages and bytes that wait in q and sus, as one number (see
@@ -50,7 +53,8 @@
 -- kept:KEY     string what is kept for consumers, as a connection's session, behind the 16
 --              digits of its version; it expires
 --
--- An entry is "AAFFFDDDKEEEEEEEEEEEEE" CHANNEL "\0" OWNER "\0" PAYLOAD: crashes it was in,
+-- An entry is "AAFFFDDDKEEEEEEEEEEEEE" CHANNEL "\0" OWNER "\0" PAYLOAD, with "\1" SOURCE behind
+-- CHANNEL if it has one (hexadecimal digits): crashes it was in,
 -- messages in it, messages already committed (999: its response had begun), "k" to keep or
 -- "d" to drop it when it has expired, and when that is (ms; 0: never, or somebody waits for
 -- its answer). OWNER is "PROCESS!CONNECTION" of a numbered delivery, else "".

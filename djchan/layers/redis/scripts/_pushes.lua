@@ -7,14 +7,56 @@ local function refuse(channel, full)
   count('full:' .. channel)
   if full == 'full:bytes' then count('full_bytes') end
   if full == 'full:total' then count('full_total') end
+  if full == 'full:share' then count('full_share') end
   return full
+end
+
+-- Take what has expired off the head of a queue.
+local function drop_expired(channel, source)
+  local queue, now = base .. 'q:' .. channel, now_ms()
+  if source then queue = queue .. '~' .. source end
+  while true do
+    local head = redis.call('LINDEX', queue, 0)
+    local expires = head and tonumber(string.sub(head, 10, 22)) or 0
+    if expires == 0 or expires > now then break end
+    redis.call('LPOP', queue)
+    redis.call('HINCRBY', base .. 'n', channel, -weight(head))
+    if source and redis.call('HINCRBY', base .. 'src:' .. channel, source, -weight(head)) <= 0 then
+      redis.call('HDEL', base .. 'src:' .. channel, source)
+      redis.call('LREM', base .. 'ring:' .. channel, 0, source)
+      end_turns(channel)
+    end
+    store(-#head)
+    count('giveup:expired')
+    if string.sub(head, 9, 9) == 'k' then bury(channel, head, 'expired') end
+  end
+end
+
+-- Which limit refuses an entry. A source may hold as much of a channel as is free: half of it
+-- alone, a third each of two. One that holds nothing is admitted while fewer than "capacity"
+-- sources wait: what others have had put back does not keep it out.
+local function refused(limits, size, total, channel, source)
+  local full = reached(limits, size, total)
+  if not (source and admission) or full == 'full:total' then return full end
+  local held = redis.call('HGET', base .. 'src:' .. channel, source)
+  if not held then
+    if not full then return end
+    if limits[3] > 0 and total >= limits[3] then return 'full:total' end
+    local sources = redis.call('HLEN', base .. 'src:' .. channel)
+    return limits[1] > 0 and sources >= limits[1] and full
+  end
+  local messages, own = math.floor(size / UNIT), math.floor(held / UNIT)
+  if full or limits[1] > 0 and own >= limits[1] - messages
+    or limits[2] > 0 and held - own * UNIT >= limits[2] - (size - messages * UNIT) then
+    return full or 'full:share'
+  end
 end
 
 -- The channel, or the layer, is at a limit. From a send: no, unless what has expired makes room
 -- (what was in a crash lies elsewhere, and does not expire). From a commit: beside the channel,
 -- or when ten times as many messages, or as many bytes, are there, among the dead letters.
-local function overflow(channel, limits, entry)
-  local queue, park = base .. 'q:' .. channel, base .. 'park:' .. channel
+local function overflow(channel, limits, entry, source)
+  local park = base .. 'park:' .. channel
   if not admission then
     local parked = 'p:' .. channel
     if (limits[1] == 0 or redis.call('LLEN', park) < 10 * limits[1])
@@ -32,20 +74,12 @@ local function overflow(channel, limits, entry)
     end
     return 'parked'
   end
-  local now, size = now_ms(), tonumber(redis.call('HGET', base .. 'n', channel) or '0')
-  while true do
-    local head = redis.call('LINDEX', queue, 0)
-    local expires = head and tonumber(string.sub(head, 10, 22)) or 0
-    if expires == 0 or expires > now then break end
-    redis.call('LPOP', queue)
-    size = redis.call('HINCRBY', base .. 'n', channel, -weight(head))
-    store(-#head)
-    count('giveup:expired')
-    if string.sub(head, 9, 9) == 'k' then bury(channel, head, 'expired') end
-  end
-  local full = reached(limits, size, stored)
+  drop_expired(channel)
+  if source then drop_expired(channel, source) end
+  local size = tonumber(redis.call('HGET', base .. 'n', channel) or '0')
+  local full = refused(limits, size, stored, channel, source)
   if full then return refuse(channel, full) end
-  redis.call('RPUSH', queue, entry)
+  enqueue('RPUSH', channel, entry, source)
   redis.call('HINCRBY', base .. 'n', channel, weight(entry))
   store(#entry)
   ring(channel)
@@ -53,17 +87,17 @@ local function overflow(channel, limits, entry)
 end
 
 local function push(channel, entry, limits)
-  local own = weight(entry)
+  local own, source = weight(entry), limits[4] and source_of(entry)
   local size = redis.call('HINCRBY', base .. 'n', channel, own) - own
-  if reached(limits, size, store(#entry)) or odd and limits[1] + limits[2] > 0
+  if refused(limits, size, store(#entry), channel, source) or odd and limits[1] + limits[2] > 0
     and redis.call('HEXISTS', base .. 'odd', 'p:' .. channel) == 1 then
     store(-#entry)
     if redis.call('HINCRBY', base .. 'n', channel, -own) == 0 then
       redis.call('HDEL', base .. 'n', channel)
     end
-    return overflow(channel, limits, entry)
+    return overflow(channel, limits, entry, source)
   end
-  redis.call('RPUSH', base .. 'q:' .. channel, entry)
+  enqueue('RPUSH', channel, entry, source)
   ring(channel)
   return 'ok'
 end

@@ -31,11 +31,12 @@ local function store_in(field, bytes)
 end
 
 -- "messages", or "messages bytes total": the limits of a channel and of the layer; 0: none.
+-- " f" behind them: the entry has a source.
 local function limits_of(text)
   local limits = known_limits[text]
   if not limits then
-    local messages, bytes, total = string.match(text, '^(%d+) ?(%d*) ?(%d*)$')
-    limits = {tonumber(messages), tonumber(bytes) or 0, tonumber(total) or 0}
+    local messages, bytes, total, fair = string.match(text, '^(%d+) ?(%d*) ?(%d*) ?(f?)$')
+    limits = {tonumber(messages), tonumber(bytes) or 0, tonumber(total) or 0, fair == 'f'}
     known_limits[text] = limits
   end
   return limits

@@ -40,7 +40,9 @@ if again then
     return reply
   end
 end
-local odd = redis.call('EXISTS', base .. 'odd') == 1
+local unusual = redis.call('EXISTS', base .. 'odd', base .. 'fair') > 0
+local odd = unusual and redis.call('EXISTS', base .. 'odd') == 1
+local fair = unusual and redis.call('EXISTS', base .. 'fair') == 1
 local suspect = false
 if odd then
   local token = redis.call('GET', base .. 'sl:' .. worker)
@@ -58,7 +60,12 @@ for i = 8, #ARGV do
   if wanted == 0 then break end
   local channel = ARGV[i]
   if odd then unpark(channel, wanted) end
-  local entries = redis.call('LPOP', base .. 'q:' .. channel, wanted)
+  local entries
+  if fair then
+    entries = take_in_turn(channel, wanted)
+  else
+    entries = redis.call('LPOP', base .. 'q:' .. channel, wanted)
+  end
   if entries then
     local frames, bytes = 0, 0
     for _, entry in ipairs(entries) do
@@ -91,9 +98,11 @@ if got > 0 then
   if wanted == 0 then
     -- More than we took may wait: wake the next idle worker, which does the same.
     for i = 8, #ARGV do
-      if redis.call('EXISTS', base .. 'q:' .. ARGV[i], base .. 'park:' .. ARGV[i]) > 0 then
-        rung[ARGV[i]] = nil
-        ring(ARGV[i])
+      local channel = ARGV[i]
+      if redis.call('EXISTS', base .. 'q:' .. channel, base .. 'park:' .. channel,
+        base .. 'ring:' .. channel) > 0 then
+        rung[channel] = nil
+        ring(channel)
       end
     end
   end

@@ -11,7 +11,8 @@ for _, channel in ipairs(redis.call('SMEMBERS', base .. 'ch:' .. worker)) do
   redis.call('SREM', base .. 'serves:' .. channel, worker)
   for i = 2, #ARGV do
     if redis.call('SREM', base .. 'idle:' .. channel, ARGV[i]) == 0
-      and redis.call('EXISTS', base .. 'q:' .. channel, base .. 'park:' .. channel) > 0 then
+      and redis.call('EXISTS', base .. 'q:' .. channel, base .. 'park:' .. channel,
+        base .. 'ring:' .. channel) > 0 then
       -- A bell of ours may have been rung for this channel: pass it on.
       ring(channel)
     end

@@ -49,7 +49,7 @@ if seq <= floor then
   return 'superseded'
 end
 if ARGV[4] == '1' then
-  bury(queue_of(string.sub(entry, 23, string.find(entry, '\0', 23, true) - 1)), entry, ARGV[3])
+  bury(channel_of(entry), entry, ARGV[3])
 end
 count('giveup:' .. ARGV[3])
 if process ~= '' and not gone then

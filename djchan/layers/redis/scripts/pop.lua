@@ -10,12 +10,18 @@ if applied then return answer end
 promote(now_ms())
 if suspected then ring_suspects() end
 local odd = redis.call('EXISTS', base .. 'odd') == 1
+local fair = redis.call('EXISTS', base .. 'fair') == 1
 for i = 5, #ARGV do
   local channel = ARGV[i]
   local entry = odd and take_suspect(channel)
   if not entry then
     if odd then unpark(channel, 1) end
-    entry = redis.call('LPOP', base .. 'q:' .. channel)
+    if fair then
+      local one = take_in_turn(channel, 1)
+      entry = one and one[1]
+    else
+      entry = redis.call('LPOP', base .. 'q:' .. channel)
+    end
     if entry then taken(channel, tonumber(string.sub(entry, 3, 5)), #entry) end
   end
   if entry then

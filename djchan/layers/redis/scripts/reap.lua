@@ -29,8 +29,11 @@ local function owners_out()
   end
   for _, channel in ipairs(channels) do
     if is_numbered(channel) then
-      for _, kind in ipairs({'q:', 'sus:', 'park:'}) do
-        local key = base .. kind .. channel
+      local keys = {base .. 'q:' .. channel, base .. 'sus:' .. channel, base .. 'park:' .. channel}
+      for _, source in ipairs(redis.call('HKEYS', base .. 'src:' .. channel)) do
+        keys[#keys + 1] = base .. 'q:' .. channel .. '~' .. source
+      end
+      for _, key in ipairs(keys) do
         for from = 0, redis.call('LLEN', key) - 1, 64 do
           for _, entry in ipairs(redis.call('LRANGE', key, from, from + 63)) do look(entry) end
         end
@@ -69,7 +72,8 @@ for i = 1, #tokens do tokens[i] = tonumber(tokens[i]) end
 give_back(process, tokens, beat ~= '')
 for _, channel in ipairs(served) do
   -- A bell may have been rung for the dead: ring for somebody else.
-  if redis.call('EXISTS', base .. 'q:' .. channel, base .. 'park:' .. channel) > 0 then
+  if redis.call('EXISTS', base .. 'q:' .. channel, base .. 'park:' .. channel,
+    base .. 'ring:' .. channel) > 0 then
     ring(channel)
   end
 end
