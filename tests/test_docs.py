@@ -5,7 +5,7 @@ import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import pytest
 
@@ -13,6 +13,7 @@ import djchan
 from djchan.interface.options import InterfaceOptions
 from djchan.lanes.options import WorkerOptions
 from djchan.layers.base import BaseChannelLayer
+from djchan.layers.operations import Operation
 from djchan.layers.policy import Policy
 from djchan.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from djchan.layers.redis.commands import RIGHTS
@@ -227,3 +228,11 @@ def test_the_redis_user_has_the_rights_that_are_needed_and_no_others():
     assert rights == needed | {
         "client|id", "client|list", "evalsha", "info", "ping", "scan", "script|load", "select",
     }  # fmt: skip
+
+
+def test_every_operation_says_what_a_lost_answer_does():
+    page = (DOCS / "explanation/redis.md").read_text()
+    section = page.partition("## When an answer is lost")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert {operation.__name__ for operation in get_args(Operation)} <= named

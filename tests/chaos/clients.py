@@ -7,6 +7,7 @@ the next.
 """
 
 import asyncio
+import hashlib
 import json
 import random
 import time
@@ -23,6 +24,10 @@ AGAIN = 0.2  # Seconds until a client connects again.
 HTTP_LIMIT = 40.0  # Seconds for one request.
 
 Record = dict[str, Any]
+
+
+UPLOADED = 1_200_000  # Bytes of a body that does not fit into its request.
+STREAMED = 30  # Parts of a streamed response.
 
 
 def pad(of: str, number: int) -> str:
@@ -184,8 +189,13 @@ class Socket:
             record["answers"].append([said["n"], at])
 
 
+def streamed(of: str, number: int) -> str:
+    """The content of a response that its view sends in parts."""
+    return "".join(f"{pad(of, number)}:{line}\n" for line in range(STREAMED))
+
+
 class Browser:
-    """An HTTP client: a GET, a POST, and again."""
+    """An HTTP client: pages, a form, an upload that its worker reads in chunks, a stream."""
 
     def __init__(self, load: Load, name: str, index: int) -> None:
         self.load = load
@@ -199,6 +209,7 @@ class Browser:
             number += 1
             record: Record = {
                 "of": self.name, "n": number, "method": "POST" if number % 3 == 0 else "GET",
+                "kind": {0: "upload", 4: "stream"}.get(number % 6, "page"),
                 "interface": self.interface, "at": time.monotonic(), "until": None,
                 "status": None, "right": False,
             }  # fmt: skip
@@ -215,9 +226,12 @@ class Browser:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             content = pad(self.name, record["n"])
+            if record["kind"] == "upload":
+                content *= 1 + UPLOADED // len(content)
             body = json.dumps(content).encode() if record["method"] == "POST" else b""
+            path = "stream" if record["kind"] == "stream" else "page"
             head = (
-                f"{record['method']} /page/{self.name}/{record['n']}/ HTTP/1.0\r\n"
+                f"{record['method']} /{path}/{self.name}/{record['n']}/ HTTP/1.0\r\n"
                 f"Host: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             writer.write(head.encode() + body)
@@ -227,11 +241,17 @@ class Browser:
         head, separator, text = answer.decode().partition("\r\n\r\n")
         if not separator:
             raise EOFError("the connection was closed without an answer")
-        record["status"] = int(head.split(" ", 2)[1])
-        if record["status"] == 200:
+        status = int(head.split(" ", 2)[1])
+        if record["kind"] == "stream" and status == 200:
+            expected = streamed(self.name, record["n"])
+            if text != expected and expected.startswith(text):
+                raise EOFError(f"the stream was cut after {len(text)} characters")
+            record["right"] = text == expected
+        record["status"] = status
+        if record["status"] == 200 and record["kind"] != "stream":
             record["right"] = json.loads(text) == {
                 "of": self.name, "n": record["n"], "method": record["method"],
-                "body": content if body else None,
+                "body": hashlib.sha256(content.encode()).hexdigest() if body else None,
             }  # fmt: skip
 
 

@@ -153,7 +153,8 @@ def requests(evidence: Evidence, effects: Effects, timeline: Timeline, verdict: 
                 if fault["target"] == request["interface"]
             ]
             faults += timeline.over(begin - 1.0, end, "store.", "proxy.")
-            if request["method"] == "POST":  # Never run again.
+            # Never run again, or only before its response has begun.
+            if request["method"] == "POST" or request.get("kind") == "stream":
                 faults += timeline.over(begin - 10.0, end, "worker.kill", "worker.stop")
             if faults:
                 verdict.name("not served", what, faults)
@@ -163,6 +164,10 @@ def requests(evidence: Evidence, effects: Effects, timeline: Timeline, verdict: 
                     f"{what} at {begin:.2f}: {request['status']} {request.get('error', '')}",
                 )
         verdict.counts["requests"] += 1
+        if kind := request.get("kind"):
+            verdict.counts[f"requests {kind} {'served' if fine else 'failed'}"] += 1
+        if kind == "stream":
+            continue
         count(
             what,
             effects.get((request["of"], request["n"]), []),

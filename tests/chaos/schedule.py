@@ -35,7 +35,7 @@ KINDS = (
 )
 
 # Of requests whose answers are lost: djchan's scripts, and the read of an inbox.
-LOSABLE = ("commit", "claim", "send", "inbox", "beat")
+LOSABLE = ("commit", "claim", "send", "inbox", "beat", "pop", "part")
 
 # Seconds until the next fault of the store or proxy may begin.
 _ROOM: Mapping[str, float] = {
@@ -102,7 +102,7 @@ SHORT = Profile(
         "proxy.hold": 1,
         "proxy.slow": 1,
         "proxy.lossy": 1,
-        "proxy.lose": 10,
+        "proxy.lose": 14,
     },
 )
 
