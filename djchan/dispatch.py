@@ -198,6 +198,7 @@ def find(message: Message, router: Any) -> Found | Outcome:
         "No consumer for %s: no route matches%s.",
         message,
         _looked_at(message, router),
+        burst=BURST,
     )
     return Outcome.UNROUTED
 
@@ -447,6 +448,7 @@ def _settle(
             name,
             error,
             message,
+            burst=BURST,
         )
         return Outcome.FAILED
     throttled(

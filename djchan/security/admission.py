@@ -18,7 +18,7 @@ from djchan.legible import value
 from djchan.log import escaping
 from djchan.message import Message
 from djchan.security.websockets import foreign_host_in, foreign_origin
-from djchan.throttling import throttled
+from djchan.throttling import BURST, throttled
 from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))
@@ -62,6 +62,7 @@ def _is_foreign(message: Message, consumer: Consumer) -> bool:
             "unreadable origin",
             "The Origin of %s cannot be read: it is refused.",
             message,
+            burst=BURST,
             exc_info=error,
         )
         return True
@@ -108,6 +109,7 @@ def _is_elsewhere(message: Message, consumer: Consumer) -> bool:
             "unreadable host",
             "The Host of %s cannot be read: it is refused.",
             message,
+            burst=BURST,
             exc_info=error,
         )
         return True
