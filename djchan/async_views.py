@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core import signals
 from django.core.handlers.asgi import get_script_prefix
 from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import Resolver404, URLResolver, get_resolver
 from django.utils import translation
 from django.utils.module_loading import import_string
@@ -45,10 +46,10 @@ class ViewHandler(Protocol):
     chunk_size: int
 
     def read(self, message: Message) -> tuple[AsgiRequest | None, HttpResponse | None]: ...
-    async def get_response_async(self, request: HttpRequest) -> Any: ...
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase | None: ...
     def last_resort(self, request: AsgiRequest, error: Exception) -> HttpResponse: ...
-    def start_of(self, response: Any) -> Part: ...
-    def encode_head(self, response: Any) -> Part: ...
+    def start_of(self, response: HttpResponseBase) -> Part: ...
+    def encode_head(self, response: HttpResponseBase) -> Part: ...
     def chunk_bytes(self, data: bytes) -> Iterator[tuple[bytes, bool]]: ...
 
 
@@ -97,7 +98,7 @@ async def _read(
     return handler.read(message)
 
 
-async def _respond(handler: ViewHandler, request: AsgiRequest) -> Any:
+async def _respond(handler: ViewHandler, request: AsgiRequest) -> HttpResponseBase | None:
     try:
         return await handler.get_response_async(request)
     except ResponseLater:

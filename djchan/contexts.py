@@ -80,14 +80,14 @@ class within(Generic[T]):
 
     __slots__ = ("_context", "cr_await")
 
-    def __init__(self, context: contextvars.Context, coroutine: Coroutine[Any, Any, T]) -> None:
+    def __init__(self, context: contextvars.Context, coroutine: Coroutine[object, None, T]) -> None:
         self._context = context
         self.cr_await = coroutine
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self  # type: ignore[return-value]  # The protocol of a generator, no more.
 
-    def __next__(self) -> Any:
+    def __next__(self) -> object:
         return self._context.run(self.cr_await.send, None)
 
     def send(self, value: Any) -> Any:

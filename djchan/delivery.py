@@ -143,7 +143,7 @@ class Work:
         """Where the response goes, if this is an HTTP request."""
         return self.address if self.channel == HTTP else None
 
-    def attempt_of(self, content: Mapping[str, Any]) -> int:
+    def attempt_of(self, content: Mapping[str, object]) -> int:
         """Which run of the message with this content is to begin: 1 when none has before."""
         put_off = (content.get(RETRIES, 0), content.get(WAITS, 0))
         return self._begun + sum(count for count in put_off if isinstance(count, int))

@@ -25,7 +25,6 @@ I006    a header may choose the site's prefix
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -56,14 +55,14 @@ _CACHED_SESSIONS = (
 )
 
 
-def check_memory(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_memory(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """No layer lives in the memory of one process."""
     if not settings.DEBUG:
         return []
     return [in_memory(each.alias) for each in usable_layers() if each.local_only()]
 
 
-def check_session_key(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_session_key(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """No session key is taken from a URL."""
     if not setting("CHANNEL_SESSION_KEY_IN_QUERY"):
         return []
@@ -78,7 +77,7 @@ def check_session_key(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def check_hosts(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_hosts(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """The Origin of a WebSocket is compared with something."""
     if "*" not in settings.ALLOWED_HOSTS:
         return []
@@ -93,7 +92,7 @@ def check_hosts(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def check_network(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """Between machines, Redis is talked to in private."""
     found: list[CheckMessage] = []
     for wrapper in usable_layers():
@@ -223,7 +222,7 @@ def check_root_path(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     ]
 
 
-def check_sessions(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_sessions(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """Workers see the sessions that pages have written."""
     engines = {"SESSION_ENGINE": settings.SESSION_ENGINE}
     engines["CHANNEL_SESSION_ENGINE"] = setting("CHANNEL_SESSION_ENGINE")
@@ -243,7 +242,7 @@ def check_sessions(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def check_waiting(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_waiting(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """Nothing waits for a consumer that is not there."""
     found: list[CheckMessage] = []
     for wrapper in usable_layers():
@@ -271,7 +270,7 @@ def check_waiting(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-def check_connections(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_connections(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """Processes see each other's connections, and so a death at once."""
     found: list[CheckMessage] = []
     for wrapper in usable_layers():
@@ -294,7 +293,7 @@ def check_connections(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-def check_any_origin(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_any_origin(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """Which consumers and socket views have opted out of the check of Origin."""
     names: dict[str, None] = {}
     for wrapper in usable_layers():
@@ -316,7 +315,7 @@ def check_any_origin(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def check_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+def check_limits(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
     """What has no limit of time, because a setting says so."""
     found: list[CheckMessage] = []
     for wrapper in usable_layers():
@@ -376,7 +375,7 @@ def _router(wrapper: ChannelLayerWrapper) -> Router | None:
         return None  # check_layers says so.
 
 
-def _consumers(include: Include) -> Iterable[Any]:
+def _consumers(include: Include) -> Iterable[object]:
     """Those of the project's routes that take websocket.connect."""
     for route in include.routing:
         if isinstance(route, Include):

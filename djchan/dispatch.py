@@ -123,7 +123,7 @@ Fence = tuple[str, int] | None
 def dispatch(
     message: Message,
     *,
-    router: Any,
+    router: object,
     sender: object,
     fence: Fence = None,
     response: Address | None = None,
@@ -153,7 +153,7 @@ def dispatch(
 async def adispatch(
     message: Message,
     *,
-    router: Any,
+    router: object,
     sender: object,
     fence: Fence = None,
     response: Address | None = None,
@@ -212,7 +212,7 @@ def _looked_at(message: Message, router: Any) -> str:
     return f" ({', '.join(values)})" if values else ""
 
 
-def is_async(consumer: Callable[..., Any]) -> bool:
+def is_async(consumer: Callable[..., object]) -> bool:
     """Whether calling it gives something to await."""
     if iscoroutinefunction(consumer):
         return True
@@ -246,7 +246,7 @@ def rest_of(found: Found, ran: Run) -> Found:
     """What is left of a run whose consumer has suspended it, as an async consumer."""
     suspended: Suspended = ran.value
 
-    async def rest(message: Message) -> Any:
+    async def rest(message: Message) -> object:
         outbox = current()
         assert outbox is not None
         outbox.words[:0] = ran.words
@@ -360,16 +360,16 @@ async def _arun(
     return Run(outcome, outbox.words, value, found.consumer)
 
 
-async def _rehomed(awaitable: Awaitable[Any]) -> Any:
+async def _rehomed(awaitable: Awaitable[object]) -> object:
     # asgiref hides its Locals (the language …) from threads that it did not move them to itself.
     _restore_context(contextvars.copy_context())
     return await awaitable
 
 
-def _in_thread(found: Found) -> Callable[..., Any]:
+def _in_thread(found: Found) -> Callable[..., object]:
     """Its consumer for a thread of its own, in which a child would be alone and wait for ever."""
 
-    def consumer(message: Message, **kwargs: Any) -> Any:
+    def consumer(message: Message, **kwargs: object) -> object:
         before = forks.seen
         try:
             return found.consumer(message, **kwargs)
@@ -380,12 +380,12 @@ def _in_thread(found: Found) -> Callable[..., Any]:
     return consumer
 
 
-def _end_child(message: Message, consumer: Callable[..., Any]) -> None:
+def _end_child(message: Message, consumer: Callable[..., object]) -> None:
     forks.end_child(name_that_thing(consumer), message)
 
 
 def _settle(
-    message: Message, consumer: Callable[..., Any], error: BaseException, retries: int
+    message: Message, consumer: Callable[..., object], error: BaseException, retries: int
 ) -> Outcome:
     """What a consumer that raised ``error`` has come to: every rule is here."""
     if isinstance(error, ConsumeLater):
@@ -579,7 +579,9 @@ def _unsent(
     return outcome
 
 
-async def _finish(value: Awaitable[Any], message: Message, consumer: Callable[..., Any]) -> Any:
+async def _finish(
+    value: Awaitable[Any], message: Message, consumer: Callable[..., object]
+) -> object:
     before = forks.seen
     try:
         return await value

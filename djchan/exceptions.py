@@ -69,7 +69,7 @@ class SendNotAvailableOnDemultiplexer(Exception):
 class ChannelSocketException(Exception):
     """Raised by a consumer; ``run(message)`` then acts on the socket."""
 
-    def run(self, message: Any) -> None:
+    def run(self, message: object) -> None:
         raise NotImplementedError
 
 
@@ -98,7 +98,7 @@ class WebsocketCloseException(ChannelSocketException):
 class DjchanError(Exception):
     """Something went wrong in djchan."""
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: object) -> None:
         super().__init__(*(args or ((self.__doc__ or "").partition("\n\n")[0],)))
 
 
@@ -144,7 +144,7 @@ class BrokerError(DjchanError):
     ``transient``: Redis is there, said so itself, and will serve again without anybody's help.
     """
 
-    def __init__(self, *args: Any, transient: bool = False) -> None:
+    def __init__(self, *args: object, transient: bool = False) -> None:
         super().__init__(*args)
         self.transient = transient
 
@@ -158,7 +158,7 @@ class BrokerUnavailable(BrokerError):
     """
 
     def __init__(
-        self, *args: Any, sent: bool = True, transient: bool = False, cut: bool = False
+        self, *args: object, sent: bool = True, transient: bool = False, cut: bool = False
     ) -> None:
         super().__init__(*args, transient=transient)
         self.sent = sent
@@ -188,7 +188,7 @@ class SocketError(DjchanError):
 class SocketDisconnected(SocketError):
     """The client has left; nothing can be sent, and nothing more will be received."""
 
-    def __init__(self, *args: Any, code: int = 1006) -> None:
+    def __init__(self, *args: object, code: int = 1006) -> None:
         super().__init__(*args)
         self.code = code  # The close code: the client's, or 1006 when it said none.
 

@@ -37,6 +37,7 @@ from django.http import (
     HttpResponseBadRequest,
     HttpResponseServerError,
 )
+from django.http.response import HttpResponseBase
 from django.urls import get_resolver, set_script_prefix
 
 from djchan.async_views import (
@@ -93,7 +94,7 @@ class AsgiHandler(BaseHandler):
                 yield from self.parts_of(message, response)
 
     @contextmanager
-    def responding(self, message: Message) -> Iterator[Any]:
+    def responding(self, message: Message) -> Iterator[HttpResponseBase | None]:
         """The response to ``message``, which is closed at the end; None: nothing is to be sent."""
         set_script_prefix(get_script_prefix(message.content))
         try:
@@ -116,7 +117,7 @@ class AsgiHandler(BaseHandler):
         finally:
             response.close()
 
-    def parts_of(self, message: Message, response: Any) -> Generator[Part, None, None]:
+    def parts_of(self, message: Message, response: HttpResponseBase) -> Generator[Part, None, None]:
         """Yield the response as messages; without its content, where none may be sent."""
         if is_without_content(message.content, response):
             yield self.encode_head(response)
@@ -140,7 +141,7 @@ class AsgiHandler(BaseHandler):
             )
             return None, HttpResponseBadRequest()
 
-    def _respond(self, request: AsgiRequest) -> Any:
+    def _respond(self, request: AsgiRequest) -> HttpResponseBase | None:
         """The response to a request; None: it comes later, and nothing stands for it here."""
         try:
             return self.get_response(request)
@@ -186,7 +187,7 @@ class AsgiHandler(BaseHandler):
 
         # A promise is no failure: within ATOMIC_REQUESTS the view's rows are kept.
         @functools.wraps(view)
-        def promising(request: HttpRequest, *args: Any, **kwargs: object) -> Any:
+        def promising(request: HttpRequest, *args: object, **kwargs: object) -> Any:
             try:
                 return view(request, *args, **kwargs)
             except ResponseLater as promise:
@@ -211,7 +212,7 @@ class AsgiHandler(BaseHandler):
                 part = {}
 
     @classmethod
-    def encode_head(cls, response: Any) -> Part:
+    def encode_head(cls, response: HttpResponseBase) -> Part:
         """A response that ends with its headers: its content is not asked for."""
         return {**cls.start_of(response), "content": b"", "more_content": False}
 
@@ -277,7 +278,7 @@ class ViewConsumer:
                         break
         return None
 
-    async def _stream(self, message: Message, response: Any, undo: ExitStack) -> None:
+    async def _stream(self, message: Message, response: HttpResponseBase, undo: ExitStack) -> None:
         try:
             async with WhileClientStays():
                 await send_response(self.handler, response, partial(self._asend, message))
@@ -389,7 +390,7 @@ def _stream(response: Any) -> Generator[bytes, None, None]:
             yield part
 
 
-async def _produce(response: Any, queue: "asyncio.Queue[bytes]") -> None:
+async def _produce(response: HttpResponseBase, queue: "asyncio.Queue[bytes]") -> None:
     async with aclosing(contents_of(response)) as contents:
         async for content in contents:
             await queue.put(content)

@@ -40,7 +40,7 @@ def escaped(text: str) -> str:
     )
 
 
-def value(given: Any, limit: int = TEXT) -> str:
+def value(given: object, limit: int = TEXT) -> str:
     """One value on one line. What is cut says how long it was."""
     if isinstance(given, str | bytes):
         unit = "bytes" if isinstance(given, bytes) else "characters"
@@ -52,7 +52,7 @@ def value(given: Any, limit: int = TEXT) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
 
 
-def masked(given: Any, hidden: Hidden) -> Any:
+def masked(given: object, hidden: Hidden) -> Any:
     """``given`` with what looks secret in it hidden: values of dicts by their keys, headers by
     their names, also in JSON, and parameters of queries and forms."""
     if hidden is None:

@@ -18,7 +18,7 @@ from typing import Any
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.interface import bounds, daphne, drain, http, memory, reactor
 from djchan.interface.body_connection import BodyConnection
-from djchan.interface.connection import Connection, Layer, Limits, Local
+from djchan.interface.connection import ChannelLimits, Connection, Layer, Local
 from djchan.interface.http_connection import HttpConnection
 from djchan.interface.journal import Journal
 from djchan.interface.mailbox_connection import MailboxConnection
@@ -58,7 +58,7 @@ class Interface:
         self,
         layer: Layer,
         options: InterfaceOptions | Mapping[str, Any] | None = None,
-        **settings: Any,
+        **settings: object,
     ) -> None:
         if isinstance(options, InterfaceOptions):
             if settings:
@@ -74,7 +74,7 @@ class Interface:
             connections=self.options.source_connections,
             rate=self.options.source_rate,
             burst=self.options.source_burst,
-            journal=self.journal,
+            log=self.journal,
         )
         self.turns: Turns[MailboxConnection] = Turns(self.options.disconnects)
         self.outgoing = Budget(self.options.http_outgoing_total)
@@ -89,7 +89,7 @@ class Interface:
         self._frames_waiting = 0  # Bytes for the clients of sockets, since they were last counted.
         self.connections: set[Connection] = set()
         self.draining = False
-        self._limits: dict[str, Limits] = {}
+        self._limits: dict[str, ChannelLimits] = {}
         self._local: Local | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -187,7 +187,7 @@ class Interface:
         """Whether another connection is too much: it is refused for now."""
         if len(self.connections) < self.options.connections:
             return False
-        bounds.say_too_many(self.journal, self.options.connections)
+        bounds.log_refused(self.journal, self.options.connections)
         return True
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -326,7 +326,7 @@ class Interface:
         if self.draining and self._news is not None:
             self._news.set()
 
-    def _drain_at_shutdown(self, server: Any) -> None:
+    def _drain_at_shutdown(self, server: object) -> None:
         if self._drained_server is not server:
             self._drained_server = server
             reactor.drain_at_shutdown(self, server, flush=self.options.shutdown_grace)
@@ -352,12 +352,12 @@ class Interface:
             if self._frames_waiting <= limit * 9 // 10:  # Not again with the next frame.
                 return
 
-    def limits(self, channel: str) -> Limits:
+    def limits(self, channel: str) -> ChannelLimits:
         """The layer's limits for one of the few channels of the protocols."""
         limits = self._limits.get(channel)
         if limits is None:
             layer = self.layer
-            limits = self._limits[channel] = Limits(
+            limits = self._limits[channel] = ChannelLimits(
                 layer.capacity_of(channel), layer.max_bytes_of(channel), layer.total_bytes
             )
         return limits
@@ -430,7 +430,7 @@ def _plain_socket(
     return PlainSocket(send, scope, limit=limit, overflow=overflow)
 
 
-def _daphne_socket(protocol: Any, limit: int, overflow: Callable[[], None]) -> SocketOutlet:
+def _daphne_socket(protocol: object, limit: int, overflow: Callable[[], None]) -> SocketOutlet:
     return daphne.DaphneSocket(protocol, limit=limit, overflow=overflow)
 
 

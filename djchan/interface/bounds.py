@@ -126,7 +126,7 @@ class Bounds:
 
         def build_bounded(address: Any) -> Any:
             if self.wires.open >= self.connections:
-                say_too_many(self.journal, self.connections)
+                log_refused(self.journal, self.connections)
                 return ConnectionRefusal()
             protocol = build(address)
             self.wires.watch(protocol)
@@ -144,7 +144,7 @@ class Bounds:
             server.application = uploads.hand_over(application, request_bounds.take_body)
 
 
-def say_too_many(log: Journal, limit: int) -> None:
+def log_refused(log: Journal, limit: int) -> None:
     log.say(
         "connection.refused",
         "A connection was refused (503): there are %d, the limit (connections under INTERFACE in "

@@ -51,7 +51,7 @@ class Layer(Protocol):
     def local(self) -> Any: ...
 
 
-class Limits(NamedTuple):
+class ChannelLimits(NamedTuple):
     """What a delivery meets where it is queued; 0: no limit."""
 
     capacity: int  # Messages on its channel.
@@ -59,7 +59,7 @@ class Limits(NamedTuple):
     total: int  # Bytes in the layer.
 
 
-NO_LIMITS = Limits(0, 0, 0)
+NO_LIMITS = ChannelLimits(0, 0, 0)
 
 
 class Local(Protocol):
@@ -113,7 +113,7 @@ class Host(Protocol):
     draining: bool
     connections: set["Connection"]
 
-    def limits(self, channel: str) -> "Limits": ...
+    def limits(self, channel: str) -> "ChannelLimits": ...
 
     def changed(self) -> None: ...
 
@@ -235,7 +235,7 @@ class Connection:
         seq: int,
         frames: list[bytes],
         *,
-        limits: Limits,
+        limits: ChannelLimits,
         expires: int = 0,
         if_served: bool = False,
         last: bool = False,

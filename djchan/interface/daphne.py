@@ -76,7 +76,7 @@ def find_request(send: Any) -> Any | None:
     return protocol
 
 
-def _find(send: Any, shape: tuple[str, ...]) -> Any | None:
+def _find(send: object, shape: tuple[str, ...]) -> Any | None:
     if type(send) is not functools.partial or len(send.args) != 1 or send.keywords:
         return None
     server = getattr(send.func, "__self__", None)
@@ -90,7 +90,7 @@ def _find(send: Any, shape: tuple[str, ...]) -> Any | None:
     return protocol
 
 
-def _wire(transport: Any) -> Any | None:
+def _wire(transport: object) -> Any | None:
     """The transport that holds the buffer: the TCP one, below a TLS one if there is one."""
     # By its class, not its attributes: a TLS transport answers for those of the TCP one, and
     # what is written there goes out in clear.
@@ -99,7 +99,7 @@ def _wire(transport: Any) -> Any | None:
     return transport
 
 
-def _writable(transport: Any) -> bool:
+def _writable(transport: object) -> bool:
     """Whether what is used of ``transport`` below is there."""
     wire = _wire(transport)
     return wire is not None and all(hasattr(wire, name) for name in _WIRE)

@@ -88,21 +88,21 @@ def of_no_content(status: int, pairs: Pairs) -> Pairs:
 
 
 @functools.lru_cache(maxsize=1024)  # A project has few, and sends them all the time.
-def _name(text: Any) -> bytes:
+def _name(text: object) -> bytes:
     data = _latin(text)
     if _TOKEN.fullmatch(data) is None:
         raise ValueError(f"{text!r} is no name of a header")
     return data
 
 
-def _value(text: Any) -> bytes:
+def _value(text: object) -> bytes:
     data = _latin(text)
     if _CONTROL.search(data) is not None:
         raise ValueError(f"{text!r} has a line break or another control character in it")
     return data
 
 
-def _latin(text: Any) -> bytes:
+def _latin(text: object) -> bytes:
     data = text.encode("latin-1") if isinstance(text, str) else text
     if not isinstance(data, bytes):
         raise TypeError(f"{text!r} is neither text nor bytes")

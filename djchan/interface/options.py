@@ -110,13 +110,13 @@ class InterfaceOptions:
         return cls(**given)
 
 
-def _protocols(value: Any) -> tuple[str, ...]:
+def _protocols(value: object) -> tuple[str, ...]:
     if isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value):
         return tuple(value)
     raise _wrong("websocket_protocols", "a list of subprotocol names", value)
 
 
-def _wrong(name: str, rule: str, value: Any) -> InvalidChannelLayer:
+def _wrong(name: str, rule: str, value: object) -> InvalidChannelLayer:
     return InvalidChannelLayer(
         f"{name!r} under INTERFACE in CHANNEL_LAYERS must be {rule}, not {value!r}."
     )

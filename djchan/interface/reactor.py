@@ -60,7 +60,7 @@ def drain_at_shutdown(interface: Drained, server: Any, *, flush: float = 0.0) ->
     reactor.addSystemEventTrigger("before", "shutdown", before_shutdown)
 
 
-def listening_ports(server: Any) -> list[Any]:
+def listening_ports(server: object) -> list[Any]:
     """The ports of Daphne's ``server``, which itself keeps none of them."""
     reactor: Any = sys.modules.get("twisted.internet.reactor")
     ports = []

@@ -8,7 +8,7 @@ cuts clients that do not read. A body's way in is ``body_connection``.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from djchan.interface.body_connection import BodyConnection
 from djchan.interface.connection import Host, Local
@@ -54,7 +54,7 @@ class ResponseConnection(BodyConnection):
         self,
         host: Host,
         local: Local,
-        scope: Mapping[str, Any],
+        scope: Mapping[str, object],
         outlet: Callable[[ResponseListener], Outlet],
     ) -> None:
         super().__init__(host, local, scope)

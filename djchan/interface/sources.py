@@ -80,12 +80,12 @@ class Sources:
 
     def __init__(
         self,
-        fair: Any,
+        fair: object,
         *,
         connections: int | None,
         rate: float | None,
         burst: int | None,
-        journal: Journal,
+        log: Journal,
     ) -> None:
         self._is_fair = fair is not None
         self._is_limited = connections is not None or rate is not None
@@ -93,7 +93,7 @@ class Sources:
         self._connections = connections
         self._rate = rate
         self._burst = burst or max(1.0, 2 * (rate or 0.0))
-        self._journal = journal
+        self._log = log
         self._open: dict[str, str] = {}  # Connection -> its source.
         self._counts: Counter[str] = Counter()  # Source -> its connections.
         # Source -> messages it may still send, and when that was so; the last heard at the end.
@@ -107,7 +107,7 @@ class Sources:
         try:
             key = self._function(scope)
         except Exception as error:
-            self._journal.say(
+            self._log.say(
                 "source.error",
                 "The function of fair under INTERFACE in CHANNEL_LAYERS failed, and the client's "
                 "address is taken in its place: %r",

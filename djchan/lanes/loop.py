@@ -177,19 +177,19 @@ class AsyncLane:
         )
         with self._changed:
             here = list(self._here.values())
-        said: list[tuple[Registration, Sequence[operations.Outcome], Words]] = []
+        ended: list[tuple[Registration, Sequence[operations.Outcome], Words]] = []
         for registration, work in here:
             if running is not None and work is running.work:
-                said.append((registration, (), [limits.give_up(work, registration.id)]))
+                ended.append((registration, (), [limits.give_up(work, registration.id)]))
             elif not work.over:
                 end = work.left(registration.id)
                 if isinstance(end, GiveUp):
-                    said.append((registration, (), [end]))
+                    ended.append((registration, (), [end]))
                 else:
-                    said.append((registration, [end], ()))
+                    ended.append((registration, [end], ()))
             else:
-                said.append((registration, (), [Release(registration.id, (work.token,))]))
-        return said
+                ended.append((registration, (), [Release(registration.id, (work.token,))]))
+        return ended
 
     # ------------------------------------------------------------- on the loop
 
@@ -346,9 +346,9 @@ class AsyncLane:
                 except Exception:
                     logger.exception("A commit failed. Please report this.")
                 finally:
-                    self._said(ends, results)
+                    self._settle(ends, results)
 
-    def _said(self, ends: list[tuple[Running, End]], results: dict[int, CommitResult]) -> None:
+    def _settle(self, ends: list[tuple[Running, End]], results: dict[int, CommitResult]) -> None:
         over: list[int] = []
         for running, end in ends:
             result = results.get(end.token)

@@ -109,7 +109,7 @@ class Calls(Policy):
     def _link(self) -> "_Borrowed":
         return _Borrowed(self)
 
-    def _perform(self, operation: Any) -> Any:
+    def _perform(self, operation: object) -> Any:
         return self._performs(operation)[0]
 
     def _performs(self, *operations: Any) -> list[Any]:
@@ -144,7 +144,7 @@ class Calls(Policy):
             await asyncio.sleep(pause)
 
 
-def _sealed(engine: Engine, keys: Any) -> Engine:
+def _sealed(engine: Engine, keys: object) -> Engine:
     try:
         # Not imported by who has no keys: it is an extra, and it is large.
         module = import_module("djchan.layers.sealed")

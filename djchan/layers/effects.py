@@ -145,8 +145,8 @@ def answer(
 
     ``consumer``: the name of the one that left a request unanswered.
     """
-    said = [msgspec.Raw(reply) for reply in replies]
-    fields = (codec.ANSWER, address.connection, address.seq, said, status)
+    last = [msgspec.Raw(reply) for reply in replies]
+    fields = (codec.ANSWER, address.connection, address.seq, last, status)
     return codec.encode_entry(*fields, consumer) if consumer else codec.encode_entry(*fields)
 
 

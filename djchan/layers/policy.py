@@ -211,7 +211,7 @@ class _Patterns:
         return self._known[name]
 
 
-def _positive(option: str, value: Any, *, optional: bool = False) -> Any:
+def _positive(option: str, value: object, *, optional: bool = False) -> Any:
     if value is None and optional:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:

@@ -107,7 +107,7 @@ _GAP = bytes((0x92, codec.GAP))
 class SealedEngine:
     """Implements ``layers.engine.Engine``. Raises InvalidChannelLayer for wrong keys."""
 
-    def __init__(self, engine: Engine, keys: Any) -> None:
+    def __init__(self, engine: Engine, keys: object) -> None:
         self.local_only = engine.local_only
         self.name = engine.name
         self.engine = engine  # The one below.
@@ -137,7 +137,7 @@ class SealedLink:
         self._link = link
         self._sealing = sealing
 
-    def perform(self, *operations: Operation) -> list[Any]:
+    def perform(self, *operations: Operation) -> list[object]:
         answers = self._link.perform(*self._sealing.sealed(operations))
         return self._sealing.opened(operations, answers)
 
@@ -155,7 +155,7 @@ class AsyncSealedLink:
         self._link = link
         self._sealing = sealing
 
-    async def perform(self, *operations: Operation) -> list[Any]:
+    async def perform(self, *operations: Operation) -> list[object]:
         answers = await self._link.perform(*self._sealing.sealed(operations))
         return self._sealing.opened(operations, answers)
 
@@ -191,7 +191,7 @@ class SealedInbox:
 class _Sealing:
     """What the links of one engine share: how operations are sealed, and answers opened."""
 
-    def __init__(self, engine: Engine, keys: Any) -> None:
+    def __init__(self, engine: Engine, keys: object) -> None:
         self.seal = Seal(keys, layer=engine.name)
         self._engine = engine
         self._stamps = Stamps()
@@ -248,7 +248,7 @@ class _Sealing:
 
     # ----------------------------------------------------------------- and back
 
-    def opened(self, operations: Sequence[Operation], answers: list[Any]) -> list[Any]:
+    def opened(self, operations: Sequence[Operation], answers: list[object]) -> list[object]:
         return [
             answer if answer is None or (read := _READ.get(type(operation))) is None
             else read(self, operation, answer)

@@ -103,7 +103,7 @@ class BaseOriginValidator:
     One that is missing, empty or not ASCII may not.
     """
 
-    def __init__(self, func: Callable[..., Any]) -> None:
+    def __init__(self, func: Callable[..., object]) -> None:
         functools.update_wrapper(self, func)
         self.func = func
         if iscoroutinefunction(func):
@@ -116,7 +116,7 @@ class BaseOriginValidator:
         bound.func = self.func.__get__(instance, owner)
         return bound
 
-    def __call__(self, message: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, message: object, *args: object, **kwargs: object) -> object:
         if not self.validate_origin(message, self.get_origin(message)):
             raise DenyConnection
         return self.func(message, *args, **kwargs)

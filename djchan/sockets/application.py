@@ -56,7 +56,7 @@ class SocketView:
         """Whether pages of all sites may connect (``djchan.security.websockets.any_origin``)."""
         return bool(getattr(self.view, "any_origin", False))
 
-    def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def __call__(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         response = HttpResponse(
             "This address takes WebSockets only (ws:// or wss://).\n",
             status=426,

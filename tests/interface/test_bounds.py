@@ -3,10 +3,6 @@
 What clients of a real server get is in tests/processes/test_hostile.py.
 """
 
-import asyncio
-import functools
-import logging
-import time
 import types
 
 import daphne.server  # First: it installs the reactor that the others find.
@@ -15,20 +11,15 @@ import pytest_asyncio
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet import reactor
-from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
 
-from djchan.interface import bounds, request_bounds
-from djchan.interface.bounds import EARLY, PIECES, Bounds
-from djchan.interface.journal import Journal
-from djchan.interface.spool import Spool, Storage
+from djchan.interface import bounds
+from djchan.interface.bounds import EARLY, PIECES
 from djchan.interface.wires import ConnectionRefusal
+from tests.interface.bounded import OUTGOING, Request, bounds_of
 from tests.support import raw
 
-BODY = 1000
 MESSAGE = 100_000
-OUTGOING = 5000
 
 
 class Wire(StringTransport):
@@ -41,37 +32,6 @@ class Wire(StringTransport):
 
     def abortConnection(self):
         self.aborted = True
-
-
-def bounds_of(journal, **options):
-    room = Storage(memory=10 * BODY, disk=10 * BODY)
-    return Bounds(
-        outgoing=OUTGOING, body=BODY, inline=BODY // 2, storage=room, journal=journal, **options
-    )
-
-
-@pytest.fixture
-def journal():
-    return Journal(logging.getLogger("djchan.interface"))
-
-
-@pytest.fixture
-def limits(journal):
-    it = bounds_of(journal)
-    it.requests = True
-    return it
-
-
-@pytest.fixture
-def server(limits):
-    it = daphne.server.Server(application=None, endpoints=["tcp:0"])
-    it.connections = {}
-    it.http_factory = HTTPFactory(it)
-    it.ws_factory = WebSocketFactory(it, server="daphne")
-    it.created = []
-    it.create_application = lambda protocol, scope: it.created.append(scope) or asyncio.Queue()
-    limits.bind(it, object())
-    return it
 
 
 @pytest_asyncio.fixture
@@ -269,169 +229,6 @@ async def test_pings_of_a_client_that_does_not_read_are_not_answered(opened, jou
     opened.dataReceived(raw.frame(raw.PING, b"2"))
     assert opened.transport.value() == b"\x8a\x011"
     assert journal.counts["ping.unanswered"] == 1
-
-
-class Request:
-    """A client of HTTP on one connection."""
-
-    def __init__(self, server):
-        self.transport = StringTransport()
-        self.channel = server.http_factory.buildProtocol(None)
-        self.channel.makeConnection(self.transport)
-
-    def post(self, *lines, body=b"", method="POST"):
-        head = "\r\n".join([f"{method} / HTTP/1.1", "Host: h", *lines, "", ""])
-        self.channel.dataReceived(head.encode() + body)
-
-    @property
-    def answer(self):
-        return self.transport.value()
-
-
-@pytest_asyncio.fixture
-async def request_(server):
-    before = set(reactor.getDelayedCalls())
-    it = Request(server)
-    yield it
-    for request in it.channel._channel.requests:
-        request.content.close()
-    for call in set(reactor.getDelayedCalls()) - before:
-        call.cancel()
-
-
-@pytest.mark.asyncio
-async def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(
-    request_, server, caplog
-):
-    request_.post(f"Content-Length: {BODY + 1}", "Expect: 100-continue")
-    assert request_.answer.startswith(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n")
-    assert b"100 Continue" not in request_.answer
-    assert "http_max_body" in caplog.text
-    (request,) = request_.channel._channel.requests
-    assert request.content.closed
-    request_.channel.dataReceived(b"x" * BODY)
-    assert not request_.transport.disconnecting, "or the client may not read the 413"
-    request_.channel.dataReceived(b"x")
-    assert request_.transport.disconnecting
-    assert server.created == []
-
-
-@pytest.mark.asyncio
-async def test_a_refusal_has_no_content_for_head(request_):
-    request_.post(f"Content-Length: {BODY + 1}", method="HEAD")
-    assert request_.answer.startswith(b"HTTP/1.1 413 ")
-    assert request_.answer.index(b"\r\n\r\n") == len(request_.answer) - 4
-
-
-@pytest.mark.asyncio
-async def test_daphnes_own_timeout_cuts_a_response_that_has_begun(request_, server, journal):
-    request_.post("Content-Length: 0")
-    (request,) = request_.channel._channel.requests
-    server.http_timeout = 5
-    request.request_start = time.time()
-    request.handle_reply({"type": "http.response.start", "status": 200, "headers": []})
-    request.handle_reply({"type": "http.response.body", "body": b"half", "more_body": True})
-    request.check_timeouts()
-    assert not request_.transport.disconnecting, "it has time"
-    request.request_start -= 6
-    request.check_timeouts()
-    assert request_.transport.disconnecting or request_.transport.disconnected
-    assert not request_.answer.endswith(b"0\r\n\r\n"), "it does not look whole"
-    assert journal.counts["http.daphne_timeout"] == 1
-
-
-@pytest.mark.asyncio
-async def test_a_body_that_grows_too_large_is_refused(request_, server):
-    request_.post("Transfer-Encoding: chunked", body=b"3e8\r\n" + b"x" * BODY + b"\r\n")
-    assert request_.answer == b""
-    request_.channel.dataReceived(b"1\r\nx\r\n")
-    assert request_.answer.startswith(b"HTTP/1.1 413 ")
-    request_.channel.dataReceived(b"0\r\n\r\n")
-    assert request_.answer.count(b"HTTP/1.1 ") == 1
-    assert server.created == []
-
-
-@pytest.mark.asyncio
-async def test_a_body_of_the_limit_is_taken(request_, server):
-    request_.post(f"Content-Length: {BODY}", body=b"x" * BODY)
-    assert request_.answer == b""
-    assert [scope["path"] for scope in server.created] == ["/"]
-
-
-@pytest.mark.asyncio
-async def test_a_body_that_all_bodies_leave_no_room_for_gets_a_503(
-    request_, server, limits, journal, caplog
-):
-    limits.storage.take_disk(10 * BODY - 1)
-    request_.post(f"Content-Length: {BODY}", body=b"x" * BODY)
-    assert request_.answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert b"\r\nRetry-After: 5\r\n" in request_.answer
-    assert "http_body_disk" in caplog.text
-    assert journal.counts["http.no_room"] == 1
-    assert limits.storage.disk == 10 * BODY - 1
-    assert server.created == []
-
-
-@pytest.mark.asyncio
-async def test_a_body_is_handed_over_whole_and_not_read_into_memory(request_, server, limits):
-    request_.post("Content-Length: 700", body=b"x" * 700)
-    (request,) = request_.channel._channel.requests
-    body = request.content
-    assert (limits.storage.disk, body.size) == (700, 700)
-    send = functools.partial(lambda: None, request)
-    assert request_bounds.take_body({}, send) is body
-    assert request_bounds.take_body({}, send) is None, "it is taken"
-    assert request_bounds.take_body({}, lambda event: None) is None
-    request_.channel.connectionLost(Failure(ConnectionLost()))
-    assert not body.closed, "it is the taker's"
-    body.close()
-    assert (limits.storage.memory, limits.storage.disk) == (0, 0)
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("size", [100, 700])
-async def test_a_body_whose_client_leaves_gives_its_room_back(request_, limits, size):
-    request_.post("Content-Length: 900", body=b"x" * size)
-    assert limits.storage.memory + limits.storage.disk == size
-    request_.channel.connectionLost(Failure(ConnectionLost()))
-    assert (limits.storage.memory, limits.storage.disk) == (0, 0)
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
-)
-async def test_twisted_does_not_parse_forms(request_, monkeypatch, kind):
-    """It would read all of the body, and make a dictionary of it that nobody looks at."""
-    monkeypatch.setattr(Spool, "read", lambda *_: pytest.fail("read"))
-    request_.post(f"Content-Type: {kind}", "Content-Length: 400", body=b"a=1&" * 100)
-    (request,) = request_.channel._channel.requests
-    assert request.args == {}
-    request.content.close()
-
-
-@pytest.mark.asyncio
-async def test_bodies_are_not_ours_to_refuse_where_requests_go_to_django(request_, server, limits):
-    limits.requests = False
-    request_.post(f"Content-Length: {BODY + 1}", body=b"x" * (BODY + 1))
-    assert request_.answer == b""
-    assert len(server.created) == 1
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    "lines",
-    [
-        ("Transfer-Encoding: identity", "Content-Length: 5"),
-        ("Transfer-Encoding: chunked", "Transfer-Encoding: identity"),
-        ("Transfer-Encoding: identity", "Transfer-Encoding: chunked"),
-    ],
-)
-async def test_an_encoding_that_a_proxy_may_read_otherwise_is_refused(request_, server, lines):
-    request_.post(*lines, body=b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n")
-    assert request_.answer.startswith(b"HTTP/1.1 400 ")
-    assert request_.answer.count(b"HTTP/1.1 ") == 1
-    assert server.created == []
 
 
 def test_socket_views_bound_what_no_interface_has_bound(journal, limits):

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def sources(fair: Any = "client", **limits: Any) -> Sources:
     options = {"connections": None, "rate": None, "burst": None, **limits}
-    return Sources(fair, journal=Journal(log), **options)
+    return Sources(fair, log=Journal(log), **options)
 
 
 def by_tenant(scope: Any) -> str:

@@ -14,7 +14,7 @@ from djchan.layers import codec
 from djchan.layers.memory.groups import Groups
 from djchan.layers.memory.kept import KeptValues
 from djchan.layers.memory.letters import Letters
-from djchan.layers.memory.queues import Delivery, Full, Limits, Queues
+from djchan.layers.memory.queues import Delivery, Full, QueueLimits, Queues
 from djchan.layers.memory.records import Records
 from djchan.layers.memory.registry import Process, Registry
 from djchan.layers.operations import (
@@ -104,7 +104,7 @@ class Effects:
                 return self._group_add(effect, now)
             case GroupAddChannel():
                 until = now + effect.ttl if effect.ttl else 0
-                limits = Limits(effect.capacity, effect.max_bytes, effect.total)
+                limits = QueueLimits(effect.capacity, effect.max_bytes, effect.total)
                 self._groups.add_channel(effect.group, effect.channel, limits, until)
             case GroupDiscardChannel():
                 self._groups.discard_channel(effect.group, effect.channel)
@@ -112,7 +112,7 @@ class Effects:
                 return self._delay(effect, now, admission=admission)
             case Body():
                 self._queues.expire(now)
-                limits = Limits(effect.capacity)
+                limits = QueueLimits(effect.capacity)
                 if admission and self._refuses(effect.channel, limits, now):
                     return "full"
                 body = Delivery(effect.channel, effect.payload)
@@ -165,7 +165,7 @@ class Effects:
         )
         delivery.done = done
         channel = delivery.channel
-        limits = Limits(capacity if admission else limit, max_bytes, total)
+        limits = QueueLimits(capacity if admission else limit, max_bytes, total)
         full = self._refuses(channel, limits, now, source=source) if admission else None
         if full:
             return full
@@ -187,7 +187,7 @@ class Effects:
     def _delay(self, effect: Delay, now: int, *, admission: bool) -> _Applied:
         channel, payload, delay, expires, keep, max_bytes, total = effect
         delivery = Delivery(channel, payload, expires=expires, keep=keep)
-        limits = Limits(0, max_bytes, total if admission else 2 * total)
+        limits = QueueLimits(0, max_bytes, total if admission else 2 * total)
         full = self._queues.delays_too_much(delivery.channel, limits)
         if full is None:
             self._queues.delay(delivery, now + delay)
@@ -239,17 +239,19 @@ class Effects:
             self._counters[full.replace(":", "_")] += 1
         return full
 
-    def _reached(self, channel: str, limits: Limits, source: str) -> Full | None:
+    def _reached(self, channel: str, limits: QueueLimits, source: str) -> Full | None:
         full = self._queues.reached(channel, limits)
         if not source or full == "full:total":
             return full
         if full is not None:
             if self._queues.is_new(channel, source, limits):
-                return self._queues.reached(channel, Limits(0, 0, limits.total))
+                return self._queues.reached(channel, QueueLimits(0, 0, limits.total))
             return full
         return "full:share" if self._queues.exceeds_share(channel, source, limits) else None
 
-    def _refuses(self, channel: str, limits: Limits, now: int, *, source: str = "") -> Full | None:
+    def _refuses(
+        self, channel: str, limits: QueueLimits, now: int, *, source: str = ""
+    ) -> Full | None:
         full = self._reached(channel, limits, source)
         if full:
             # What has expired does not count.

@@ -7,7 +7,7 @@ Ids only grow, so a generation is never seen twice.
 """
 
 from djchan.layers.memory.inbox import EntryId
-from djchan.layers.memory.queues import Limits
+from djchan.layers.memory.queues import QueueLimits
 
 
 class Groups:
@@ -15,7 +15,7 @@ class Groups:
         self._processes: dict[str, dict[str, EntryId]] = {}
         # Group -> channel -> its limits, and until when it is in (ms; 0: for ever), in the
         # order of adding.
-        self._channels: dict[str, dict[str, tuple[Limits, int]]] = {}
+        self._channels: dict[str, dict[str, tuple[QueueLimits, int]]] = {}
 
     def clear(self) -> None:
         self._processes.clear()
@@ -40,7 +40,7 @@ class Groups:
         if not members:
             self._processes.pop(group, None)
 
-    def add_channel(self, group: str, channel: str, limits: Limits, until: int = 0) -> None:
+    def add_channel(self, group: str, channel: str, limits: QueueLimits, until: int = 0) -> None:
         self._channels.setdefault(group, {})[channel] = limits, until
 
     def expire(self, group: str, now: int) -> None:
@@ -58,7 +58,7 @@ class Groups:
     def processes(self, group: str) -> tuple[str, ...]:
         return tuple(self._processes.get(group, ()))
 
-    def channels(self, group: str) -> dict[str, Limits]:
+    def channels(self, group: str) -> dict[str, QueueLimits]:
         """Channel -> its limits."""
         members = self._channels.get(group, {})
         return {channel: limits for channel, (limits, _) in members.items()}

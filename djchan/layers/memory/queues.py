@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 
 from djchan import names
 from djchan.layers.memory.bells import Bells
-from djchan.layers.memory.turns import Turns
+from djchan.layers.memory.turns import RoundRobin
 from djchan.layers.operations import STARTED
 
 HEAD = 24  # Bytes of an entry in Redis besides its names and its payload.
@@ -34,7 +34,7 @@ NUMBERED = ("websocket.", "http.")  # How the channels begin that numbered deliv
 Full = Literal["full", "full:bytes", "full:total", "full:share"]
 
 
-class Limits(NamedTuple):
+class QueueLimits(NamedTuple):
     """Messages and bytes of a channel, and bytes of the layer; 0: none."""
 
     messages: int
@@ -117,7 +117,7 @@ class Queue:
         self.parked: deque[Delivery] = deque()  # Neither in ``size`` nor in ``bytes``.
         self.size = self.bytes = self.parked_bytes = 0
         self.expires = 0
-        self.turns: Turns[Delivery] = Turns(self.deliveries)
+        self.turns: RoundRobin[Delivery] = RoundRobin(self.deliveries)
 
     def add(self, delivery: Delivery, *, head: bool) -> None:
         if delivery.source and not delivery.is_suspect:
@@ -180,7 +180,7 @@ class Queues:
         queue = self._queues.get(channel)
         return None if queue is None else queue.turns.next()
 
-    def reached(self, channel: str, limits: Limits) -> Full | None:
+    def reached(self, channel: str, limits: QueueLimits) -> Full | None:
         """Which limit the channel, or the layer, is at, so that it admits nothing.
 
         A delivery may overshoot: were it to fit whole, one larger than a limit would never
@@ -194,7 +194,7 @@ class Queues:
             return "full:bytes"
         return "full:total" if 0 < limits.total <= self.stored else None
 
-    def is_new(self, channel: str, source: str, limits: Limits) -> bool:
+    def is_new(self, channel: str, source: str, limits: QueueLimits) -> bool:
         """Whether the source holds nothing of the channel, and few others do: what these have had
         put back does not keep it out."""
         turns = self._queue(channel).turns
@@ -202,7 +202,7 @@ class Queues:
             return False
         return not limits.messages or len(turns) < limits.messages
 
-    def exceeds_share(self, channel: str, source: str, limits: Limits) -> bool:
+    def exceeds_share(self, channel: str, source: str, limits: QueueLimits) -> bool:
         """Whether the source holds as much of the channel as is free: half of it, alone."""
         queue = self._queues.get(channel)
         if queue is None:
@@ -212,7 +212,7 @@ class Queues:
             0 < limits.messages <= queue.size + messages or 0 < limits.bytes <= queue.bytes + size
         )
 
-    def has_room_beside(self, channel: str, limits: Limits, *, most: int) -> bool:
+    def has_room_beside(self, channel: str, limits: QueueLimits, *, most: int) -> bool:
         """Whether something may be parked: ``most`` times the messages, once the bytes of a
         channel, twice those of the layer."""
         queue = self._queues.get(channel)
@@ -223,7 +223,7 @@ class Queues:
             and (not limits.total or self.stored < 2 * limits.total)
         )
 
-    def delays_too_much(self, channel: str, limits: Limits) -> Full | None:
+    def delays_too_much(self, channel: str, limits: QueueLimits) -> Full | None:
         """As ``reached``, of what is due."""
         if 0 < limits.bytes <= self._delayed[channel]:
             return "full:bytes"

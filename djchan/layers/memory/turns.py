@@ -30,7 +30,7 @@ class Item(Protocol):
 T = TypeVar("T", bound=Item)
 
 
-class Turns(Generic[T]):
+class RoundRobin(Generic[T]):
     """Of one channel; ``plain`` is its queue of deliveries without a source."""
 
     __slots__ = ("_held", "_plain", "_queues", "_ring")

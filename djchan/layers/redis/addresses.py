@@ -26,7 +26,7 @@ class Endpoint(NamedTuple):
     options: Mapping[str, Any] = {}
 
 
-def parse(hosts: Any, *, sentinel: bool) -> list[Endpoint]:
+def parse(hosts: object, *, sentinel: bool) -> list[Endpoint]:
     """Where to connect to. Raises InvalidChannelLayer."""
     if hosts is None:
         return [_pair("localhost", 26379 if sentinel else 6379, sentinel=sentinel)]
@@ -44,7 +44,7 @@ def parse(hosts: Any, *, sentinel: bool) -> list[Endpoint]:
     return found
 
 
-def _entry(entry: Any, *, sentinel: bool) -> Endpoint:
+def _entry(entry: object, *, sentinel: bool) -> Endpoint:
     if isinstance(entry, Mapping):
         return _mapping(entry, sentinel=sentinel)
     if isinstance(entry, str) and not sentinel:
@@ -54,7 +54,7 @@ def _entry(entry: Any, *, sentinel: bool) -> Endpoint:
     raise _refused(entry, sentinel=sentinel)
 
 
-def _mapping(entry: Mapping[str, Any], *, sentinel: bool) -> Endpoint:
+def _mapping(entry: Mapping[str, object], *, sentinel: bool) -> Endpoint:
     """An entry as channels_redis takes it: an address, and options for its connection."""
     options = dict(entry)
     if "address" in options:
@@ -124,7 +124,7 @@ def _malformed(scheme: str, problem: str) -> InvalidChannelLayer:
     )
 
 
-def _refused(entry: Any, *, sentinel: bool) -> InvalidChannelLayer:
+def _refused(entry: object, *, sentinel: bool) -> InvalidChannelLayer:
     if sentinel:
         return InvalidChannelLayer(
             f"{_shape(entry)} in hosts is not a sentinel: give (host, port)."
@@ -132,7 +132,7 @@ def _refused(entry: Any, *, sentinel: bool) -> InvalidChannelLayer:
     return InvalidChannelLayer(f"{_shape(entry)} in hosts is not a server: give {_FORMS}.")
 
 
-def _shape(value: Any) -> str:
+def _shape(value: object) -> str:
     """What kind of thing ``value`` is, without what may be a secret in it."""
     if isinstance(value, str):
         scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://", value)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import redis.exceptions
@@ -14,7 +14,15 @@ from djchan.exceptions import BrokerError, BrokerUnavailable
 from djchan.layers.operations import Flush, History, Operation, Pop
 from djchan.layers.redis import commands, errors, greeting, idle, replies
 from djchan.layers.redis.hosts import Hosts
-from djchan.layers.redis.links import LOST, PING, escape, is_noscript, result, translated
+from djchan.layers.redis.links import (
+    LOST,
+    PING,
+    Connecting,
+    escape,
+    is_noscript,
+    result,
+    translated,
+)
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -23,21 +31,14 @@ READ_COUNT = 256  # Inbox entries of one read.
 READ_BLOCK = 5.0  # Seconds that one read waits.
 
 
-class RedisAsyncLink:
+class RedisAsyncLink(Connecting):
     """One connection of an event loop (``engine.AsyncLink``)."""
 
     def __init__(self, hosts: Hosts, base: str, name: str) -> None:
-        self._hosts = hosts
-        self._base = base
-        self._name = name
-        self._connection: Any = None
-        self._client = ""
-        self._is_spoiled: Callable[[], bool] = bool
-        self._used_at = 0.0  # time.monotonic()
+        super().__init__(hosts, base, name)
         self._lock = asyncio.Lock()
-        forks.give_back_in_child(self)
 
-    async def perform(self, *operations: Operation) -> list[Any]:
+    async def perform(self, *operations: Operation) -> list[object]:
         first = operations[0]
         async with self._lock:
             if isinstance(first, Pop):
@@ -45,14 +46,8 @@ class RedisAsyncLink:
             if isinstance(first, Flush):
                 await self._flush()
                 return [None]
-            answers = await self.exchange([commands.render(self._base, op) for op in operations])
-        return [
-            replies.parse(op, result(self._hosts, reply, op, sent=index > 0))
-            for index, (op, reply) in enumerate(zip(operations, answers, strict=True))
-        ]
-
-    def client_id(self) -> str:
-        return self._client
+            answers = await self.exchange(self._commands(operations))
+        return self._results(operations, answers)
 
     def give_back(self) -> None:
         """In a forked child: the connection is the parent's, this is a copy of its socket."""
@@ -74,7 +69,7 @@ class RedisAsyncLink:
         except LOST as error:
             logger.debug("A connection to %s did not close well: %s", self._hosts.describe(), error)
 
-    def result(self, reply: Any) -> Any:
+    def result(self, reply: object) -> Any:
         """``reply``, or the error it is, raised."""
         return result(self._hosts, reply, None)
 
@@ -86,8 +81,8 @@ class RedisAsyncLink:
         again = [index for index, reply in enumerate(answers) if is_noscript(reply)]
         if again:
             await self._raw(greeting.scripts())
-            said = await self._raw([batch[i] for i in again])
-            for index, reply in zip(again, said, strict=True):
+            repeated = await self._raw([batch[i] for i in again])
+            for index, reply in zip(again, repeated, strict=True):
                 answers[index] = reply
         return answers
 
@@ -95,11 +90,7 @@ class RedisAsyncLink:
         """Whether there is a connection that can be used; one that cannot is closed."""
         if self._connection is None:
             return False
-        use = idle.judge(
-            time.monotonic() - self._used_at,
-            spoiled=self._is_spoiled(),
-            health_check_interval=self._hosts.health_check_interval,
-        )
+        use = self._use()
         if use is idle.Use.REPLACE:
             await self._close()
             return False
@@ -111,7 +102,7 @@ class RedisAsyncLink:
                 return False
         return True
 
-    async def _raw(self, batch: Sequence[commands.Command]) -> list[Any]:
+    async def _raw(self, batch: Sequence[commands.Command]) -> list[object]:
         connection, hosts = self._connection, self._hosts
         answers: list[Any] = []
         try:
@@ -180,15 +171,10 @@ class RedisAsyncLink:
             raise translated(self._hosts, error, sent=False) from error
 
     async def _pop(self, op: Pop) -> tuple[str, bytes] | None:
-        bell = commands.pop_bell(op)
-        step = commands.pop(self._base, op, bell)
+        step, rest = commands.pop_steps(self._base, op)
         entry = result(self._hosts, (await self.exchange([step]))[0], op)
-        if entry is None and bell:
-            wait = ("BLPOP", f"{self._base}bell:{bell}", f"{op.timeout:.3f}")
-            last = commands.pop(self._base, op, "")
-            cleanup = [("SREM", f"{self._base}idle:{channel}", bell) for channel in op.channels]
-            answers = await self.exchange([wait, *cleanup, last])
-            entry = result(self._hosts, answers[-1], op)
+        if entry is None and rest:
+            entry = result(self._hosts, (await self.exchange(rest))[-1], op)
         return None if entry is None else replies.parse_entry(entry)[-2:]
 
     async def _flush(self) -> None:

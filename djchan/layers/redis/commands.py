@@ -90,7 +90,7 @@ def inbox_key(base: str, process: str) -> str:
     return f"{base}in:{process}"
 
 
-def _script(base: str, name: str, *arguments: Any) -> Command:
+def _script(base: str, name: str, *arguments: object) -> Command:
     return ("EVALSHA", SHA[name], 1, base, *arguments)
 
 
@@ -128,7 +128,7 @@ def _limits(messages: int, max_bytes: int, total: int, source: str = "") -> int 
     return f"{messages} {max_bytes} {total}" if max_bytes or total else messages
 
 
-def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[Any]:
+def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[object]:
     flat: list[Any] = [len(effects)]
     for effect in effects:
         kind = type(effect)
@@ -378,15 +378,23 @@ def rights(base: str) -> Command:
     return _script(base, "rights", *RIGHTS)
 
 
-def pop(base: str, op: Pop, bell: str) -> Command:
-    """One step of a Pop; with ``bell``, the next push on one of its channels rings it."""
-    return _script(base, "pop", bell, op.link, op.number, REMEMBERED, *op.channels)
+def pop(base: str, op: Pop, wakeup: str) -> Command:
+    """One step of a Pop; with ``wakeup``, the next push on one of its channels wakes that up."""
+    return _script(base, "pop", wakeup, op.link, op.number, REMEMBERED, *op.channels)
 
 
-def pop_bell(op: Pop) -> str:
-    """What a Pop that blocks waits at. A caller keeps its own when it asks again: a bell that
-    nobody waits at any more would take the wake-up of somebody who does."""
-    return f"pop-{op.link or secrets.token_hex(8)}" if op.timeout else ""
+def pop_steps(base: str, op: Pop) -> tuple[Command, list[Command]]:
+    """The first step of a Pop, and what to send when that finds nothing: a wait, and the last
+    step, whose reply comes last. The second is empty for a Pop that does not wait."""
+    if not op.timeout:
+        return pop(base, op, ""), []
+    # A caller that repeats its Pop waits at the same key: one at which nobody waits any more
+    # would take the wake-up of somebody else.
+    wakeup = f"pop-{op.link or secrets.token_hex(8)}"
+    wait: list[Command] = [("BLPOP", f"{base}bell:{wakeup}", f"{op.timeout:.3f}")]
+    # Whether or not it was woken up, it does not wait any more.
+    cleanup = [("SREM", f"{base}idle:{channel}", wakeup) for channel in op.channels]
+    return pop(base, op, wakeup), [*wait, *cleanup, pop(base, op, "")]
 
 
 def read_inbox(base: str, process: str, cursor: str, block: int, count: int) -> Command:

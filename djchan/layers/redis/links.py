@@ -44,12 +44,12 @@ LOST = (
 PING: commands.Command = ("PING",)
 
 
-def is_noscript(reply: Any) -> bool:
+def is_noscript(reply: object) -> bool:
     return isinstance(reply, redis.exceptions.NoScriptError)
 
 
-class RedisLink:
-    """One synchronous connection (``engine.Link``)."""
+class Connecting:
+    """What a link of a thread and one of an event loop have in common: all but the I/O."""
 
     def __init__(self, hosts: Hosts, base: str, name: str) -> None:
         self._hosts = hosts
@@ -61,6 +61,34 @@ class RedisLink:
         self._used_at = 0.0  # time.monotonic()
         forks.give_back_in_child(self)
 
+    def client_id(self) -> str:
+        return self._client
+
+    def give_back(self) -> None:
+        """In a forked child: the connection is the parent's, this is a copy of its socket."""
+        raise NotImplementedError
+
+    def _commands(self, operations: Sequence[Operation]) -> list[commands.Command]:
+        return [commands.render(self._base, operation) for operation in operations]
+
+    def _results(self, operations: Sequence[Operation], answers: list[Any]) -> list[Any]:
+        return [
+            replies.parse(op, result(self._hosts, reply, op, sent=index > 0))
+            for index, (op, reply) in enumerate(zip(operations, answers, strict=True))
+        ]
+
+    def _use(self) -> idle.Use:
+        """What to do with the connection that is there, before it is used."""
+        return idle.judge(
+            time.monotonic() - self._used_at,
+            spoiled=self._is_spoiled(),
+            health_check_interval=self._hosts.health_check_interval,
+        )
+
+
+class RedisLink(Connecting):
+    """One synchronous connection (``engine.Link``)."""
+
     def perform(self, *operations: Operation) -> list[Any]:
         first = operations[0]
         if isinstance(first, Pop):
@@ -68,14 +96,8 @@ class RedisLink:
         if isinstance(first, Flush):
             self._flush()
             return [None]
-        answers = self._exchange([commands.render(self._base, op) for op in operations])
-        return [
-            replies.parse(op, result(self._hosts, reply, op, sent=index > 0))
-            for index, (op, reply) in enumerate(zip(operations, answers, strict=True))
-        ]
-
-    def client_id(self) -> str:
-        return self._client
+        answers = self._exchange(self._commands(operations))
+        return self._results(operations, answers)
 
     def give_back(self) -> None:
         """In a forked child: the connection is the parent's, this is a copy of its socket."""
@@ -89,16 +111,17 @@ class RedisLink:
         if connection is not None:
             connection.disconnect()
 
-    def _exchange(self, batch: Sequence[commands.Command]) -> list[Any]:
+    def _exchange(self, batch: Sequence[commands.Command]) -> list[object]:
         """Send ``batch`` in one write; its replies, error replies among them."""
         if not self._is_usable():
             self._connect()
         answers = self._raw(batch)
         again = [index for index, reply in enumerate(answers) if is_noscript(reply)]
         if again:
-            # SCRIPT FLUSH, or a failover: nothing of these was applied, so say them again.
+            # SCRIPT FLUSH, or a failover: none of these was applied, so they are sent again.
             self._raw(greeting.scripts())
-            for index, reply in zip(again, self._raw([batch[i] for i in again]), strict=True):
+            repeated = self._raw([batch[i] for i in again])
+            for index, reply in zip(again, repeated, strict=True):
                 answers[index] = reply
         return answers
 
@@ -106,11 +129,7 @@ class RedisLink:
         """Whether there is a connection that can be used; one that cannot is closed."""
         if self._connection is None:
             return False
-        use = idle.judge(
-            time.monotonic() - self._used_at,
-            spoiled=self._is_spoiled(),
-            health_check_interval=self._hosts.health_check_interval,
-        )
+        use = self._use()
         if use is idle.Use.REPLACE:
             self.close()
             return False
@@ -122,7 +141,7 @@ class RedisLink:
                 return False
         return True
 
-    def _raw(self, batch: Sequence[commands.Command]) -> list[Any]:
+    def _raw(self, batch: Sequence[commands.Command]) -> list[object]:
         connection, hosts = self._connection, self._hosts
         answers: list[Any] = []
         # Redis runs a command when it has all of it.
@@ -190,16 +209,10 @@ class RedisLink:
             raise translated(self._hosts, error, sent=False) from error
 
     def _pop(self, op: Pop) -> tuple[str, bytes] | None:
-        bell = commands.pop_bell(op)
-        step = commands.pop(self._base, op, bell)
+        step, rest = commands.pop_steps(self._base, op)
         entry = result(self._hosts, self._exchange([step])[0], op)
-        if entry is None and bell:
-            # The last step takes the bell off again, whether or not it was rung.
-            wait = ("BLPOP", f"{self._base}bell:{bell}", f"{op.timeout:.3f}")
-            last = commands.pop(self._base, op, "")
-            cleanup = [("SREM", f"{self._base}idle:{channel}", bell) for channel in op.channels]
-            answers = self._exchange([wait, *cleanup, last])
-            entry = result(self._hosts, answers[-1], op)
+        if entry is None and rest:
+            entry = result(self._hosts, self._exchange(rest)[-1], op)
         return None if entry is None else replies.parse_entry(entry)[-2:]
 
     def _flush(self) -> None:
@@ -214,7 +227,7 @@ class RedisLink:
                 return
 
 
-def result(hosts: Hosts, reply: Any, operation: Any, *, sent: bool = False) -> Any:
+def result(hosts: Hosts, reply: object, operation: object, *, sent: bool = False) -> Any:
     """``reply``, or the error it is, raised. ``sent``: what was asked before it was applied."""
     if isinstance(reply, Exception):
         if isinstance(operation, Connected):

@@ -40,7 +40,7 @@ def names_of(*kinds: type) -> set[str]:
     return set.intersection(*(_parameters(kind) for kind in kinds))
 
 
-def check(given: Any, *, where: str, allowed: Iterable[str]) -> None:
+def check(given: object, *, where: str, allowed: Iterable[str]) -> None:
     """Refuse what redis-py or djchan cannot use. ``where``: for the sentence."""
     if not isinstance(given, Mapping):
         raise InvalidChannelLayer(
@@ -101,13 +101,13 @@ def _wanted(name: str, value: Any) -> str:
     return ""
 
 
-def _is_number(value: Any, *, above: float) -> bool:
+def _is_number(value: object, *, above: float) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return math.isfinite(value) and value > above
 
 
-def _shown(name: str, value: Any) -> str:
+def _shown(name: str, value: object) -> str:
     """``value`` as far as it may be seen."""
     if "password" in name or name == "username":
         return f"a {type(value).__name__}"

@@ -5,7 +5,6 @@ of theirs before anything is made of it.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 from urllib.parse import unquote
 
 MASK = "***"
@@ -38,13 +37,13 @@ class Passwords:
             each.args = tuple(self._masked(argument) for argument in each.args)
             waiting += [each.__cause__, each.__context__]
 
-    def _masked(self, argument: Any) -> Any:
+    def _masked(self, argument: object) -> object:
         if isinstance(argument, bytes):
             return self.masked(argument.decode("utf-8", "replace")).encode()
         return self.masked(argument) if isinstance(argument, str) else argument
 
 
-def passwords_in(*kwargs: Mapping[str, Any], url: str = "") -> Passwords:
+def passwords_in(*kwargs: Mapping[str, object], url: str = "") -> Passwords:
     """Those in options for redis-py, and in a URL: as it is written, and as it is meant."""
     values: list[str] = []
     for each in kwargs:

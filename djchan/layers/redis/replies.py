@@ -165,7 +165,7 @@ _PARSE: dict[type[Any], Callable[[Any], Any]] = {
 }
 
 
-def parse(operation: Operation, raw: Any) -> Any:
+def parse(operation: Operation, raw: object) -> object:
     """The answer to ``operation`` that the reply ``raw`` (RESP2) means."""
     reader = _PARSE.get(type(operation))
     return raw if reader is None else reader(raw)

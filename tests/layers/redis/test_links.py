@@ -1,9 +1,10 @@
-"""Connections to a real Redis and a real Valkey: what goes wrong on them, and what then."""
+"""Connections to a real Redis and a real Valkey: what goes wrong on them, and what then.
 
-import asyncio
+Those of event loops are in test_async_links.
+"""
+
 import contextlib
 import os
-import random
 import signal
 import socket
 import threading
@@ -30,13 +31,10 @@ from djchan.layers.operations import (
     Reap,
     Register,
     Resume,
-    Ring,
     Send,
     Sent,
-    Tell,
     Wait,
 )
-from djchan.layers.redis import async_links
 from djchan.layers.redis.engine import RedisEngine
 from djchan.layers.redis.links import RedisLink
 from tests.support.servers import Server
@@ -117,17 +115,6 @@ class TestScriptsThatAreGone:
         assert answers[0] == answers[2] == Sent(("ok",))
         assert link.perform(Length("a")) == [3]
 
-    @pytest.mark.asyncio
-    async def test_after_script_flush_on_an_event_loop(self, broker: Server, engine: RedisEngine):
-        link = engine.alink("test")
-        await link.perform(push())
-
-        broker.command("SCRIPT", "FLUSH", "SYNC")
-        await link.perform(push(), push())
-
-        assert await link.perform(Length("a")) == [3]
-        await link.aclose()
-
 
 class TestServerThatGoes:
     def test_the_next_call_connects_again(self, own_broker: Server):
@@ -144,28 +131,6 @@ class TestServerThatGoes:
         assert link.perform(push(), Length("a"))[1] == 1
         link.close()
 
-    @pytest.mark.asyncio
-    async def test_the_next_call_connects_again_on_an_event_loop(self, own_broker: Server):
-        engine = RedisEngine([own_broker.url])
-        link, reader = engine.alink("test"), engine.inbox("P")
-        await link.perform(Register("P", "interface", b""))
-        reading = asyncio.ensure_future(reader.read("0-0", trim=False))
-        while not reader.client_id():
-            await asyncio.sleep(0.01)
-        own_broker.kill()
-
-        with pytest.raises(BrokerUnavailable, match="Check that it runs"):
-            await reading
-        with pytest.raises(BrokerUnavailable):
-            await link.perform(Length("a"))
-
-        own_broker.start()
-        assert (await link.perform(push(), Length("a")))[1] == 1
-        await link.perform(Register("P", "interface", b""), Send("", 0, (Tell("P", b"hi"),)))
-        assert [entry for _, entry in await reader.read("0-0", trim=False)] == [b"hi"]
-        await link.aclose()
-        await reader.aclose()
-
     def test_many_connections_may_break(self, own_broker: Server):
         """redis-py's pool would refuse the hundred-and-first connection."""
         link = RedisEngine([own_broker.url]).link("test")
@@ -173,20 +138,6 @@ class TestServerThatGoes:
         for _ in range(120):
             link.perform(Length("a"))
             link.close()
-
-    @pytest.mark.asyncio
-    async def test_a_server_that_is_silent_is_not_waited_for_without_end(self, own_broker: Server):
-        link = RedisEngine([own_broker.url], connection_kwargs={"socket_timeout": 5.1}).alink("x")
-        await link.perform(Length("a"))
-        own_broker.pause()
-
-        async with asyncio.timeout(10):
-            with pytest.raises(BrokerUnavailable):
-                await link.perform(Length("a"))
-
-        own_broker.resume()
-        assert await link.perform(Length("a")) == [0]
-        await link.aclose()
 
     def test_nobody_there(self):
         link = RedisEngine([("127.0.0.1", free_port())]).link("test")
@@ -197,56 +148,6 @@ class TestServerThatGoes:
 
 class TestInterruptedReading:
     """What is left in a connection belongs to somebody else's question (CVE-2023-28858)."""
-
-    @pytest.mark.asyncio
-    async def test_a_cancelled_call_leaves_its_answer_to_nobody(self, engine: RedisEngine):
-        link, other = engine.alink("test"), engine.alink("other")
-        waiting = asyncio.ensure_future(link.perform(Wait("bell", 5)))
-        while not link.client_id():
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0)
-
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        await other.perform(Ring(("bell",)))
-
-        assert await link.perform(Length("nothing")) == [0]
-        await link.aclose()
-        await other.aclose()
-
-    @pytest.mark.asyncio
-    async def test_cancelled_anywhere_every_answer_is_of_its_own_question(
-        self, engine: RedisEngine
-    ):
-        link = engine.alink("test")
-        lot = random.Random(28858)
-
-        async def ask(number: int) -> None:
-            """A question of which the number is in the answer."""
-            (sent,) = await link.perform(Send("", 0, (Tell("nobody", b""),) * number))
-            assert sent == Sent(("gone",) * number)
-
-        async def one(number: int) -> bool:
-            task = asyncio.ensure_future(ask(number))
-            # The number of turns of the loop decides where in its work it is met.
-            for _ in range(lot.randrange(12)):
-                await asyncio.sleep(0)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                return False
-            return True
-
-        for number in range(1, 120):
-            await one(number)
-            await ask(lot.randrange(1, 9))
-        answered = await asyncio.gather(*(one(lot.randrange(1, 30)) for _ in range(60)))
-        await asyncio.gather(*(ask(number) for number in range(1, 40)))
-
-        assert not all(answered)
-        await link.aclose()
 
     def test_an_exception_out_of_a_signal_handler(self, engine: RedisEngine, link: RedisLink):
         class Stop(Exception):
@@ -268,18 +169,6 @@ class TestInterruptedReading:
 
         assert link.client_id() == ""
         assert link.perform(Length("nothing")) == [0]
-
-    @pytest.mark.asyncio
-    async def test_calls_that_overlap_get_their_own_answers(self, engine: RedisEngine):
-        link = engine.alink("test")
-
-        answers = await asyncio.gather(
-            *(link.perform(Send("", 0, (Push("a", b""),) * n), Length("a")) for n in range(1, 30))
-        )
-
-        assert [len(sent.results) for sent, _ in answers] == list(range(1, 30))
-        assert answers[-1][1] == sum(range(1, 30))
-        await link.aclose()
 
 
 class TestRefusals:
@@ -322,13 +211,6 @@ class TestRefusals:
 
         with pytest.raises(BrokerUnsupported, match=r"maxmemory-policy allkeys-lru.*noeviction"):
             RedisEngine([server.url]).link("test").perform(Length("a"))
-
-    @pytest.mark.asyncio
-    async def test_on_an_event_loop_too(self, start_server: Callable[..., Server]):
-        server = start_server("redis", "--maxmemory-policy", "allkeys-random")
-
-        with pytest.raises(BrokerUnsupported, match="allkeys-random"):
-            await RedisEngine([server.url]).alink("test").perform(Length("a"))
 
     def test_too_few_replicas_to_write(self, own_broker: Server):
         link = RedisEngine([own_broker.url]).link("test")
@@ -390,20 +272,6 @@ class TestNotTheMaster:
         own_broker.command("REPLICAOF", "NO", "ONE")
         assert link.perform(push()) == [Sent(("ok",))]
         link.close()
-
-    @pytest.mark.asyncio
-    async def test_it_became_a_replica_on_an_event_loop(self, own_broker: Server):
-        link = RedisEngine([own_broker.url]).alink("test")
-        await link.perform(push())
-        own_broker.command("REPLICAOF", "127.0.0.1", str(free_port()))
-
-        with pytest.raises(BrokerUnavailable, match=r"not the master.*read only replica"):
-            await link.perform(Length("a"), push())
-        assert link.client_id() == ""
-
-        own_broker.command("REPLICAOF", "NO", "ONE")
-        assert await link.perform(push()) == [Sent(("ok",))]
-        await link.aclose()
 
     def test_a_replica_without_its_master(self, own_broker: Server):
         link = RedisEngine([own_broker.url]).link("test")
@@ -471,17 +339,6 @@ class TestHistory:
         assert link.perform(Commit("W", "1", 2, (outcome,))) == [("done",)]
         link.close()
 
-    @pytest.mark.asyncio
-    async def test_an_event_loop_finds_it_too(self, start_server: Callable[..., Server]):
-        server = start_server("redis", durable=True)
-        link = RedisEngine([server.url]).alink("test")
-        await link.perform(Register("P", "interface", b""))
-        server.kill()
-        server.start()
-
-        assert await link.perform(Beat("P")) == [None]
-        await link.aclose()
-
 
 class TestPop:
     def test_takes_for_good(self, link: RedisLink):
@@ -512,16 +369,6 @@ class TestPop:
         assert link._exchange([("EXISTS", "{links}1:idle:a", "{links}1:idle:b")]) == [0]
         other.close()
 
-    @pytest.mark.asyncio
-    async def test_gives_up_in_time(self, engine: RedisEngine):
-        link = engine.alink("test")
-
-        async with asyncio.timeout(3):
-            assert await link.perform(Pop(("a",), 0.2)) == [None]
-
-        assert await link.exchange([("EXISTS", "{links}1:idle:a")]) == [0]
-        await link.aclose()
-
     def test_a_body_keeps_its_bytes_and_vanishes(self, link: RedisLink):
         chunk = Body("http.request.body?x", bytes(range(256)), 1, 60_000)
 
@@ -533,56 +380,6 @@ class TestPop:
         assert link.perform(Pop(("http.request.body?x",))) == [
             ("http.request.body?x", bytes(range(256)))
         ]
-
-
-@pytest.mark.asyncio
-class TestInbox:
-    async def test_an_entry_stays_until_it_was_applied(self, engine: RedisEngine):
-        link, reader = engine.alink("test"), engine.inbox("P")
-        await link.perform(
-            Register("P", "interface", b""),
-            Send("", 0, (Tell("P", b"1"), Tell("P", b"2"))),
-        )
-
-        first = await reader.read("0-0", trim=False)
-        again = await reader.read("0-0", trim=False)
-        assert first == again
-        assert [entry for _, entry in first] == [b"1", b"2"]
-
-        await link.perform(Send("", 0, (Tell("P", b"3"),)))
-        assert [entry for _, entry in await reader.read(first[-1][0], trim=True)] == [b"3"]
-        assert await link.exchange([("XLEN", "{links}1:in:P")]) == [1]
-        await link.aclose()
-        await reader.aclose()
-
-    async def test_one_that_is_empty_still_says_that_the_process_lives(self, engine: RedisEngine):
-        link, reader = engine.alink("test"), engine.inbox("P")
-        await link.perform(Register("P", "interface", b""))
-
-        assert await link.perform(Send("", 0, (Tell("P", b"1"),))) == [Sent(("ok",))]
-        ((cursor, _),) = await reader.read("0-0", trim=False)
-        reading = asyncio.ensure_future(reader.read(cursor, trim=True))
-        async with asyncio.timeout(5):
-            while await link.exchange([("XLEN", "{links}1:in:P")]) != [0]:
-                await asyncio.sleep(0.01)
-        assert await link.perform(Send("", 0, (Tell("P", b"2"),))) == [Sent(("ok",))]
-        assert [entry for _, entry in await reading] == [b"2"]
-
-        await link.perform(Reap("P", None))
-        assert await link.perform(Send("", 0, (Tell("P", b"3"),))) == [Sent(("gone",))]
-        await link.aclose()
-        await reader.aclose()
-
-    async def test_reading_waits_for_the_first_entry(
-        self, engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
-    ):
-        monkeypatch.setattr(async_links, "READ_BLOCK", 0.1)
-        link, reader = engine.alink("test"), engine.inbox("P")
-        await link.perform(Register("P", "interface", b""))
-
-        assert await reader.read("0-0", trim=False) == []
-        await link.aclose()
-        await reader.aclose()
 
 
 def test_a_part_marks_its_delivery_as_started(link: RedisLink):
