@@ -39,6 +39,9 @@ logger = escaping(logging.getLogger(__name__))
 
 EARLY = 16 * 1024  # Bytes that may arrive before the handshake is answered.
 LAST_WORD = 1.0  # Seconds for a client to take the close frame before it is cut off.
+# Seconds for a client to answer a close frame. Autobahn rounds the moment down to a full second,
+# so that its own default of 1 may leave a client no time at all, and it never hears the code.
+CLOSE_ANSWER = 2.0
 PIECES = 1024  # Fragments, or pieces of one frame, until they are joined.
 
 _SOCKET = (
@@ -121,6 +124,7 @@ class Bounds:
         # Socket views may have been here before, with bounds of their own.
         plain = getattr(ws.protocol, "unbounded", ws.protocol)
         ws.protocol = _bounded_socket(plain, self.outgoing, self.journal, self.root_path)
+        ws.closeHandshakeTimeout = CLOSE_ANSWER
         build = http.buildProtocol
         classes: dict[Any, Any] = {}
 
@@ -161,6 +165,7 @@ def bound_sockets(server: Any, *, outgoing: int, journal: Journal) -> None:
         logger.warning(_UNKNOWN)
     elif not hasattr(ws.protocol, "unbounded"):
         ws.protocol = _bounded_socket(ws.protocol, outgoing, journal)
+        ws.closeHandshakeTimeout = CLOSE_ANSWER
 
 
 def _is_known(factory: Any) -> bool:

@@ -198,8 +198,8 @@ class DaphneSocket:
             self._protocol.sendCloseFrame(code=code)
 
     def abort(self, code: int) -> None:
-        # The frame waits behind the others. A client that does not answer it within a
-        # second is disconnected by autobahn (closeHandshakeTimeout), and the buffer is free.
+        # The frame waits behind the others. A client that does not answer it in time is
+        # disconnected by autobahn (bounds.CLOSE_ANSWER), and the buffer is free.
         self.close(code)
 
     def deny(self, status: int) -> None:

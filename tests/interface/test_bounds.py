@@ -74,6 +74,12 @@ def test_sockets_and_requests_are_of_daphnes_classes_with_the_bounds_above(serve
     assert server.http_factory.buildProtocol(None).requestFactory is made
 
 
+@pytest.mark.asyncio
+async def test_a_client_has_more_than_a_second_to_answer_a_close_frame(opened):
+    # Autobahn rounds down to a full second.
+    assert opened.closeHandshakeTimeout - 1 >= 1
+
+
 def test_a_server_is_bound_once(server, limits):
     plain = server.ws_factory.protocol
     limits.bind(server, object())
