@@ -19,11 +19,12 @@ from django.views.decorators.cache import never_cache
 
 from djchan import async_views, route
 from djchan.asgi import ChannelLayerWrapper
-from djchan.dispatch import Outcome, adispatch, dispatch
+from djchan.dispatch import adispatch, dispatch
 from djchan.exceptions import ResponseLater
 from djchan.handler import AsgiHandler, ViewConsumer
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.message import Message
+from djchan.outcomes import Outcome
 from djchan.staticfiles import StaticFilesConsumer
 
 pytestmark = pytest.mark.django_db

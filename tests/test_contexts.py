@@ -27,10 +27,11 @@ from django.utils import timezone, translation
 from djchan import route
 from djchan.asgi import ChannelLayerWrapper, channel_layers
 from djchan.contexts import within
-from djchan.dispatch import Outcome, adispatch, dispatch
+from djchan.dispatch import adispatch, dispatch
 from djchan.handler import ViewConsumer
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.message import Message
+from djchan.outcomes import Outcome
 from djchan.test import Client, work_off
 from tests.support.processes import ROOT
 

@@ -6,9 +6,10 @@ from django.db import connection, connections, transaction
 
 from djchan import databases, route
 from djchan.asgi import ChannelLayerWrapper
-from djchan.dispatch import Outcome, dispatch
+from djchan.dispatch import dispatch
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.message import Message
+from djchan.outcomes import Outcome
 
 
 def run(consumer):

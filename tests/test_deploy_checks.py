@@ -1,8 +1,6 @@
 """djchan.deploy_checks: what is open on a deployed site is told, and nothing on a good one."""
 
 import io
-import secrets
-import subprocess
 
 import pytest
 from django.core.checks import Info, Warning, run_checks
@@ -14,13 +12,10 @@ from djchan import Channel
 from djchan.asgi import channel_layers
 from djchan.deploy_checks import (
     check_any_origin,
-    check_connections,
     check_host_and_origin,
     check_hosts,
-    check_keys,
     check_limits,
     check_memory,
-    check_network,
     check_root_path,
     check_session_key,
     check_sessions,
@@ -146,76 +141,6 @@ class TestHosts:
         assert "any_origin" in message.hint
 
 
-class TestNetwork:
-    @pytest.mark.parametrize(
-        "host",
-        [
-            ("localhost", 6379),
-            "redis://127.0.0.1:6379/0",
-            "redis://[::1]:6379/0",
-            "unix:///run/redis/redis.sock",
-            "redis://",
-        ],
-    )
-    def test_this_machine(self, layer, host):
-        layer(hosts=[host])
-        assert check_network(None) == []
-
-    @pytest.mark.parametrize(
-        ("host", "told"),
-        [
-            ("redis://cache.example.com/0", ["djchan.W006", "djchan.W007"]),
-            (("10.0.0.7", 6379), ["djchan.W006", "djchan.W007"]),
-            ("redis://:secret@cache.example.com/0", ["djchan.W006", "djchan.I003"]),
-            ("redis://me:secret@cache.example.com/0", ["djchan.W006"]),
-            ("rediss://cache.example.com/0", ["djchan.W007"]),
-            ("rediss://:secret@cache.example.com/0", ["djchan.I003"]),
-            ("rediss://default:secret@cache.example.com/0", ["djchan.I003"]),
-            ("rediss://me:secret@cache.example.com/0", []),
-            ("rediss://me:secret@cache.example.com/0?ssl_cert_reqs=none", ["djchan.W010"]),
-            ("rediss://me:secret@cache.example.com/0?ssl_cert_reqs=optional", ["djchan.W010"]),
-        ],
-    )
-    def test_another_machine(self, layer, host, told):
-        layer(hosts=[host])
-        messages = check_network(None)
-        assert ids(messages) == told
-        for message in messages:
-            assert "'default'" in message.msg
-            assert "secret" not in message.msg
-            assert "SILENCED_SYSTEM_CHECKS" in message.hint or message.id == "djchan.I003"
-
-    def test_encrypted(self, layer):
-        keys = [FERNET_KEY]
-        layer(hosts=["redis://me:pw@cache/0"], symmetric_encryption_keys=keys)
-        assert ids(check_network(None)) == ["djchan.W012"]
-        layer(hosts=["redis://cache/0"], symmetric_encryption_keys=keys)
-        assert ids(check_network(None)) == ["djchan.W012", "djchan.W007"]
-        layer(hosts=["rediss://me:pw@cache/0"], symmetric_encryption_keys=keys)
-        assert check_network(None) == []
-
-    def test_a_certificate_is_a_name(self, layer, tmp_path):
-        files = {"ssl_certfile": str(tmp_path / "pem"), "ssl_keyfile": str(tmp_path / "key")}
-        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=me"]
-        command += ["-keyout", files["ssl_keyfile"], "-out", files["ssl_certfile"]]
-        subprocess.run(command, check=True, capture_output=True)
-        layer(hosts=["rediss://cache.example.com/0"], connection_kwargs=files)
-        assert ids(check_network(None)) == ["djchan.I003"]
-
-    def test_sentinels(self, layer):
-        layer(SENTINEL, hosts=[("127.0.0.1", 26379)], services=["main"])
-        assert check_network(None) == []
-        layer(SENTINEL, hosts=[("127.0.0.1", 26379), ("10.0.0.7", 26379)], services=["main"])
-        assert ids(check_network(None)) == ["djchan.W006", "djchan.W007"]
-        layer(
-            SENTINEL,
-            hosts=[("10.0.0.7", 26379)],
-            services=["main"],
-            connection_kwargs={"ssl": True, "password": "secret"},
-        )
-        assert ids(check_network(None)) == ["djchan.I003"]
-
-
 class TestSessions:
     @pytest.mark.parametrize("engine", ["cache", "cached_db"])
     def test_in_one_process(self, settings, engine):
@@ -324,41 +249,6 @@ class TestLimits:
             *("run_limit", "http_run_limit"),
         ):
             assert f"{name} " in message.msg
-
-
-class TestConnections:
-    def test_a_redis_whose_user_may_not_list_clients(self, layer, redis_server):
-        rules = "ACL SETUSER quiet on >secret ~{djchan}* +@all -client|list"
-        assert redis_server.command(*rules.split()) == b"+OK\r\n"
-        layer(hosts=[f"redis://quiet:secret@127.0.0.1:{redis_server.port}/0"])
-        (message,) = check_connections(None)
-        assert message.id == "djchan.W030" and "+client|list" in message.hint
-        channel_layers["default"].channel_layer.close()
-
-    def test_one_that_may_and_one_that_is_not_there(self, layer, redis_server):
-        for hosts in ([redis_server.url], [("127.0.0.1", free_port())]):
-            layer(hosts=hosts)
-            assert check_connections(None) == []
-            channel_layers["default"].channel_layer.close()
-
-    def test_a_layer_in_memory(self, layer):
-        layer(IN_MEMORY)
-        assert check_connections(None) == []
-
-
-class TestKeys:
-    @pytest.mark.parametrize("key", ["secret", "a" * 50, "1234567890123456789", "x"])
-    def test_one_that_can_be_guessed(self, layer, key):
-        layer(symmetric_encryption_keys=[FERNET_KEY, key])
-        (message,) = check_keys(None)
-        assert message.id == "djchan.W011" and message.msg.startswith("Key 2 in")
-        assert key not in (message.msg, message.hint) and FERNET_KEY not in message.msg
-
-    def test_random_ones_and_none(self, layer):
-        layer(symmetric_encryption_keys=[secrets.token_urlsafe(32), secrets.token_hex(32)])
-        assert check_keys(None) == []
-        layer()
-        assert check_keys(None) == []
 
 
 def test_hosts_and_origins_of_sockets_are_advised(settings):

@@ -10,7 +10,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from djchan import Channel, Group, include, route
 from djchan.asgi import ChannelLayerWrapper
-from djchan.dispatch import Outcome, Run, adispatch, dispatch, is_async
+from djchan.dispatch import Run, adispatch, dispatch, is_async
 from djchan.exceptions import (
     BrokerRefused,
     BrokerUnavailable,
@@ -27,6 +27,7 @@ from djchan.layers.effects import Reply
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.message import Message
 from djchan.outbox import current
+from djchan.outcomes import Outcome
 from djchan.security.websockets import any_origin
 from djchan.signals import consumer_finished, consumer_started
 

@@ -185,9 +185,8 @@ class TestLimits:
 
 
 def test_every_check_has_its_line():
-    code = "\n".join(
-        (PACKAGE / name).read_text() for name in ("checks.py", "deploy_checks.py", "asgi.py")
-    )
+    modules = ("checks.py", "deploy_checks.py", "redis_checks.py", "asgi.py")
+    code = "\n".join((PACKAGE / name).read_text() for name in modules)
     known = set(re.findall(r'"(djchan\.[EWI]\d+)"', code))
 
     assert set(re.findall(r"^\| (djchan\.[EWI]\d+)", text("reference/checks.md"), re.M)) == known

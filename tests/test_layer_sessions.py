@@ -13,7 +13,7 @@ from django.contrib.sessions.serializers import JSONSerializer
 
 from djchan import route
 from djchan.asgi import ChannelLayerWrapper, channel_layers
-from djchan.dispatch import Outcome, dispatch
+from djchan.dispatch import dispatch
 from djchan.exceptions import (
     BrokerUnavailable,
     ConsumeLater,
@@ -29,6 +29,7 @@ from djchan.layers.operations import Drop, Keep, Operation, Recall
 from djchan.layers.redis.layer import RedisChannelLayer
 from djchan.message import Message
 from djchan.outbox import Uncommitted
+from djchan.outcomes import Outcome
 from djchan.sessions import channel_session, enforce_ordering, session_for_reply_channel
 from tests.support.servers import Server
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from djchan.delivery import RETRIES, Rules, Work
-from djchan.dispatch import RUNS_AGAIN, Outcome, Run, find
+from djchan.dispatch import Run, find
 from djchan.exceptions import UndecodableEnvelope
 from djchan.lanes.limits import Frame
 from djchan.lanes.options import WorkerOptions
@@ -19,6 +19,7 @@ from djchan.lanes.outage import Outage
 from djchan.lanes.registration import Registrations
 from djchan.log import escaping
 from djchan.message import Message
+from djchan.outcomes import RUNS_AGAIN, Outcome
 
 logger = escaping(logging.getLogger(__name__))
 

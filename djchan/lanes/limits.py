@@ -13,13 +13,14 @@ from types import FrameType
 from typing import Any
 
 from djchan.delivery import Work
-from djchan.dispatch import Found, Outcome
+from djchan.dispatch import Found
 from djchan.lanes.options import WorkerOptions
 from djchan.layers import codec
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.operations import GiveUp
 from djchan.log import Lines, escaping
 from djchan.message import Message
+from djchan.outcomes import Outcome
 from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 from asgiref.sync import SyncToAsync
 
 from djchan.delivery import Work
-from djchan.dispatch import Outcome, Run, arun
+from djchan.dispatch import Run, arun
 from djchan.lanes import limits
 from djchan.lanes.crew import Crew, Frames, keep
 from djchan.lanes.exchange import AsyncExchange
@@ -37,6 +37,7 @@ from djchan.lanes.registration import Registration
 from djchan.layers import operations
 from djchan.layers.operations import CommitResult, GiveUp, Release
 from djchan.log import escaping
+from djchan.outcomes import Outcome
 from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))

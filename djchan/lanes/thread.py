@@ -27,7 +27,7 @@ from collections.abc import Callable
 from django.db import connections
 
 from djchan.delivery import Refusal, Work, next_wait, open_delivery
-from djchan.dispatch import Found, Outcome, Run, Suspended, rest_of, run
+from djchan.dispatch import Found, Run, Suspended, rest_of, run
 from djchan.exceptions import BrokerError, UndecodableEnvelope
 from djchan.lanes.batch import Batch, Pace
 from djchan.lanes.crew import Crew, Frames, keep
@@ -40,6 +40,7 @@ from djchan.lanes.registration import Registration
 from djchan.layers import operations
 from djchan.layers.operations import Claimed, GiveUp, Release
 from djchan.log import escaping
+from djchan.outcomes import Outcome
 from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))

@@ -27,11 +27,12 @@ from djchan import DEFAULT_CHANNEL_LAYER, outbox
 from djchan.asgi import channel_layers
 from djchan.channel import Group
 from djchan.databases import close_stale_connections
-from djchan.dispatch import Found, Outcome, Run, run
+from djchan.dispatch import Found, Run, run
 from djchan.exceptions import DenyConnection
 from djchan.layers.effects import Words
 from djchan.layers.operations import Push
 from djchan.message import Message
+from djchan.outcomes import Outcome
 from djchan.sessions import OutOfTurn
 from djchan.signals import consumer_finished, consumer_started
 from djchan.test.turns import turns_of

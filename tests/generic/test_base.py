@@ -8,10 +8,11 @@ import pytest
 import djchan.generic
 from djchan import route, route_class
 from djchan.asgi import ChannelLayerWrapper
-from djchan.dispatch import Outcome, Run, dispatch
+from djchan.dispatch import Run, dispatch
 from djchan.generic.base import BaseConsumer
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.message import Message
+from djchan.outcomes import Outcome
 from djchan.sessions import session_for_reply_channel
 
 REPLY = "websocket.send.PROCESS!1-abc"

@@ -10,7 +10,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from djchan import Channel, route, route_class
 from djchan.asgi import ChannelLayerWrapper, channel_layers
-from djchan.dispatch import Outcome, Run, dispatch
+from djchan.dispatch import Run, dispatch
 from djchan.exceptions import (
     ConsumeLater,
     DenyConnection,
@@ -29,6 +29,7 @@ from djchan.layers.effects import Reply
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.operations import GroupAdd, GroupDiscard, GroupSend, Keep
 from djchan.message import Message
+from djchan.outcomes import Outcome
 from djchan.test import work_off
 
 REPLY = "websocket.send.PROCESS!1-abc"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from djchan import Channel, dispatch
+from djchan import Channel, outcomes
 from djchan.exceptions import BrokerUnavailable
 from djchan.layers import codec
 from djchan.layers.base import BaseChannelLayer
@@ -113,7 +113,7 @@ def test_it_runs_again_when_the_layer_stays_away(
 def test_in_the_end_it_is_a_dead_letter(
     site: Site, engine: OtherEngine, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "UNSENT_RUNS", 1)
+    monkeypatch.setattr(outcomes, "UNSENT_RUNS", 1)
     engine.down = True
     site.numbers("x", 1)
     start()

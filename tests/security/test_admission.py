@@ -6,12 +6,13 @@ import pytest
 
 from djchan import route
 from djchan.asgi import ChannelLayerWrapper
-from djchan.dispatch import Outcome, dispatch
+from djchan.dispatch import dispatch
 from djchan.handler import ViewConsumer
 from djchan.layers import codec
 from djchan.layers.effects import Reply
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.message import Message
+from djchan.outcomes import Outcome
 from djchan.security.websockets import any_host
 
 REPLY = "http.response.PROCESS!1-abc"
