@@ -260,11 +260,11 @@ class Connection:
         if owner is None:
             owner = self._owner = (self._process, self.name)
             self._local.begin(self.name)
-        # By place, which is quicker: expires and keep; owner, last, limit and done.
+        # By place, which is quicker: expires and keep; owner, last, limit and done; source, seq.
         capacity, max_bytes, total = limits
         push = Push(
             channel, payload, capacity, len(frames), if_served,
-            0, True, owner, last, 0, 0, max_bytes, total, self._host.sources.tag(self._source),
+            0, True, owner, last, 0, 0, max_bytes, total, self._host.sources.tag(self._source), seq,
         )  # fmt: skip
         self._push = push
         self._local.submit(push, done)

@@ -37,7 +37,7 @@ class Connection:
         payload = f"{self.process} {self.name} {self.seq} {self.said}".encode()
         owner = (self.process, self.name)
         channel = DISCONNECT if self.last else RECEIVE
-        return Push(channel, payload, owner=owner, last=self.last, done=self.frames)
+        return Push(channel, payload, owner=owner, last=self.last, done=self.frames, seq=self.seq)
 
     def next(self) -> Push:
         self.seq += 1

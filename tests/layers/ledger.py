@@ -21,6 +21,7 @@ from djchan.layers.operations import (
     Record,
     Tell,
 )
+from tests.layers.actors import address_of
 from tests.layers.views import Item, Owner, View
 
 MOST_PARKED = 10
@@ -50,6 +51,7 @@ class Ledger:
     dead: set[str] = field(default_factory=set)
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
     claims: dict[str, tuple[int, list[int]]] = field(default_factory=dict)
+    copies: bool = False  # An interface has sent again what may be there already.
 
     # -- who
 
@@ -188,13 +190,25 @@ class Ledger:
         floor = self.floors.get(address[:2])
         return floor is None or address.seq <= floor[0]
 
+    def is_dropped(self, payload: bytes) -> bool:
+        """Whether a claim that looks for copies leaves it out."""
+        address = address_of(payload)
+        if address is None or address.process in self.stale:
+            return False
+        if address.process in self.inboxes:
+            return self.is_answered(address)
+        return address[:2] not in self.floors
+
     def answer(self, address: Address | None, entry: bytes) -> None:
         if address is not None and address.process in self.inboxes:
             self.floors[address[:2]] = address.seq, 0
             self.tell(address.process, entry)
 
     def end(self, token: int) -> None:
-        owner = self.live.pop(self.leased.pop(token).payload)
+        self.drop(self.leased.pop(token).payload)
+
+    def drop(self, payload: bytes) -> None:
+        owner = self.live.pop(payload)
         if owner is not None and owner[0] not in self.inboxes:
             self.floors.pop(owner, None)
             orphan = self.orphans.get(owner[0], {}).pop(owner[1], None)
@@ -205,14 +219,7 @@ class Ledger:
 
     def check(self, view: View) -> None:
         """Compare all that is known of the layer with a picture of it."""
-        places = [
-            item.payload
-            for part in (view.waiting, view.suspects, view.parked, view.leased)
-            for items in part.values()
-            for item in (items.values() if isinstance(items, dict) else items)
-        ]
-        places += [item.payload for item in view.due]
-        assert sorted(places) == sorted(self.live), "each delivery is in exactly one place"
+        assert sorted(view.payloads()) == sorted(self.live), "each delivery is in exactly one place"
         leased = {t: (w, i.payload) for w, items in view.leased.items() for t, i in items.items()}
         assert leased == self.leased
         for worker, items in view.leased.items():

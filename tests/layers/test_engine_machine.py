@@ -11,7 +11,8 @@ an older state. Then:
   until it is forgotten, and nothing is applied for who has none;
 - no frame of a delivery is committed again that was committed with a progress and heard of;
 - of two copies of a delivery (a store went back in time: its Resume sends again what may be
-  there) one is applied, and none of a connection that is over;
+  there) one is applied, and none of a connection that is over; one that would be refused when
+  it is claimed is dropped then, and nothing else is;
 - a process with an open member is in the group, and one without none is not, once it has
   read all; no key of the dead remains;
 - what is said again changes nothing;
@@ -63,6 +64,7 @@ from djchan.layers.operations import (
     Held,
     History,
     Later,
+    Leased,
     Leave,
     Length,
     Operation,
@@ -355,6 +357,7 @@ class Layer(RuleBasedStateMachine):
         assert isinstance(answer, int)
         ledger.register(name, interface=True)
         ledger.stale.discard(name)
+        ledger.copies = True
         for connection in interface.connections.values():
             key = name, connection.name
             said = connection.answered, connection.frames
@@ -402,14 +405,27 @@ class Layer(RuleBasedStateMachine):
             assert len(got) <= wanted
             type(self).last_token = got[-1]
             self.ledger.claims[worker.name] = worker.claim, got
+        new = [each for each in claimed.deliveries if each.token not in self.ledger.leased]
         for each in claimed.deliveries:
             self.ledger.leased[each.token] = Lease(worker.name, each.payload)
             self.channels[each.token] = each.channel
+        self.what_was_dropped_was_over(new)
         worker.lost = lost
         if not lost:
             for each in claimed.deliveries:
                 worker.known[each.token], worker.done[each.token] = each.payload, each.done
         self.repeat = None
+
+    def what_was_dropped_was_over(self, leased: list[Leased]) -> None:
+        """A copy that would be refused is not leased, and nothing else is dropped."""
+        ledger = self.ledger
+        for each in leased:
+            if ledger.copies or each.attempt > 1:
+                assert not ledger.is_dropped(each.payload)
+        there = self.look().payloads()
+        for payload in [payload for payload in ledger.live if payload not in there]:
+            assert ledger.is_dropped(payload)
+            ledger.drop(payload)
 
     @precondition(lambda self: self.busy())
     @rule(

@@ -40,6 +40,16 @@ class View(NamedTuple):
     inboxes: dict[str, list[tuple[str, bytes]]]
     members: list[str]
 
+    def payloads(self) -> list[bytes]:
+        """Of all deliveries, wherever they are."""
+        found = [
+            item.payload
+            for part in (self.waiting, self.suspects, self.parked, self.leased)
+            for items in part.values()
+            for item in (items.values() if isinstance(items, dict) else items)
+        ]
+        return found + [item.payload for item in self.due]
+
 
 class Store(Protocol):
     def look(self, channels: tuple[str, ...], processes: list[str]) -> View: ...
@@ -195,6 +205,6 @@ def _parse_payload(entry: bytes) -> bytes:
 def _parse(entry: bytes) -> Item:
     """See the scripts' prelude. The test's payloads have no zero in them."""
     head, owner, payload = entry.rsplit(b"\0", 2)
-    process, _, connection = owner.decode().partition("!")
+    process, _, connection = owner.decode().partition("\1")[0].partition("!")
     crashes, done = int(head[:2]), int(head[5:8])
     return Item(payload, crashes + 1, done, (process, connection) if owner else None)

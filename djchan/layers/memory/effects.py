@@ -156,12 +156,17 @@ class Effects:
     def _push(self, effect: Push, now: int, *, admission: bool) -> _Applied:
         (
             channel, payload, capacity, frames, if_served, expires,
-            keep, owner, last, limit, done, max_bytes, total, source,
+            keep, owner, last, limit, done, max_bytes, total, source, seq,
         ) = effect  # fmt: skip
         if if_served and not self._registry.is_served(channel):
             return "unserved"
         delivery = Delivery(
-            *(channel, payload, frames), expires=expires, keep=keep, owner=owner, source=source
+            *(channel, payload, frames),
+            expires=expires,
+            keep=keep,
+            owner=owner,
+            source=source,
+            seq=seq,
         )
         delivery.done = done
         channel = delivery.channel

@@ -27,6 +27,7 @@ from djchan.layers.memory.records import Records, last_delivery
 from djchan.layers.memory.registry import Process, Registry
 from djchan.layers.memory.settling import Settling
 from djchan.layers.operations import (
+    COPIES,
     Beat,
     Beats,
     Claim,
@@ -86,7 +87,13 @@ class MemoryState:
         self.counters: Counter[str] = Counter()
         self.letters = Letters(self.counters)
         self.records = Records(self.queues, self.registry, counters=self.counters)
-        self.leases = Leases(self.queues, self.registry, self.bells, counters=self.counters)
+        self.leases = Leases(
+            self.queues,
+            self.registry,
+            self.bells,
+            records=self.records,
+            counters=self.counters,
+        )
         self._effects = Effects(
             self.queues,
             self.registry,
@@ -164,6 +171,8 @@ class MemoryState:
         begins = self.registry.begin(operation.run)
         if begins:
             self.counters["histories"] += 1
+            # Who was idle then may not be now, and would be woken in place of who is.
+            self.bells.ring_all()
         return begins
 
     def _connected(self, operation: Connected, now: int) -> None:
@@ -175,6 +184,7 @@ class MemoryState:
             return None
         process = self.registry.register(name, "interface", operation.info)
         self.registry.refresh(name)
+        self.leases.copies_until = now + COPIES
         cursor = parse_id(operation.cursor)
         process.inbox.resume(cursor, operation.read, operation.inbox)
         process.floors = {

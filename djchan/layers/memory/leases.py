@@ -15,20 +15,29 @@ from collections import Counter
 from djchan import names
 from djchan.layers.memory.bells import Bells
 from djchan.layers.memory.queues import Delivery, Queues
+from djchan.layers.memory.records import Records
 from djchan.layers.memory.registry import Process, Registry
 from djchan.layers.operations import Claim, Claimed, Held, Leased, Release
 
 
 class Leases:
     def __init__(
-        self, queues: Queues, registry: Registry, bells: Bells, *, counters: Counter[str]
+        self,
+        queues: Queues,
+        registry: Registry,
+        bells: Bells,
+        *,
+        records: Records,
+        counters: Counter[str],
     ) -> None:
         self._queues = queues
         self._registry = registry
         self._bells = bells
+        self._records = records
         self._counters = counters
         # Not reset by Flush: a token of before must not fit a lease of after.
         self._token = 0
+        self.copies_until = 0  # ms: an interface has sent again what may be here already.
 
     def claim(self, operation: Claim, now: int) -> Claimed:
         worker = self._registry.processes.get(operation.worker)
@@ -97,6 +106,13 @@ class Leases:
                 break
             self._queues.move_up(channel, operation.count - len(taken))
             taken += self._queues.take(channel, operation.count - len(taken))
+        for delivery in taken:
+            self._counters[names.counter("taken", delivery.channel)] += delivery.frames
+        dropped = self._drop_copies(taken, all_of_them=now < self.copies_until)
+        if not taken and dropped:
+            # It has not seen all that waits.
+            self._bells.ring(operation.bell)
+            return ()
         if not taken:
             if operation.bell:
                 self._bells.note(operation.bell, operation.channels)
@@ -106,15 +122,27 @@ class Leases:
         self._token = first + len(taken) - 1
         tokens = range(first, first + len(taken))
         worker.leases.update(zip(tokens, taken, strict=True))
-        if suspect is not None:
+        if suspect is taken[0]:
             worker.suspect = first
         if operation.link:
             worker.claims[operation.link] = (operation.number, tokens)
         # Others may take the next suspect, or what is parked and nobody was rung for.
         self._queues.ring_for_odd()
-        for delivery in taken:
-            self._counters[names.counter("taken", delivery.channel)] += delivery.frames
         return _leased(worker, tokens)
+
+    def _drop_copies(self, taken: list[Delivery], *, all_of_them: bool) -> int:
+        """Drop what was answered, or belongs to a connection that is over: its commit would be
+        refused. Usually only suspects are looked at."""
+        copies = [
+            each
+            for each in taken
+            if (all_of_them or each.is_suspect) and self._registry.is_over(each.owner, each.seq)
+        ]
+        for copy in copies:
+            taken.remove(copy)
+            self._counters["superseded"] += 1
+            self._records.settle(copy)
+        return len(copies)
 
     def _give_back(self, worker: Process, tokens: list[int] | tuple[int, ...]) -> int:
         # Tokens grow with each claim, so the last claimed goes to the head first.

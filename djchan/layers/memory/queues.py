@@ -58,6 +58,7 @@ class Delivery:
         "name",
         "owner",
         "payload",
+        "seq",
         "source",
         "started",
     )
@@ -72,6 +73,7 @@ class Delivery:
         keep: bool = True,
         owner: tuple[str, str] | None = None,
         source: str = "",
+        seq: int = 0,
     ) -> None:
         self.name = channel
         self.channel = names.non_local(channel)
@@ -80,6 +82,7 @@ class Delivery:
         self.expires = expires
         self.keep = keep
         self.owner = owner
+        self.seq = seq
         self.source = source
         self.attempt = 1
         self.done = 0
@@ -89,6 +92,7 @@ class Delivery:
     def size(self) -> int:
         """Bytes, as Redis counts those of an entry: with its head and names."""
         owner = 0 if self.owner is None else len(self.owner[0]) + 1 + len(self.owner[1])
+        owner += len(str(self.seq)) + 1 if self.seq else 0
         source = len(self.source) + 1 if self.source else 0
         return HEAD + len(self.name) + source + owner + len(self.payload)
 

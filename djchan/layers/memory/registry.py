@@ -170,6 +170,19 @@ class Registry:
         floor = self._floors(address).get(address.connection)
         return floor is None or address.seq <= floor[0]
 
+    def is_over(self, owner: tuple[str, str] | None, seq: int) -> bool:
+        """Whether delivery ``seq`` (0: it has no number) was answered, or its connection is over.
+
+        The floors of a stale interface are not known, so nothing is. Of a dead one only what has
+        no floor is: the floor goes with the last delivery of its connection, which this may not be.
+        """
+        if owner is None or not seq or self.is_stale(owner[0]):
+            return False
+        process, connection = owner
+        if self.interface(process) is None:
+            return connection not in self._left.get(process, {})
+        return self.is_answered(Address(process, connection, seq))
+
     def frames(self, address: Address) -> int:
         """How many frames of it were answered, if it was not as a whole."""
         seq, frames = self._floors(address).get(address.connection, (0, 0))

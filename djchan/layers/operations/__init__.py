@@ -94,6 +94,7 @@ from djchan.layers.operations.kept import (
     Recall,
 )
 from djchan.layers.operations.processes import (
+    COPIES,
     Beat,
     Beats,
     Closing,
@@ -144,6 +145,7 @@ Operation = (
 )
 
 __all__ = [
+    "COPIES",
     "REMEMBERED",
     "STARTED",
     "WINDOW",

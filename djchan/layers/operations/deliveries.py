@@ -65,6 +65,8 @@ class Claim(NamedTuple):
     the order given (callers rotate it). When nothing was found, ``bell`` is noted as idle:
     the next Push on one of the channels rings it. A worker that is not registered, or is
     closing, gets nothing. One suspect at most is among them, and none while the worker has one.
+    What was answered already, or belongs to a connection that is over, is dropped: looked at are
+    suspects, and after a Resume, for COPIES ms, all that have a ``seq``.
 
     ``link``, ``number``: of this claim. With ``again`` the answer to that number was lost: if
     it was applied, what is still leased of it is answered, and nothing else is leased.

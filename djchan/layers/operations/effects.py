@@ -21,8 +21,9 @@ class Push(NamedTuple):
     it has passed, the message does not count as waiting where a Send finds the channel full;
     it is taken off, and kept as a dead letter if ``keep``.
 
-    ``owner``: the (process, connection) of a numbered delivery. ``last``: it is the owner's
-    last one, so its Record is dropped when this is queued. ``limit``: in a Commit, messages
+    ``owner``: the (process, connection) of a numbered delivery, and ``seq`` its number there:
+    once that was answered, or the connection is over, a Claim may drop it. ``last``: it is the
+    owner's last one, so its Record is dropped when this is queued. ``limit``: in a Commit, messages
     the channel may hold before this one is parked (0: no limit); when ten times as many are
     parked it becomes a dead letter ("overflow"). ``done``: frames of it that need not run, as
     they were answered before the layer lost its state.
@@ -52,6 +53,7 @@ class Push(NamedTuple):
     max_bytes: int = 0
     total: int = 0
     source: str = ""
+    seq: int = 0
 
 
 class Record(NamedTuple):

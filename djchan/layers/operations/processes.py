@@ -10,6 +10,8 @@ from djchan.layers.operations.effects import Record
 
 ProcessKind = Literal["worker", "interface"]
 
+COPIES = 3_600_000  # ms after a Resume for which claims look for copies.
+
 
 class Register(NamedTuple):
     """Make a process known, with beat 0. Answer: the layer's clock, ms since the epoch.
@@ -33,7 +35,8 @@ class History(NamedTuple):
     """Say which run of the store a new connection has found (Redis: its run_id).
 
     The first to find another run than the one noted makes every interface stale: a restart or
-    a failover may have taken the store back in time. Answer: whether this call did.
+    a failover may have taken the store back in time. It rings all bells that are noted as idle,
+    and forgets them: whose they are may be busy now. Answer: whether this call did.
     """
 
     run: str
@@ -47,7 +50,8 @@ class Resume(NamedTuple):
     and those of other connections go. ``groups``: where it has members; it
     leaves others as by Leave. ``records``: as of Record, all there are. ``number``: of the
     last Send on ``link`` that was answered: the layer's is raised to it. ``read``: bytes, as of
-    Beat; ``inbox``: as of Register. It is not stale any more. Answer: the layer's clock, or
+    Beat; ``inbox``: as of Register. It is not stale any more. For COPIES ms claims drop what was
+    answered, as what it sends again may be in the layer already. Answer: the layer's clock, or
     None when this id was declared dead (then the process closes its sockets and takes a new id).
     """
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from djchan import names
 from djchan.layers.operations import (
+    COPIES,
     REMEMBERED,
     Beat,
     Body,
@@ -106,10 +107,13 @@ def _head(
     owner: tuple[str, str] | None = None,
     done: int = 0,
     source: str = "",
+    seq: int = 0,
 ) -> str:
     """A new entry up to its payload (see the scripts' prelude)."""
     kept = "k" if keep else "d"
     by = "" if owner is None else f"{owner[0]}!{owner[1]}"
+    if seq:
+        by = f"{by}\1{seq}"
     if source:
         channel = f"{channel}\1{source}"
     return f"00{frames:03}{done:03}{kept}{expires:013}{channel}\0{by}\0"
@@ -136,7 +140,7 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[object]:
             assert isinstance(effect, Push)
             (
                 channel, payload, capacity, frames, served, expires,
-                keep, owner, last, limit, done, max_bytes, total, source,
+                keep, owner, last, limit, done, max_bytes, total, source, seq,
             ) = effect  # fmt: skip
             flat += (
                 ("S" if last else "s") if served else "l" if last else "p",
@@ -151,6 +155,7 @@ def _flatten(effects: tuple[Effect, ...], *, admission: bool) -> list[object]:
                     owner=owner,
                     done=done,
                     source=source,
+                    seq=seq,
                 ),
             )
         elif isinstance(effect, Tell):
@@ -206,7 +211,7 @@ def _resume(base: str, op: Resume) -> Command:
     return _script(
         base, "resume", op.process, op.info, op.cursor, op.link, op.number, op.read,
         op.inbox, op.inbox or NO_LIMIT,
-        len(op.floors), *floors, len(op.groups), *op.groups, len(op.records), *records,
+        COPIES, len(op.floors), *floors, len(op.groups), *op.groups, len(op.records), *records,
     )  # fmt: skip
 
 

@@ -16,7 +16,10 @@ PARTS: dict[str, tuple[str, ...]] = {
         *("_numbers", "_bells", "_stored", "_sources", "_letters", "_inboxes"),
         *("_pushes", "_kept", "_effects"),
     ),
-    "claim": ("_bells", "_stored", "_sources", "_turns", "_queues", "_beside", "_suspects"),
+    "claim": (
+        *("_bells", "_stored", "_sources", "_turns", "_queues", "_beside"),
+        *("_records", "_copies", "_suspects"),
+    ),
     "held": ("_bells", "_stored", "_sources", "_queues", "_leases", "_suspects"),
     "commit": (
         *("_bells", "_stored", "_sources", "_letters", "_inboxes", "_pushes", "_kept"),
@@ -30,7 +33,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "part": ("_numbers",),
     "room": (),
     "register": (),
-    "history": (),
+    "history": ("_bells",),
     "resume": ("_members",),
     "beat": (),
     "leave": ("_members",),

@@ -42,6 +42,10 @@ EFFECTS: list[tuple[ops.Effect, list[Any]]] = [
         ["S", "a", b"pay", 0, "00001000k0000000000000a\0P!c1\0"],
     ),
     (
+        ops.Push("a", b"pay", owner=("P", "c1"), seq=7),
+        ["p", "a", b"pay", 0, "00001000k0000000000000a\0P!c1\x017\0"],
+    ),
+    (
         ops.Record("P", "c1", "a", b"\0pay"),
         ["r", "P", "c1", b"00001000k0000000000000a\0P!c1\0\0pay", ""],
     ),
@@ -80,13 +84,13 @@ RENDERED: list[tuple[ops.Operation, str, list[Any]]] = [
     (
         ops.Resume("P", b"i", (("c1", 3, 0), ("c2", 9, 12)), ("g",), "5-1"),
         "resume",
-        ["P", b"i", "5-1", "", 0, 0, 0, FREE, 2, "c1", "3", "c2", "9.012", 1, "g", 0],
+        ["P", b"i", "5-1", "", 0, 0, 0, FREE, ops.COPIES, 2, "c1", "3", "c2", "9.012", 1, "g", 0],
     ),
     (
         ops.Resume("P", b"i", (), (), "5-1", (ops.Record("P", "c1", "a", b"pay"),), "out", 6, 7, 8),
         "resume",
         [
-            *["P", b"i", "5-1", "out", 6, 7, 8, 8, 0, 0],
+            *["P", b"i", "5-1", "out", 6, 7, 8, 8, ops.COPIES, 0, 0],
             *[1, "c1", b"00001000k0000000000000a\0P!c1\0pay"],
         ],
     ),

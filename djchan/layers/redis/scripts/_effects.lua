@@ -10,7 +10,7 @@ local function apply(i)
       return 'unserved'
     end
     local result = push(a, d .. b, limits_of(c))
-    local process, connection = string.match(d, '%z([^!]+)!(%Z*)%z')
+    local process, connection = string.match(d, '%z([^!]+)!([^%z\1]*)')
     if op ~= 's' and string.sub(result, 1, 4) ~= 'full' and process then
       redis.call('HDEL', base .. 'rec:' .. process, connection)
     end

@@ -8,6 +8,7 @@
 -- ring:CHANNEL list   sources in turn, "-": what has none;  src:CHANNEL  hash  source -> messages
 --                     and bytes of it, as in n;  q:CHANNEL~SOURCE  list  its entries
 -- fair         set    channels with such a ring
+-- copies       string an interface has sent again what may be here already; expires
 -- sus:CHANNEL  list   entries waiting that were leased to a worker that died: the suspects
 -- park:CHANNEL list   what commits sent to a channel over its limit
 -- n            hash   channel -> messages and bytes that wait in q and sus, as one number (see
@@ -57,7 +58,8 @@
 -- CHANNEL if it has one (hexadecimal digits): crashes it was in,
 -- messages in it, messages already committed (999: its response had begun), "k" to keep or
 -- "d" to drop it when it has expired, and when that is (ms; 0: never, or somebody waits for
--- its answer). OWNER is "PROCESS!CONNECTION" of a numbered delivery, else "".
+-- its answer). OWNER is "PROCESS!CONNECTION" of a numbered delivery, with "\1" SEQ behind it
+-- unless it was kept as the last one of its connection; else "".
 local base = KEYS[1]
 
 -- Single-reader channels have random names; they share one counter.

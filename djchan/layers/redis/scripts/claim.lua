@@ -40,10 +40,11 @@ if again then
     return reply
   end
 end
-local unusual = redis.call('EXISTS', base .. 'odd', base .. 'fair') > 0
+local unusual = redis.call('EXISTS', base .. 'odd', base .. 'fair', base .. 'copies') > 0
 local odd = unusual and redis.call('EXISTS', base .. 'odd') == 1
 local fair = unusual and redis.call('EXISTS', base .. 'fair') == 1
-local suspect = false
+local copies = unusual and redis.call('EXISTS', base .. 'copies') == 1
+local suspect, dropped = false, 0
 if odd then
   local token = redis.call('GET', base .. 'sl:' .. worker)
   local has_one = token and redis.call('HEXISTS', leases, token) == 1
@@ -78,6 +79,10 @@ for i = 8, #ARGV do
     count('taken:' .. channel, frames)
   end
 end
+if suspect or copies then
+  dropped = drop_copies(reply, 5, copies)
+  suspect = suspect and reply[5] == suspect
+end
 local got = #reply - 4
 if got > 0 then
   -- Above all that were given, also in a part of the history that was lost.
@@ -109,7 +114,10 @@ if got > 0 then
 end
 settle_stored()
 if suspected then ring_suspects() end
-if got == 0 then
+if got == 0 and dropped > 0 then
+  -- It has not seen all that waits.
+  knock(bell)
+elseif got == 0 then
   redis.call('HSET', base .. 'idle', bell, worker)
   for i = 8, #ARGV do redis.call('SADD', base .. 'idle:' .. ARGV[i], bell) end
 end

@@ -40,7 +40,7 @@ if gone then
   follow(process, connection)
 elseif process == '' then
   -- It could not be read: the last one of its owner may follow all the same.
-  local owner, its = string.match(entry, '^%Z*%z([^!%z]+)!(%Z*)%z')
+  local owner, its = string.match(entry, '^%Z*%z([^!%z]+)!([^%z\1]*)')
   if owner and redis.call('EXISTS', base .. 'in:' .. owner) == 0 then follow(owner, its) end
 end
 settle_stored()

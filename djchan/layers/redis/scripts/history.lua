@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Note which run of the store this is; another one than before makes every interface stale.
+-- Note which run of the store this is; another one than before makes every interface stale,
+-- and wakes all workers that are noted as idle.
 -- KEYS[1]  base
 -- ARGV     run
 -- Answer   1: it is another one; 0: it is the one noted, or the first
@@ -14,6 +15,12 @@ end
 local kinds = redis.call('HGETALL', base .. 'kinds')
 for i = 1, #kinds, 2 do
   if kinds[i + 1] == 'i' then redis.call('SADD', base .. 'stale', kinds[i]) end
+end
+-- Who was idle then may not be now, and would be woken in place of who is.
+for _, bell in ipairs(redis.call('HKEYS', base .. 'idle')) do knock(bell) end
+redis.call('DEL', base .. 'idle')
+for _, channel in ipairs(redis.call('SMEMBERS', base .. 'routed')) do
+  redis.call('DEL', base .. 'idle:' .. channel)
 end
 count('histories')
 return 1

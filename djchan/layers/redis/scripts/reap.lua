@@ -17,7 +17,7 @@ local function owners_out()
   local function look(entry)
     local at = string.find(entry, '\0', 23, true) + 1
     if string.sub(entry, at, at + #mark - 1) == mark then
-      found[string.sub(entry, at + #mark, string.find(entry, '\0', at, true) - 1)] = true
+      found[string.sub(entry, at + #mark, string.find(entry, '[%z\1]', at) - 1)] = true
     end
   end
   local function is_numbered(channel)

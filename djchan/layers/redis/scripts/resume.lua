@@ -2,7 +2,8 @@
 -- Make a living interface known again after this Redis lost state, or may have.
 -- KEYS[1]  base
 -- ARGV     process, info, cursor, link, number, bytes read, limit of its inbox, room in it,
---          F, F x (connection, seq), G, G x group, R, R x (connection, entry)
+--          ms for which claims look for copies, F, F x (connection, seq), G, G x group,
+--          R, R x (connection, entry)
 -- Answer   now ms; nil: this id was buried
 local process, cursor, link = ARGV[1], ARGV[3], ARGV[4]
 if redis.call('ZSCORE', base .. 'tomb', process) then
@@ -15,6 +16,8 @@ redis.call('SREM', base .. 'stale', process)
 redis.call('HSET', base .. 'io', 'l' .. process, ARGV[7], 'r' .. process, ARGV[6],
   'b' .. process, ARGV[8])
 redis.call('DEL', base .. 'gap:' .. process)
+-- What it sends again now may be here already.
+redis.call('SET', base .. 'copies', '1', 'PX', ARGV[9])
 
 local inbox = base .. 'in:' .. process
 if redis.call('EXISTS', inbox) == 0 then
@@ -34,8 +37,8 @@ if tonumber(string.match(last, '^%d+')) < tonumber(ARGV[5]) then
   redis.call('HSET', base .. 'num:' .. process, link, ARGV[5] .. ' ')
 end
 
-local i, told = 10, {}
-for _ = 1, tonumber(ARGV[9]) do
+local i, told = 11, {}
+for _ = 1, tonumber(ARGV[10]) do
   local floor = redis.call('HGET', base .. 'fl:' .. process, ARGV[i]) or '-1'
   if tonumber(floor) < tonumber(ARGV[i + 1]) then
     redis.call('HSET', base .. 'fl:' .. process, ARGV[i], ARGV[i + 1])
