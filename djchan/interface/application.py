@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from djchan.exceptions import BrokerError, InvalidChannelLayer
-from djchan.interface import bounds, daphne, drain, http, memory, reactor
+from djchan.interface import bounds, daphne, daphne_response, drain, http, memory, reactor
 from djchan.interface.body_connection import BodyConnection
 from djchan.interface.connection import ChannelLimits, Connection, Layer, Local
 from djchan.interface.http_connection import HttpConnection
@@ -167,7 +167,7 @@ class Interface:
         if request is None:
             outlet = functools.partial(PlainResponse, send)
         else:
-            outlet = functools.partial(daphne.DaphneResponse, request)
+            outlet = functools.partial(daphne_response.DaphneResponse, request)
             self._drain_at_shutdown(request.server)
         full = self._is_full()
         local = None if full else await self._started()

@@ -20,18 +20,13 @@ Daphne's classes are left as they are. ``tests/interface/test_daphne.py`` fails 
 shape changes; a ``send`` of another shape gets the plain ASGI events.
 """
 
-import fcntl
 import functools
 import struct
-import sys
-import termios
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
 
-from djchan.interface.pace import ResponseListener
 from djchan.interface.websocket import DENIED, TRY_AGAIN_LATER
 
 _SERVER = ("connections", "handle_reply", "application_checker", "kill_all_applications")
@@ -53,7 +48,6 @@ _WIRE = (
     "writeSomeData",
 )
 _REQUEST = ("channel", "finished", "handle_reply")
-_SHORT = 64 * 1024  # Bytes that may wait in Twisted's buffer when a response ends.
 _TEXT, _BINARY = 1, 2  # Opcodes: RFC 6455, section 5.2.
 
 
@@ -90,7 +84,7 @@ def _find(send: object, shape: tuple[str, ...]) -> Any | None:
     return protocol
 
 
-def _wire(transport: object) -> Any | None:
+def wire_of(transport: object) -> Any | None:
     """The transport that holds the buffer: the TCP one, below a TLS one if there is one."""
     # By its class, not its attributes: a TLS transport answers for those of the TCP one, and
     # what is written there goes out in clear.
@@ -101,7 +95,7 @@ def _wire(transport: object) -> Any | None:
 
 def _writable(transport: object) -> bool:
     """Whether what is used of ``transport`` below is there."""
-    wire = _wire(transport)
+    wire = wire_of(transport)
     return wire is not None and all(hasattr(wire, name) for name in _WIRE)
 
 
@@ -112,7 +106,7 @@ def _buffered(wire: Any) -> int:
 
 def buffered(transport: Any) -> int:
     """Bytes that wait to be sent on ``transport``; 0 when nobody can tell, or nobody is there."""
-    wire = _wire(transport)
+    wire = wire_of(transport)
     # What waited for a client that is gone stays in the buffer, and will never be less.
     return _buffered(wire) if wire is not None and _writable(wire) and wire.connected else 0
 
@@ -137,7 +131,7 @@ class DaphneSocket:
     def __init__(self, protocol: Any, *, limit: int, overflow: Callable[[], None]) -> None:
         self._protocol = protocol
         self._server = protocol.server
-        self._wire = _wire(protocol.transport)
+        self._wire = wire_of(protocol.transport)
         self._limit = limit
         self._overflow = overflow
         self._open = protocol.STATE_OPEN
@@ -243,7 +237,7 @@ def scheme_of(protocol: Any | None) -> str:
         return "ws"
     told = getattr(protocol, "client_scheme", None)
     if told is None:
-        wire = _wire(protocol.transport)
+        wire = wire_of(protocol.transport)
         return "wss" if wire is not protocol.transport or wire.TLS else "ws"
     return "wss" if told in ("https", "wss") else "ws"
 
@@ -270,153 +264,3 @@ def _text_frame(text: str) -> bytes:
     frame = _frame(_TEXT, text.encode())
     _last_text = (text, frame)
     return frame
-
-
-class DaphneResponse:
-    """The way out of an HTTP response on Daphne, at the pace of its client.
-
-    A response that is whole, and short, is one write. Any other one makes this the producer of
-    its request: what Twisted holds for the client is written when it has handed all of that to
-    the kernel, and not before, and the response ends when its last byte has gone the same way.
-    Twisted begins to count the idle time of a connection where a response ends.
-
-    ::
-
-        content ──► parts ── write ──► Twisted's buffer ──► the kernel ──► taken
-                      ▲                     │ over 64 KiB: pauseProducing
-                      └── waits there ◄─────┘ empty again: resumeProducing
-    """
-
-    __slots__ = (
-        "_ending",
-        "_listener",
-        "_parts",
-        "_paused",
-        "_producing",
-        "_request",
-        "_server",
-        "_wire",
-        "_written",
-        "unsent",
-    )
-
-    def __init__(self, request: Any, listener: ResponseListener) -> None:
-        self._request = request
-        self._server = request.server
-        self._wire = _wire(request.channel.transport)
-        self._listener: ResponseListener | None = listener
-        self._parts: deque[tuple[bytes, bool, int]] = deque()
-        self._producing = self._paused = self._ending = False
-        self._written = 0  # Sizes of what was written since the buffer was empty.
-        self.unsent = 0  # Of the sizes that were given.
-
-    @property
-    def backlog(self) -> int:
-        """Bytes that were given and that the client's kernel has not acknowledged."""
-        waiting = sum(len(content) for content, _, _ in self._parts)
-        return waiting + buffered(self._wire) + _in_kernel(self._wire)
-
-    def start(
-        self,
-        status: int,
-        headers: list[tuple[bytes, bytes]],
-        content: bytes,
-        more: bool,
-        size: int,
-    ) -> None:
-        if self._gone:
-            return
-        self._request.handle_reply(
-            {"type": "http.response.start", "status": status, "headers": headers}
-        )
-        self.content(content, more, size)
-
-    def content(self, content: bytes, more: bool, size: int) -> None:
-        if self._gone:
-            return
-        if not (more or self._producing or len(content) > _SHORT):
-            self._write(content, more=False)
-            return
-        if not self._producing:
-            self._producing = True
-            self._request.registerProducer(self, True)
-        self._parts.append((content, more, size))
-        self.unsent += size
-        self._write_on()
-
-    def _write(self, content: bytes, *, more: bool) -> None:
-        self._request.handle_reply(
-            {"type": "http.response.body", "body": content, "more_body": more}
-        )
-
-    def _write_on(self) -> None:
-        while self._parts and not self._paused:
-            content, more, size = self._parts.popleft()
-            self._ending = not more
-            self._written += size
-            self._write(content, more=True)
-            if not self._paused:
-                self._took()
-
-    def _took(self) -> None:
-        """Twisted has handed on all that was written, or so little is left that it may wait."""
-        if self._ending:
-            self._stop_producing()
-            self._write(b"", more=False)
-        size, self._written = self._written, 0
-        self.unsent -= size
-        if self._listener is not None:
-            self._listener.on_taken(size)
-
-    def _stop_producing(self) -> None:
-        if self._producing:
-            self._producing = False
-            if self._request.channel is not None:
-                self._request.unregisterProducer()
-            self._request.producer = None  # Lost connections unregister nobody: no cycle is left.
-
-    # What Twisted calls: twisted.internet.interfaces.IPushProducer.
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        if self._paused and not self._gone:
-            self._paused = False
-            self._took()
-            self._write_on()
-
-    def stopProducing(self) -> None:
-        """The connection is lost; Daphne says so to the application."""
-
-    def cut(self) -> None:
-        """End the connection, not the response."""
-        channel = self._request.channel
-        if not self._gone and channel is not None:
-            channel.transport.abortConnection()
-        self.gone()
-
-    def gone(self) -> None:
-        self._listener = None  # The connection, which refers to this: no cycle is left.
-        self._stop_producing()
-        self._parts.clear()
-        self.unsent = 0
-
-    @property
-    def _gone(self) -> bool:
-        if self._listener is None:
-            return True
-        # What Daphne's own handle_reply looks at before it hands an event on.
-        details = self._server.connections.get(self._request)
-        return details is None or "disconnected" in details
-
-
-def _in_kernel(wire: Any) -> int:
-    """Bytes that the kernel holds for the client of ``wire``; 0 where it does not tell."""
-    if wire is None or not wire.connected:
-        return 0
-    try:
-        queued = fcntl.ioctl(wire.fileno(), termios.TIOCOUTQ, bytes(4))
-    except (OSError, ValueError):
-        return 0
-    return int.from_bytes(queued, sys.byteorder)

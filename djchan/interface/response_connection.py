@@ -18,7 +18,7 @@ from djchan.layers.operations import Grant, SendResult
 
 
 class Outlet(Protocol):
-    """The way out to the client: writer.PlainResponse or daphne.DaphneResponse.
+    """The way out to the client: writer.PlainResponse or daphne_response.DaphneResponse.
 
     What it is given has a ``size``, which its listener is told when the client has taken it.
     """
