@@ -34,14 +34,14 @@ from djchan.request import AsgiRequest, below, scope_of
 logger = escaping(logging.getLogger(__name__))
 
 Part = dict[str, Any]
-# Sends a part of a response; False when nobody is there for it any more.
+# Sends a part of a response; False when its client has left.
 Send = Callable[[Part], Awaitable[bool]]
 
 _EMPTY = (204, 304)  # Statuses of responses without content.
 
 
 class ViewHandler(Protocol):
-    """What an ``AsgiHandler`` has to be for this, its middleware loaded for async use."""
+    """The parts of an ``AsgiHandler`` that are used here, with middleware loaded for async use."""
 
     chunk_size: int
 
@@ -111,7 +111,7 @@ async def _respond(handler: ViewHandler, request: AsgiRequest) -> HttpResponseBa
 
 
 async def send_response(handler: ViewHandler, response: Any, send: Send) -> None:
-    """Send a response part by part, until nobody is there for it any more."""
+    """Send a response part by part, until its client has left."""
     part = handler.start_of(response)
     if not response.streaming:
         for chunk, last in handler.chunk_bytes(response.content):
@@ -134,7 +134,7 @@ def is_without_content(content: Mapping[str, object], response: Any) -> bool:
 
 
 async def contents_of(response: Any) -> AsyncGenerator[bytes, None]:
-    """What a streaming response consists of, one by one, whichever kind its iterator is."""
+    """The contents of a streaming response, one by one, from a plain or an async iterator."""
     if response.is_async:
         # Its own iterator, and not one of Django's around it: that would be closed in its place.
         iterator: AsyncIterator[Any] = response._iterator

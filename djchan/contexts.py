@@ -36,7 +36,7 @@ _STORAGES: dict[str, Any] = {"staticfiles": staticfiles_storage, "default": defa
 
 
 class _Base(threading.local):
-    """What the messages of one thread begin with: its clients of caches, and nothing else.
+    """The context in which the messages of one thread begin: only its clients of caches.
 
     Django keeps caches in the context as well. A new one for each message would be a new
     connection for each message, where a thread has always kept its own.

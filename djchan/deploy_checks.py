@@ -84,12 +84,12 @@ def check_hosts(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
 
 
 def check_host_and_origin(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
-    """WebSockets are held to the rules that requests and forms are held to."""
+    """WebSockets follow the rules for requests and forms."""
     found: list[CheckMessage] = []
     if not setting("CHANNEL_WEBSOCKET_HOSTS"):
         found.append(
             Info(
-                "A WebSocket is taken whatever its Host header says.",
+                "A WebSocket is accepted with any Host header.",
                 hint="CHANNEL_WEBSOCKET_HOSTS = True compares it with ALLOWED_HOSTS, as that of "
                 "a request.",
                 id="djchan.I004",
@@ -99,7 +99,8 @@ def check_host_and_origin(app_configs: Apps, **kwargs: object) -> list[CheckMess
         found.append(
             Info(
                 "Pages of every port and scheme of the hosts in ALLOWED_HOSTS may open "
-                "WebSockets: also http: ones, which whoever is on the way can change.",
+                "WebSockets, including pages over http:, which an attacker on the network can "
+                "change.",
                 hint="CHANNEL_STRICT_ORIGIN = True takes those of the WebSocket's own origin and "
                 "of CSRF_TRUSTED_ORIGINS, as Django does for forms.",
                 id="djchan.I005",
@@ -109,11 +110,11 @@ def check_host_and_origin(app_configs: Apps, **kwargs: object) -> list[CheckMess
 
 
 def check_root_path(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
-    """Who chooses the site's prefix."""
+    """No header chooses the site's prefix unnoticed."""
     return [
         Info(
-            f"CHANNEL_LAYERS[{wrapper.alias!r}] believes the header Daphne-Root-Path "
-            "(root_path_header under INTERFACE): whoever sends it chooses the site's prefix.",
+            f"CHANNEL_LAYERS[{wrapper.alias!r}] trusts the header Daphne-Root-Path "
+            "(root_path_header under INTERFACE): its sender chooses the site's prefix.",
             hint="The proxy in front has to set it, or clear it, for every request. Where the "
             "prefix is always the same, daphne --root-path needs no header.",
             id="djchan.I006",
@@ -194,7 +195,7 @@ def check_any_origin(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
 
 
 def check_limits(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
-    """What has no limit of time, because a setting says so."""
+    """Which time limits a setting has switched off."""
     found: list[CheckMessage] = []
     for wrapper in usable_layers():
         off = {

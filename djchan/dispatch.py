@@ -23,7 +23,7 @@ project's consumer, and back with an Outcome and the words that are to be commit
 
 As in Channels 1.x, what a consumer had sent before it raised is kept; not so for LATER and
 WAITING, where another run will send it. Nothing that a consumer raises gets out of here, but for
-the cancellation of an async one, which is the loop's word and not the consumer's.
+the cancellation of an async one, which comes from the loop and not from the consumer.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class Found(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What became of a message, what was sent, what the consumer returned, and which it was."""
+    """The outcome of a message, its pending sends, and the consumer with what it returned."""
 
     outcome: Outcome
     words: list[Words]
@@ -163,7 +163,7 @@ def find(message: Message, router: Any) -> Found | Outcome:
         logger.exception("The routing failed for %s.", message)
         return Outcome.FAILED
     channel = message.channel.name
-    # Where there are routes, and none matches, it is a client's path that is none of ours.
+    # If routes exist and none matches, a client has asked for an unknown path.
     is_routed = channel.startswith(_OF_CLIENTS) and channel in router.channels
     throttled(
         logger,
@@ -178,7 +178,7 @@ def find(message: Message, router: Any) -> Found | Outcome:
 
 
 def _looked_at(message: Message, router: Any) -> str:
-    """What the routes of its channel have looked at, for the log: it may be a client's."""
+    """The values that the routes of its channel compared, for the log; clients choose them."""
     names = dict.fromkeys(["path", *router.filters(message.channel.name)])
     content = message.content
     shown = masked({name: content[name] for name in names if name in content}, hidden_keys())
@@ -217,7 +217,7 @@ def run(
 
 
 def rest_of(found: Found, ran: Run) -> Found:
-    """What is left of a run whose consumer has suspended it, as an async consumer."""
+    """The rest of a suspended run, as an async consumer."""
     suspended: Suspended = ran.value
 
     async def rest(message: Message) -> object:
@@ -341,7 +341,7 @@ async def _rehomed(awaitable: Awaitable[object]) -> object:
 
 
 def _in_thread(found: Found) -> Callable[..., object]:
-    """Its consumer for a thread of its own, in which a child would be alone and wait for ever."""
+    """The consumer for a thread of its own, where a forked child would hang."""
 
     def consumer(message: Message, **kwargs: object) -> object:
         before = forks.seen

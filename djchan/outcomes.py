@@ -40,7 +40,7 @@ logger = escaping(logging.getLogger(__name__))
 CONNECT = "websocket.connect"
 UNSENT_RUNS = 300  # Runs, a second apart, that wait for another layer's answer.
 
-# What a consumer may raise. A KeyboardInterrupt is for whoever runs us.
+# What a consumer may raise. A KeyboardInterrupt is for the process itself.
 RAISED = (Exception, SystemExit)
 
 
@@ -63,7 +63,7 @@ RUNS_AGAIN = frozenset({Outcome.LATER, Outcome.WAITING})
 def settle(
     message: Message, consumer: Callable[..., object], error: BaseException, retries: int
 ) -> Outcome:
-    """What a consumer that raised ``error`` has come to: every rule is here."""
+    """The outcome of a message whose consumer raised ``error``: every rule is here."""
     if isinstance(error, ConsumeLater):
         if retries_of(message.content) < retries:
             return Outcome.LATER
@@ -83,8 +83,8 @@ def settle(
             logger,
             logging.WARNING,
             f"waits {name_that_thing(consumer)}",
-            "%s has to wait for the channel layer, with %s, which runs again until the layer takes "
-            "what it does: %s",
+            "%s has to wait for the channel layer. %s runs again until the layer takes what it "
+            "does: %s",
             name_that_thing(consumer),
             message,
             error,
@@ -142,7 +142,7 @@ def settle(
 
 
 def _may_run_again(message: Message, error: Exception) -> bool:
-    """Whether a consumer that ``error`` has ended may begin a second time."""
+    """Whether a message whose consumer ended with ``error`` may run a second time."""
     if isinstance(error, SessionUnavailable):
         return True  # It has not begun.
     channel = message.channel.name
@@ -153,7 +153,7 @@ def _may_run_again(message: Message, error: Exception) -> bool:
 
 
 def _place(error: BaseException) -> str:
-    """What was raised, and in which line: the same for every client that causes it."""
+    """The exception and the line that raised it, which do not depend on the client."""
     place = ""
     trace = error.__traceback__
     while trace is not None:
@@ -162,7 +162,7 @@ def _place(error: BaseException) -> str:
     return f"{type(error).__qualname__} at {place}"
 
 
-# For Django's own error, which tells what a view's author can do.
+# Added to Django's own error, whose advice is for authors of views.
 _REMEDY = (
     " it is async, and has called what is synchronous, such as the ORM. Make it a plain `def` "
     "(it then runs in one of the worker's --threads), or await the ORM's async methods (aget, "
@@ -181,8 +181,8 @@ def refuse(message: Message, reply: dict[str, Any]) -> Outcome:
         try:
             message.reply_channel.send(reply)
         except DjchanError:
-            # Not from an interface: a consumer sent it, with a name that is none.
-            logger.exception("Nobody can be told that %s was refused.", message)
+            # Not from an interface: a consumer sent it, with an invalid name.
+            logger.exception("The refusal of %s cannot be delivered.", message)
             return Outcome.FAILED
     return Outcome.DENIED
 
@@ -199,7 +199,7 @@ def settle_unsent(
     error: Exception,
     retries: int,
 ) -> Outcome:
-    """Another layer did not take what was sent to it: the message runs again, or is over."""
+    """The outcome when another layer did not take what was sent to it."""
     limit = UNSENT_RUNS if isinstance(error, BrokerUnavailable | BrokerRefused) else retries
     waits = message.content.get(WAITS, 0)
     waited = waits if isinstance(waits, int) else 0

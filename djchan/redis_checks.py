@@ -24,7 +24,7 @@ _KEY_LENGTH, _KEY_CHARACTERS = 20, 10
 
 
 def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
-    """Between machines, Redis is talked to in private."""
+    """Traffic to a Redis on another machine is private."""
     found: list[CheckMessage] = []
     for wrapper in usable_layers():
         engine = wrapper.channel_layer.engine
@@ -37,8 +37,8 @@ def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
         if not hosts.has_tls and below is engine:
             found.append(
                 Warning(
-                    f"{where} is on another machine and is talked to in clear: whoever is on the "
-                    "way reads and changes messages, sessions and passwords.",
+                    f"{where} is on another machine and is reached without TLS: an attacker on "
+                    "the network can read and change messages, sessions and passwords.",
                     hint=f"In {config}, write rediss:// in hosts, or give it "
                     "symmetric_encryption_keys; or, on a network of yours alone, "
                     f"{SILENCE.format('djchan.W006')}.",
@@ -59,8 +59,8 @@ def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
         if hosts.has_tls and not hosts.checks_certificate:
             found.append(
                 Warning(
-                    f"{where} is talked to by TLS, and its certificate is not checked "
-                    "(ssl_cert_reqs): whoever is on the way can answer in its place.",
+                    f"{where} is reached over TLS, and its certificate is not verified "
+                    "(ssl_cert_reqs): an attacker on the network can answer in its place.",
                     hint=f"In {config}, take ssl_cert_reqs out, and name your certificate "
                     "authority in ssl_ca_certs; or "
                     f"{SILENCE.format('djchan.W010')}.",
@@ -70,8 +70,8 @@ def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
         if hosts.asks_who and not hosts.names_user:
             found.append(
                 Info(
-                    f"{where} is used as its default user, who may read and delete everything "
-                    "in it.",
+                    f"{where} is used as its default user, who may read and delete all of its "
+                    "data.",
                     hint="Make an ACL user for the keys of this layer, and write its name before "
                     f"the password in hosts of {config}.",
                     id="djchan.I003",
@@ -80,8 +80,8 @@ def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
         if not hosts.asks_who:
             found.append(
                 Warning(
-                    f"{where} is on another machine and is used without a password: who reaches "
-                    "it can send as anybody to everybody.",
+                    f"{where} is on another machine and is used without a password: everybody "
+                    "who can reach it can send any message to any client.",
                     hint="Set requirepass, or an ACL user, in Redis, and write "
                     f"rediss://:password@… in hosts of {config}; or "
                     f"{SILENCE.format('djchan.W007')}.",
@@ -92,7 +92,7 @@ def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
 
 
 def check_keys(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
-    """Nobody guesses a key of the layer's encryption."""
+    """The keys of the layer's encryption cannot be guessed."""
     found: list[CheckMessage] = []
     for wrapper in usable_layers():
         options = settings.CHANNEL_LAYERS.get(wrapper.alias, {}).get("CONFIG", {})

@@ -99,7 +99,7 @@ class DaphneResponse:
                 self._took()
 
     def _took(self) -> None:
-        """Twisted has handed on all that was written, or so little is left that it may wait."""
+        """Twisted has passed on all that was written, or little enough is left to wait."""
         if self._ending:
             self._stop_producing()
             self._write(b"", more=False)
@@ -137,7 +137,7 @@ class DaphneResponse:
         self.gone()
 
     def gone(self) -> None:
-        self._listener = None  # The connection, which refers to this: no cycle is left.
+        self._listener = None  # The connection refers to this, so this reference would be a cycle.
         self._stop_producing()
         self._parts.clear()
         self.unsent = 0
@@ -146,13 +146,13 @@ class DaphneResponse:
     def _gone(self) -> bool:
         if self._listener is None:
             return True
-        # What Daphne's own handle_reply looks at before it hands an event on.
+        # Daphne's own handle_reply makes the same check before it passes an event on.
         details = self._server.connections.get(self._request)
         return details is None or "disconnected" in details
 
 
 def _in_kernel(wire: Any) -> int:
-    """Bytes that the kernel holds for the client of ``wire``; 0 where it does not tell."""
+    """Bytes that the kernel holds for the client of ``wire``; 0 where that is unknown."""
     if wire is None or not wire.connected:
         return 0
     try:

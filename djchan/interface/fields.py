@@ -37,7 +37,7 @@ _HOP_BY_HOP = frozenset(
         _UPGRADE,
     }
 )
-# What a Connection field cannot name: without them the content cannot be read.
+# Fields that Connection cannot name: without them the content cannot be read.
 _ESSENTIAL = frozenset({_CONTENT_LENGTH, b"content-type", b"content-encoding", b"set-cookie"})
 # A response with this status has to name the protocol to upgrade to (RFC 9110, section 15.5.22).
 _UPGRADE_REQUIRED = 426

@@ -43,7 +43,7 @@ class InterfaceOptions:
     http_outgoing_total: int = 512 * MIB  # Of all responses: beyond, the slowest client is cut.
     http_disconnect: bool = True  # http.disconnect after a finished response too, as in 1.x.
 
-    # Whether a proxy in front sets, or clears, Daphne-Root-Path; else nobody is believed.
+    # Whether a proxy in front sets or clears Daphne-Root-Path; otherwise the header is dropped.
     root_path_header: bool = False
 
     # WebSockets. Daphne resets a handshake that waited 4.7 s; a denial before it is a 403.
@@ -56,7 +56,7 @@ class InterfaceOptions:
     close_on_gap: bool = True  # 1013 when group messages of a member were dropped.
     close_wait: float = 10.0  # For a server to say that a socket we closed is gone.
 
-    # Who causes what arrives: "client", "user", or the dotted path of a function of the scope.
+    # The source of messages: "client", "user", or the dotted path of a function of the scope.
     fair: Any = None  # Claims take turns over these, and none fills a channel for the others.
     source_connections: int | None = None  # Of one at a time, here; beyond it 429 or close 4008.
     source_rate: float | None = None  # Messages of one in a second, here; beyond it the same …

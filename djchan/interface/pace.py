@@ -13,7 +13,7 @@ from djchan.layers.operations import WINDOW
 
 
 class ResponseListener(Protocol):
-    """Who is told how a response goes out."""
+    """The listener for the progress of a response."""
 
     def on_taken(self, size: int) -> None:
         """The server has taken what was given with this ``size``."""

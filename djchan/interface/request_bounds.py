@@ -37,7 +37,7 @@ _BAD_ENCODING = "Transfer-Encoding is chunked, or it is left out."
 
 
 class BodyLimits(Protocol):
-    """What is asked of ``bounds.Bounds``."""
+    """The attributes of ``bounds.Bounds`` that are used here."""
 
     body: int
     inline: int
@@ -104,7 +104,7 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
             self._body, self.content = self.content, io.BytesIO()
             super().requestReceived(command, path, version)
             if self.transport is None and self in channel.requests:
-                # It became a WebSocket: nobody tells the channel when that ends.
+                # It became a WebSocket, whose end is not reported to the channel.
                 channel.requests.remove(self)
 
         def process(self) -> Twisted:

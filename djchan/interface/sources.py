@@ -1,8 +1,8 @@
-"""Who causes what arrives, so that one client cannot take everything from the others.
+"""The source of each connection, and the limits of each source.
 
-From ``application``, for each connection, by the options ``fair`` and ``source_…`` of INTERFACE;
-on to its deliveries, which carry their source to the layer, where sources take turns. The limits
-per source are kept here, in this process::
+``application`` asks for the source of a connection, by the options ``fair`` and ``source_…`` of
+INTERFACE. Deliveries carry it to the layer, where sources take turns, so that one client cannot
+starve the others. The limits per source are kept here, in this process::
 
     connect, request ── source_connections, source_rate ──► admitted, or refused (429)
     frame ───────────── source_rate ──────────────────────► taken, or its socket closes (4008)
@@ -18,7 +18,7 @@ from typing import Any
 from djchan.exceptions import InvalidChannelLayer
 from djchan.interface.journal import Journal
 
-KEPT = 10_000  # Sources whose rate is remembered; the one that was silent for longest goes.
+KEPT = 10_000  # Sources whose rate is remembered; the one that was silent for longest is forgotten.
 
 Scope = Mapping[str, Any]
 Function = Callable[[Scope], Any]
@@ -70,13 +70,13 @@ def function(fair: Any) -> Function:
 
 
 def digest(key: object) -> str:
-    """What stands for a source in the layer: short, and of one length whatever ``key`` is."""
+    """The name of a source in the layer: short, and of the same length for every ``key``."""
     return hashlib.blake2b(repr(key).encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 
 class Sources:
-    """``connections``: that one source may have open at a time; ``rate``: messages that it may
-    send in a second, once it has sent ``burst``. None: no limit."""
+    """``connections``: how many one source may have open at a time. ``rate``: how many messages it
+    may send per second after a burst of ``burst``. None: no limit."""
 
     def __init__(
         self,
@@ -96,12 +96,12 @@ class Sources:
         self._log = log
         self._open: dict[str, str] = {}  # Connection -> its source.
         self._counts: Counter[str] = Counter()  # Source -> its connections.
-        # Source -> messages it may still send, and when that was so; the last heard at the end.
+        # Source -> messages it may still send, and when that was computed; the most recent last.
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def of(self, scope: Scope) -> str:
-        """The source of a connection with this scope; "" when nothing asks for it, or there is
-        none."""
+        """The source of a connection with this scope; "" when it has none, or no option needs
+        it."""
         if not (self._is_fair or self._is_limited):
             return ""
         try:
@@ -109,15 +109,15 @@ class Sources:
         except Exception as error:
             self._log.say(
                 "source.error",
-                "The function of fair under INTERFACE in CHANNEL_LAYERS failed, and the client's "
-                "address is taken in its place: %r",
+                "The function that fair under INTERFACE in CHANNEL_LAYERS names has failed; the "
+                "client's address is the source instead: %r",
                 error,
             )
             key = client(scope)
         return "" if key is None else digest(key)
 
     def tag(self, source: str) -> str:
-        """What deliveries of ``source`` carry: nothing unless fairness is on."""
+        """The source that deliveries of ``source`` carry: "" unless fairness is on."""
         return source if self._is_fair else ""
 
     def enter(self, connection: str, source: str, now: float) -> str:

@@ -130,7 +130,7 @@ class Spool:
         return self._file is None
 
     def __del__(self) -> None:
-        self.close()  # Its call was canceled before it began: nobody else would.
+        self.close()  # Its call was canceled before it began, so it closes no file itself.
 
     def close(self) -> None:
         if self._file is not None:

@@ -1,10 +1,10 @@
-"""What Daphne takes from a request before anybody has checked it.
+"""Parts of a request that Daphne trusts unchecked.
 
-``bounds`` calls these functions from its classes of requests and sockets. They mend what
-Daphne 4.2.3 and autobahn 26.10 leave to a proxy, which may not be there or may let it pass:
+``bounds`` calls these functions from its classes of requests and sockets. They do what
+Daphne 4.2.3 and autobahn 26.10 leave to a proxy, which may be missing or may not do it:
 
 - Daphne takes the root path from a header ``Daphne-Root-Path``, whoever sent it. It is
-  removed here, unless the operator said that a proxy sets it (``root_path_header``).
+  removed here unless ``root_path_header`` is on, because a proxy sets it.
 - Behind ``--proxy-headers`` a forwarded value that is not ASCII ends in a traceback and a 500.
   It is removed here.
 - autobahn parses the target of a handshake as a URL: ``//x/ws/``, ``/ws/;x`` and a path with
@@ -30,7 +30,7 @@ ActionLogger = Callable[[str, str, Mapping[str, object]], None]
 
 
 def clean_headers(headers: Any, server: Any, *, root_path: bool) -> None:
-    """Remove from Twisted's ``headers`` what Daphne's ``server`` must not believe.
+    """Remove from Twisted's ``headers`` those that Daphne's ``server`` must not trust.
 
     ``root_path``: whether a proxy in front sets Daphne-Root-Path.
     """
@@ -69,7 +69,7 @@ def handshake_problem(headers: Mapping[str, str]) -> str | None:
 
 
 def escape_logs(server: Any) -> None:
-    """Let Daphne's logs have no control characters, and its access log no quotes inside quotes."""
+    """Keep control characters out of Daphne's logs, and quotes out of its access log."""
     for name in DAPHNE:
         escaping(logging.getLogger(name))
     write: ActionLogger | None = getattr(server, "action_logger", None)

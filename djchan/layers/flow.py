@@ -1,18 +1,18 @@
 """How fast a run may send its response: as fast as the client takes it.
 
-For ``djchan.outbox``, which sends the parts, and for what runs a view and wants to know that its
-client has left. A response has a window: bytes of parts that may be under way between the run and
-the client's connection. The interface grants more as bytes leave (``operations.Grant``); whoever
-has sent all that was granted waits here::
+``djchan.outbox`` sends the parts; code that runs a view learns here that its client has left. A
+response has a window: the bytes of parts that may be in transit between the run and the client's
+connection. The interface grants more as bytes leave (``operations.Grant``); a run that has sent
+all that was granted waits here::
 
-    sent < granted ──► sends on, and asks nobody
+    sent < granted ──► sends on, without a round trip
     sent ≥ granted ──► Room: more was granted by now ──────────────► sends on
                          └── no: waits ── bell, or a look ── Room ──┘
                                               └── gone: ProcessGone
 
-One thread of a process looks for all of its responses: when the bell rings, and twice a second for
-those that only want to know of the end. It is started by the first of them, and ends when there
-has been none for a while.
+One thread of a process checks all of its responses: at each wake-up, and twice a second for runs
+that only wait for the end. It starts with the first response and ends when there has been none for
+a while.
 """
 
 import asyncio
@@ -32,7 +32,9 @@ from djchan.log import escaping
 logger = escaping(logging.getLogger(__name__))
 
 LOOK = 0.5  # Seconds between two looks for clients that have left.
-WAIT = 0.05  # Seconds that the bell is waited for: who begins to wait then is looked for after it.
+WAIT = (
+    0.05  # Seconds to wait for a wake-up: a run that begins to wait meanwhile is checked after it.
+)
 LINGER = 10.0  # Seconds without anything to look at after which the thread ends.
 
 
@@ -71,7 +73,7 @@ class Stream:
         self.moved_at = time.monotonic()
 
     def wait(self) -> None:
-        """Wait until there is room. Raises ProcessGone when nobody wants the response."""
+        """Wait until there is room. Raises ProcessGone when the response has no reader."""
         event = threading.Event()
         with self._flow.waking(self, _Waker(event.set, for_end=False)):
             while not (self.has_room or self.gone):
@@ -85,7 +87,7 @@ class Stream:
         self.send(0)
 
     async def left(self) -> None:
-        """Return when nobody wants the response any more: most often, its client has left."""
+        """Return when the response has no reader any more: most often, its client has left."""
         await self._awaited(for_end=True)
 
     async def _awaited(self, *, for_end: bool) -> None:
@@ -103,7 +105,7 @@ class Stream:
                 event.clear()
 
     def learn(self, granted: int | None) -> None:
-        """What Room answered for it."""
+        """Take the answer of Room for this response."""
         if granted is None:
             self.gone = True
         elif granted > self.granted:
@@ -115,7 +117,7 @@ class Stream:
 
 
 class _Waker(NamedTuple):
-    """Who is to be woken when something changes; ``for_end``: only the end matters to it."""
+    """A callback for changes; ``for_end``: it only matters when the response ends."""
 
     wake: Callable[[], object]
     for_end: bool
@@ -134,7 +136,7 @@ class Flow:
         self._wakeup = f"flow-{secrets.token_hex(8)}"
         self._streams: dict[Address, Stream] = {}
         self._looking: threading.Thread | None = None
-        self._newcomer = threading.Event()  # There is somebody new to look for.
+        self._newcomer = threading.Event()  # A run has begun to wait.
 
     def open(self, address: Address) -> Stream:
         """The response to ``address``, which its run is about to begin."""
@@ -211,7 +213,7 @@ class Flow:
             return True
 
     def _look(self, link: Link, streams: list[Stream]) -> None:
-        """Ask once, tell who has to know, and wait for the next reason to ask."""
+        """Ask once, wake the runs that can go on, and wait for the next reason to ask."""
         addresses = tuple([stream.address[:2] for stream in streams])
         try:
             (answers,) = link.perform(Room(self._wakeup, addresses))
@@ -221,7 +223,7 @@ class Flow:
                 link.perform(Wait(self._wakeup, WAIT))
                 return
         except BrokerError as error:
-            logger.debug("Nobody can tell what may be sent of responses: %s", error)
+            logger.debug("Redis could not be asked how much of responses may be sent: %s", error)
         self._newcomer.wait(LOOK)
 
 

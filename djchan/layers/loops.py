@@ -1,4 +1,4 @@
-"""What belongs to an event loop, and ends with it.
+"""Values that belong to an event loop, and end with it.
 
 ``asyncio.run``, ``async_to_sync`` and Django under WSGI make an event loop for a single call. A
 connection that was opened on such a loop is of no use to any other, so it is closed when the
@@ -22,7 +22,7 @@ class PerLoop(Generic[Thing]):
     ) -> None:
         self._make = make
         self._end = end
-        # What a loop has may refer to the loop, so being weak is not enough: see _forget_closed.
+        # The value may refer to its loop, so weak keys are not enough: see _forget_closed.
         self._things: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Thing] = (
             weakref.WeakKeyDictionary()
         )
@@ -34,11 +34,11 @@ class PerLoop(Generic[Thing]):
         return len(self._things)
 
     def peek(self) -> Thing | None:
-        """That of the running event loop, if it was made."""
+        """The value of the running event loop, if it was made."""
         return self._things.get(asyncio.get_running_loop())
 
     def get(self) -> Thing:
-        """That of the running event loop, made at first use."""
+        """The value of the running event loop, made at first use."""
         loop = asyncio.get_running_loop()
         found = self._things.get(loop)
         if found is None:
@@ -52,7 +52,7 @@ class PerLoop(Generic[Thing]):
         return found
 
     async def end(self) -> None:
-        """End that of the running event loop, if there is one."""
+        """End the value of the running event loop, if there is one."""
         thing = self._things.pop(asyncio.get_running_loop(), None)
         if thing is not None:
             await self._end(thing)

@@ -30,7 +30,7 @@ class Repeat:
         ``error``.
         """
         if isinstance(error, OutcomeUnknown):
-            raise error  # Whoever says so has tried.
+            raise error  # It has been tried already.
         if isinstance(error, BrokerUnavailable):
             self._unknown |= error.sent
             left = self._until - time.monotonic()
@@ -49,10 +49,10 @@ class Repeat:
 
 
 class Unanswered:
-    """Since when one layer has had no answer for what deliveries of other layers send to it.
+    """Since when one layer has not answered sends from consumers of other layers.
 
-    At first they wait for it, for ``stream_retry`` seconds; while it stays away each of them tries
-    once, so that they do not hold up a worker's threads.
+    At first they wait for it, for ``stream_retry`` seconds. While it stays away each of them tries
+    once, so that a worker's threads are not blocked.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Unanswered:
         return Repeat(max(0.0, seconds - gone), waits=True)
 
     def began(self, at: float) -> None:
-        """What was tried from ``at`` on (monotonic) had no answer."""
+        """A send that began at ``at`` (monotonic) had no answer."""
         if self._since is None:
             self._since = at
 

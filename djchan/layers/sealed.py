@@ -189,7 +189,7 @@ class SealedInbox:
 
 
 class _Sealing:
-    """What the links of one engine share: how operations are sealed, and answers opened."""
+    """Sealing of operations and opening of answers, shared by the links of one engine."""
 
     def __init__(self, engine: Engine, keys: object) -> None:
         self.seal = Seal(keys, layer=engine.name)

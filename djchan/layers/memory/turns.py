@@ -1,13 +1,13 @@
-"""The deliveries of one channel that have a source, and whose turn it is. No I/O happens here.
+"""The deliveries of one channel by source, in round-robin order. No I/O happens here.
 
-From ``layers.memory.queues``. Sources take turns, and what has no source is one of them::
+Sources take turns; all deliveries without a source count as one source::
 
     add ──► the queue of its source ──┐   the source had none: to the end of the ring
     add at the head (given back) ─────┤   (at the head: its turn is next)
-                                      └─ take ──► the same share of each; who has more left goes
-                                                  to the end of the ring, who has none leaves it
+                                      └─ take ──► the same share of each; a source with more goes
+                                                  to the end of the ring, an empty one leaves it
 
-A quiet source has its turn after at most one share of each other one, however much these have.
+A quiet source waits for at most one share of each other source, however much these hold.
 """
 
 from collections import deque
@@ -18,7 +18,7 @@ NO_SOURCE = "-"
 
 
 class Item(Protocol):
-    """What is asked of a delivery."""
+    """The attributes of a delivery that are used here."""
 
     source: str
     frames: int
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=Item)
 
 
 class RoundRobin(Generic[T]):
-    """Of one channel; ``plain`` is its queue of deliveries without a source."""
+    """The sources of one channel. ``plain``: its queue of deliveries without a source."""
 
     __slots__ = ("_held", "_plain", "_queues", "_ring")
 
@@ -76,7 +76,7 @@ class RoundRobin(Generic[T]):
             turn = [self._ring.popleft() for _ in range(min(wanted - len(taken), len(self._ring)))]
             many = len(turn)
             if NO_SOURCE in turn and not self._plain:
-                # It needs no share: another one may have it.
+                # It needs no share, so another source gets it.
                 if many == wanted - len(taken) and self._ring:
                     turn.append(self._ring.popleft())
                 else:
@@ -98,7 +98,7 @@ class RoundRobin(Generic[T]):
         return taken
 
     def next(self) -> T | None:
-        """What has the next turn, and stays."""
+        """The delivery whose turn is next; it stays in its queue."""
         if not self._queues:
             return self._plain[0] if self._plain else None
         for source in list(self._ring)[:2]:

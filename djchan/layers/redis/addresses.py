@@ -97,7 +97,7 @@ def _url(text: str) -> Endpoint:
         parts = urlsplit(url)
         problem = _problem(parts)
     except ValueError:
-        # Its sentence has some of the URL in it, so it is neither told nor kept as the cause.
+        # Its message quotes the URL, so it is neither shown nor kept as the cause.
         problem = "a host or port that cannot be read"
     if problem:
         raise _malformed(scheme, problem)
@@ -133,7 +133,7 @@ def _refused(entry: object, *, sentinel: bool) -> InvalidChannelLayer:
 
 
 def _shape(value: object) -> str:
-    """What kind of thing ``value`` is, without what may be a secret in it."""
+    """The kind of ``value``, without its content, which may be secret."""
     if isinstance(value, str):
         scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://", value)
         return f"a text that begins with {scheme[0]!r}" if scheme else "a text without a scheme"

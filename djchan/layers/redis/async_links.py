@@ -1,4 +1,4 @@
-"""Connections to Redis of event loops, and the reader of an inbox. Otherwise as ``links``."""
+"""The connections of event loops to Redis, and the reader of an inbox. See ``links``."""
 
 import asyncio
 import logging
@@ -57,7 +57,7 @@ class RedisAsyncLink(Connecting):
             forks.close_copy(writer.get_extra_info("socket").fileno())
 
     async def aclose(self) -> None:
-        """Close it in good order (TLS says goodbye), within the time that connecting has."""
+        """Close it gracefully (TLS sends close_notify), within the timeout for connecting."""
         await self._close(nowait=False)
 
     async def _close(self, *, nowait: bool = True) -> None:
@@ -127,7 +127,7 @@ class RedisAsyncLink(Connecting):
             await self._close()
             raise translated(hosts, error, sent=True) from error
         except BaseException:
-            # Cancelled between question and answer: the answer must reach nobody.
+            # Canceled between command and reply: no later command may get that reply.
             await self._close()
             raise
 

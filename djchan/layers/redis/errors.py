@@ -1,4 +1,4 @@
-"""What an error means: Redis's reply, or a connection that broke. No I/O happens here.
+"""The meaning of errors: replies of Redis, and broken connections. No I/O happens here.
 
 ``links`` and ``greeting`` ask ``meaning`` at each error. The answer is a row of a table: which
 exception to raise, in which words, whether waiting helps, and whether to leave this server.
@@ -193,7 +193,7 @@ def code_of(error: BaseException) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """What Redis, or the system, says, on one line and without what it was sent."""
+    """The text of an error of Redis or the system: one line, without the data of the command."""
     text = " ".join(_ARGUMENTS.sub("", str(error)).split()).rstrip(".")
     code = code_of(error)
     if code and not text.startswith(code):

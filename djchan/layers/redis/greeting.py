@@ -1,4 +1,4 @@
-"""What a new connection asks first. No I/O happens here.
+"""The first commands of a new connection. No I/O happens here.
 
 From ``links``, at each connect; what an error reply means is in ``errors``::
 

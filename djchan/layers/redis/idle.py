@@ -1,11 +1,11 @@
-"""Whether a connection that was idle can be used. It is looked at, not asked: no round trip.
+"""Whether a connection that was idle can be used, found out without a round trip.
 
 Redis (``timeout``), a proxy, a restart or CLIENT KILL may have closed it meanwhile. Then the
-socket is readable although nothing was asked. What is written to it is lost, and whether it
-was lost nobody can tell: so ``links`` looks before it writes.
+socket is readable although no reply is due. A command that is written to it is lost, but the
+sender cannot know that, so ``links`` checks before it writes.
 
-A firewall or NAT that forgets an idle connection closes nothing, and what is written to it
-vanishes. So a connection that was idle for long is not used again at all.
+A firewall or NAT that forgets an idle connection does not close it, and commands vanish. So a
+connection that was idle for too long is not used again.
 """
 
 import enum
@@ -13,19 +13,19 @@ import select
 from collections.abc import Callable
 from typing import Any
 
-LONGEST = 60.0  # Seconds. Shorter than what firewalls and load balancers wait.
+LONGEST = 60.0  # Seconds. Shorter than the idle timeouts of firewalls and load balancers.
 
 
 class Use(enum.Enum):
     READY = enum.auto()
     PING = enum.auto()  # When that is answered.
-    REPLACE = enum.auto()  # Close it, and connect again.
+    REPLACE = enum.auto()  # Close it and connect again.
 
 
 def judge(idle: float, *, spoiled: bool, health_check_interval: float) -> Use:
     """What to do with a connection that was ``idle`` for so many seconds.
 
-    ``spoiled``: it is closed by the other side, or holds what nobody asked for.
+    ``spoiled``: the other side has closed it, or sent data that no command asked for.
     """
     if spoiled or idle >= LONGEST:
         return Use.REPLACE
@@ -35,7 +35,7 @@ def judge(idle: float, *, spoiled: bool, health_check_interval: float) -> Use:
 
 
 def watch(connection: Any) -> Callable[[], bool]:
-    """A function that tells whether redis-py's idle ``connection`` is spoiled."""
+    """A function that returns whether redis-py's idle ``connection`` is spoiled."""
     sock = connection._sock
     is_readable = _readable(sock.fileno())
     has_pending = getattr(sock, "pending", None)  # Of TLS: decrypted, and not read.
@@ -54,7 +54,7 @@ def watch_async(connection: Any) -> Callable[[], bool]:
     has_data = connection._parser._reader.has_data
 
     def is_spoiled() -> bool:
-        # What the event loop has seen, then what it had no turn to see: a loop that was blocked.
+        # First what the event loop has seen, then the socket itself, in case the loop was blocked.
         return (
             writer.is_closing()
             or reader.at_eof()

@@ -49,7 +49,7 @@ def is_noscript(reply: object) -> bool:
 
 
 class Connecting:
-    """What a link of a thread and one of an event loop have in common: all but the I/O."""
+    """The common part of links of threads and of event loops: everything but the I/O."""
 
     def __init__(self, hosts: Hosts, base: str, name: str) -> None:
         self._hosts = hosts
@@ -78,7 +78,7 @@ class Connecting:
         ]
 
     def _use(self) -> idle.Use:
-        """What to do with the connection that is there, before it is used."""
+        """What to do with the open connection before it is used."""
         return idle.judge(
             time.monotonic() - self._used_at,
             spoiled=self._is_spoiled(),
@@ -166,7 +166,7 @@ class RedisLink(Connecting):
             self.close()
             raise translated(hosts, error, sent=sent) from error
         except BaseException:
-            # Interrupted between question and answer: the answer must reach nobody.
+            # Interrupted between command and reply: no later command may get that reply.
             self.close()
             raise
 

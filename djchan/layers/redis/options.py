@@ -16,7 +16,7 @@ from djchan.exceptions import InvalidChannelLayer
 # Longer than any blocking command (5 s), so that only a dead connection times out.
 SHORTEST_TIMEOUT = 5.0
 
-# What redis-py takes and djchan cannot use: it has connections, and no pool or client.
+# Options of redis-py's pools and clients; djchan uses its connections only.
 _NOT_OURS = {
     "max_connections": "djchan makes a connection for each thread and event loop that needs one",
     "connection_class": "the URL in hosts says what kind of connection it is",
@@ -41,7 +41,7 @@ def names_of(*kinds: type) -> set[str]:
 
 
 def check(given: object, *, where: str, allowed: Iterable[str]) -> None:
-    """Refuse what redis-py or djchan cannot use. ``where``: for the sentence."""
+    """Refuse options that redis-py or djchan cannot use. ``where``: for the message."""
     if not isinstance(given, Mapping):
         raise InvalidChannelLayer(
             f"{where} is a dict of options for redis-py, not a {type(given).__name__}."
@@ -68,7 +68,7 @@ def check(given: object, *, where: str, allowed: Iterable[str]) -> None:
 
 
 def check_timeout(timeout: float | None, where: str, default: float) -> None:
-    """Refuse one that a waiting read would meet."""
+    """Refuse a timeout that a waiting read would reach."""
     if timeout is not None and timeout <= SHORTEST_TIMEOUT:
         raise InvalidChannelLayer(
             f"socket_timeout in {where} is {timeout:g}; reading waits for up to "
@@ -78,7 +78,7 @@ def check_timeout(timeout: float | None, where: str, default: float) -> None:
 
 
 def _wanted(name: str, value: Any) -> str:
-    """What ``value`` should be; "" when it is fine."""
+    """The kind of value that is wanted; "" when ``value`` is fine."""
     if name in _SECONDS:
         return "" if value is None or _is_number(value, above=0) else "a number of seconds, or None"
     if name == "health_check_interval":
@@ -108,7 +108,7 @@ def _is_number(value: object, *, above: float) -> bool:
 
 
 def _shown(name: str, value: object) -> str:
-    """``value`` as far as it may be seen."""
+    """``value`` for an error message, without secrets."""
     if "password" in name or name == "username":
         return f"a {type(value).__name__}"
     return f"{value!r:.60}"

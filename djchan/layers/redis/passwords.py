@@ -1,7 +1,7 @@
-"""Keeps passwords of Redis out of exceptions: their texts, their causes, their reprs.
+"""Keeps Redis passwords out of exceptions: their messages, causes and reprs.
 
-redis-py and Redis may quote what they were given. ``Passwords.scrub`` is called on each exception
-of theirs before anything is made of it.
+redis-py and Redis may quote their input. ``Passwords.scrub`` is called on each of their exceptions
+before it is translated or logged.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,15 +9,15 @@ from urllib.parse import unquote
 
 MASK = "***"
 _NAMES = ("password", "ssl_password")
-_SHORTEST = 4  # Shorter ones are found in every text, and hide nothing.
+_SHORTEST = 4  # Shorter ones occur in every text, so masking them hides nothing.
 
 
 class Passwords:
-    """``values``: what must not be seen."""
+    """``values``: the secrets."""
 
     def __init__(self, values: Iterable[str]) -> None:
         found = {value for value in values if len(value) >= _SHORTEST}
-        # The longest first: one may lie in another.
+        # The longest first: one may contain another.
         self._values = sorted(found, key=len, reverse=True)
 
     def masked(self, text: str) -> str:
@@ -26,7 +26,7 @@ class Passwords:
         return text
 
     def scrub(self, error: BaseException) -> None:
-        """Take them out of ``error``, and of all that led to it."""
+        """Mask them in ``error`` and in its causes."""
         seen: list[BaseException] = []
         waiting: list[BaseException | None] = [error]
         while waiting:
@@ -44,7 +44,7 @@ class Passwords:
 
 
 def passwords_in(*kwargs: Mapping[str, object], url: str = "") -> Passwords:
-    """Those in options for redis-py, and in a URL: as it is written, and as it is meant."""
+    """The passwords in options for redis-py and in a URL, as written and percent-decoded."""
     values: list[str] = []
     for each in kwargs:
         for name in _NAMES:
