@@ -146,7 +146,7 @@ def _make_caches() -> None:
         try:
             caches[alias]
         except Exception as error:
-            # Whoever uses it gets the same error.
+            # Code that uses it gets the same error.
             logger.debug("The cache %r cannot be made: %s", alias, error)
 
 

@@ -1,4 +1,4 @@
-"""Database connections between two messages: none goes stale, and none is handed on changed.
+"""Database connections between two messages: stale and changed ones are closed.
 
 ``djchan.signals`` calls these before and after each consumer. A worker lives for weeks between
 two messages, so connections that the database may have closed meanwhile are closed, as Django
@@ -27,7 +27,7 @@ from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
 
-# Of Django's wrappers around the execution of statements.
+# Types of Django's wrappers around the execution of statements.
 Context = dict[str, Any]
 Execute = Callable[[str, Any, bool, Context], Any]
 
@@ -62,7 +62,7 @@ _FUNCTIONS = ("set_config(", "advisory_lock", "get_lock(")
 def close_stale_connections(**kwargs: object) -> None:
     """Close this thread's database connections that are past CONN_MAX_AGE, failed, or changed.
 
-    What ``django.db.close_old_connections`` decides, decided without asking the database:
+    The same decisions as ``django.db.close_old_connections``, without a query to the database:
     this runs twice for each message. Inside an atomic block nothing is closed, so that a
     consumer can run in a TestCase.
     """
@@ -109,7 +109,7 @@ def end_transactions(*, message: object = None, **kwargs: object) -> None:
 
 
 def close_connections(*, message: object = None) -> None:
-    """Close the connections of this thread, which ends with the message it was made for.
+    """Close the connections of this thread, which was made for one message and ends with it.
 
     Not in a test's transaction: its thread goes on.
     """
@@ -148,7 +148,7 @@ def _watch(execute: Execute, sql: str, params: object, many: bool, context: Cont
     return execute(sql, params, many, context)
 
 
-# The database's own connections of a parent process: to be freed here would be to end them there.
+# The parent process's own connections: freeing them here would end them there.
 _of_parent: list[Any] = []
 
 

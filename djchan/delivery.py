@@ -44,7 +44,7 @@ from djchan.utils import name_that_thing
 HTTP = "http.request"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 RETRIES = "__retries__"
-WAITS = "__waits__"  # Runs that the layer had no answer for.
+WAITS = "__waits__"  # Runs that ended because the layer did not answer.
 WAIT = 1000  # ms until such a message runs again.
 
 _EMPTY_MAP = b"\x80"
@@ -128,11 +128,11 @@ class Work:
         self._envelope = envelope
         self._rules = rules
         self.uncommitted = Uncommitted()
-        self._settling: list[Keep | Drop] = []  # Of those, what a progress has told.
+        self._settling: list[Keep | Drop] = []  # Those of them that a progress commit has sent.
         self._words: list[Words] = []  # Of messages that ran and were not committed.
         self._ran = self._said = 0  # Messages that ran; those that a progress was made of.
         self._later: Later | None = None
-        self._reason = ""  # Why it is given up; "": it is not.
+        self._reason = ""  # Why it is given up; "" while it is not.
         # The frames before ``first`` have found their consumers.
         self._routed = first > 0
         self._failed = False
@@ -144,7 +144,7 @@ class Work:
         return self.address if self.channel == HTTP else None
 
     def attempt_of(self, content: Mapping[str, object]) -> int:
-        """Which run of the message with this content is to begin: 1 when none has before."""
+        """The number of the run that is about to begin for this content, from 1."""
         put_off = (content.get(RETRIES, 0), content.get(WAITS, 0))
         return self._begun + sum(count for count in put_off if isinstance(count, int))
 
@@ -190,7 +190,7 @@ class Work:
         return Outcome(self.token, packed, self.address, answer, progress=self._since, since=since)
 
     def committed(self) -> None:
-        """The layer has applied every progress that was told."""
+        """The layer has applied every progress commit."""
         if self._settling:
             self.uncommitted.forget(self._settling)
             self._settling = []
@@ -198,8 +198,8 @@ class Work:
     def put_off(self, index: int, words: Sequence[Words] = (), *, waits: bool = False) -> bool:
         """Message ``index`` is to be run later; whether those behind it may run now.
 
-        Its number of retries goes with it, or with ``waits`` that of the runs that the layer
-        had no answer for. ``words``: what is committed all the same.
+        It carries its number of retries, or with ``waits`` the number of runs that the layer
+        did not answer. ``words``: what is committed all the same.
         """
         self._routed = True
         envelope, place = self._envelope, self.first + index
@@ -225,8 +225,8 @@ class Work:
         return False
 
     def left(self, worker: str) -> Outcome | GiveUp:
-        """Instead of its end, when its run is left to itself: another worker goes on behind the
-        messages that have run, and is told that the next one may have begun."""
+        """The outcome for a run that is abandoned: another worker continues after the messages
+        that have run, and the next message is marked as possibly begun."""
         if _runs_once(self.channel, self.contents, self._rules):
             lost = Refusal(
                 *(self.token, self.channel, self._envelope.id, "lost", codec.LOST),
@@ -242,12 +242,12 @@ class Work:
         return Outcome(self.token, packed, self.address, answer, later, since=since)
 
     def abandon(self, reason: str) -> None:
-        """The message that ran last is not done, and does not run again: so ends the delivery."""
+        """End the delivery: the message that ran last failed and does not run again."""
         self._reason = reason
         self.over = True
 
     def end(self, worker: str) -> Outcome | GiveUp:
-        """The end of this delivery, to be said to the layer."""
+        """The end of this delivery, for the layer."""
         if self._reason:
             return self.give_up(worker, self._reason, status=codec.POISON)
         return self.outcome()
@@ -256,7 +256,7 @@ class Work:
         """The messages that have not run go back to the layer, to have another turn."""
         place = self.first + self._ran
         payload = codec.encode_envelope(self._envelope)
-        # Not at once: that would be the head of the channel, before those who wait.
+        # Not at once: that would be the head of the channel, before waiting deliveries.
         self._later = Later(1, place, payload, self.channel)
         self.over = True
 
@@ -344,7 +344,7 @@ def _refusal(
         since = 0 if leased.done == STARTED else leased.done
         return Refusal(leased.token, channel, envelope.id, reason, status, bury, address, since)
 
-    # A dead letter that is sent again has no number, and is run because somebody wants it.
+    # A dead letter that is sent again has no number, and runs because an operator wants it to.
     begun = leased.attempt > 1 or (envelope.runs and envelope.seq)
     if not begun:
         # At the first run only: what has run once, or was put off, has not waited for us.
@@ -362,7 +362,7 @@ def _refusal(
 
 
 def _runs_once(channel: str, contents: list[dict[str, Any]], rules: Rules) -> bool:
-    """Whether a run of this that has begun is its only one."""
+    """Whether these messages may begin only one run."""
     if channel == HTTP:
         unsafe = any(content.get("method") not in SAFE_METHODS for content in contents)
         return unsafe or rules.at_most_once(channel)

@@ -1,4 +1,4 @@
-"""What a forked child must not keep of the worker it was forked from.
+"""Resources of a worker that a forked child must not keep.
 
 A consumer may fork: ``multiprocessing.Process``, a ``Pool``, ``os.fork()``. The child begins with
 all that the worker has. As soon as it is forked it gives back what is the worker's alone:
@@ -26,7 +26,7 @@ seen = 0  # How many forks lie between this process and the one that imported th
 
 
 class Inherited(Protocol):
-    """Something of a process that its forked children must not keep."""
+    """A resource of a process that its forked children must not keep."""
 
     def give_back(self) -> None:
         """Called in the child, before anything else runs there."""
@@ -36,14 +36,14 @@ _inherited: "weakref.WeakSet[Inherited]" = weakref.WeakSet()
 
 
 def give_back_in_child(thing: Inherited) -> None:
-    """Let a forked child call ``thing.give_back()``, as long as there is the thing."""
+    """Have a forked child call ``thing.give_back()``, as long as ``thing`` exists."""
     _inherited.add(thing)
 
 
 def close_copy(descriptor: int) -> None:
-    """Close a child's copy of a socket, without a word to whoever is at the other end.
+    """Close a child's copy of a socket without sending anything to the other end.
 
-    Its number stays taken, by the null device: the object that holds it will close it.
+    The null device takes its descriptor, which the owning object will close.
     """
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:

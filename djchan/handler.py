@@ -125,7 +125,7 @@ class AsgiHandler(BaseHandler):
             yield from self.encode_response(response)
 
     def read(self, message: Message) -> tuple[AsgiRequest | None, HttpResponse | None]:
-        """The request that a message is, or the response to one that cannot be read."""
+        """The request in a message, or the response to an unreadable one."""
         try:
             return self.request_class(message), None
         except RequestTimeout as timeout:
@@ -142,7 +142,7 @@ class AsgiHandler(BaseHandler):
             return None, HttpResponseBadRequest()
 
     def _respond(self, request: AsgiRequest) -> HttpResponseBase | None:
-        """The response to a request; None: it comes later, and nothing stands for it here."""
+        """The response to a request; None: it comes later."""
         try:
             return self.get_response(request)
         except ResponseLater:
@@ -155,12 +155,12 @@ class AsgiHandler(BaseHandler):
             return self.last_resort(request, error)
 
     def last_resort(self, request: AsgiRequest, error: Exception) -> HttpResponse:
-        """The response when the project's error handler failed in its turn.
+        """The response when the project's error handler has failed, too.
 
         Nobody is above to tell the client.
         """
         request_logger.error(
-            "No answer could be made for %s",
+            "No response could be made for %s",
             request.path,
             exc_info=error,
             extra={"status_code": 500},
@@ -260,7 +260,7 @@ class ViewConsumer:
         self._urlconfs: dict[object, bool] = {}  # Each with whether it has asynchronous views.
 
     def __call__(self, message: Message, **kwargs: object) -> Awaitable[None] | None:
-        """Answer ``message``. An asynchronous stream is sent by what is returned, awaited."""
+        """Answer ``message``. An asynchronous stream is sent when the return value is awaited."""
         with ExitStack() as undo:
             response = undo.enter_context(self.handler.responding(message))
             if response is None:
@@ -286,7 +286,7 @@ class ViewConsumer:
             await sync_to_async(undo.close)()
 
     def on_loop(self, message: Message) -> Callable[..., Awaitable[None]] | None:
-        """What answers ``message`` on an event loop; None: this consumer does, in a thread."""
+        """The consumer for ``message`` on an event loop; None: this one answers, in a thread."""
         if type(self).__call__ is not ViewConsumer.__call__ or not self._is_async_capable:
             return None
         try:
@@ -343,7 +343,7 @@ class ViewConsumer:
         return True
 
     def _send_now(self, message: Message, part: Part) -> bool:
-        """Send a part of a response; False when nobody is there for it any more.
+        """Send a part of a response; False when its client has left.
 
         It waits until the client has taken enough of those before it.
         """

@@ -144,7 +144,7 @@ class SessionStore(SessionBase):
         """The layer does it."""
 
     def _read(self, layer: BaseChannelLayer, key: str, *, ttl: float = 0) -> Kept | None:
-        """What is kept under ``key``, as an earlier frame of this delivery may have left it."""
+        """The value under ``key``, including uncommitted changes of this delivery's frames."""
         running = outbox.of_delivery(layer)
         effect = None if running is None else running.uncommitted.get(key)
         if effect is None:

@@ -52,16 +52,16 @@ _MEMBERSHIP = (GroupAdd, GroupAddChannel, GroupDiscard, GroupDiscardChannel)
 
 
 class Uncommitted(dict[str, Keep | Drop]):
-    """What the frames of one delivery keep and drop (sessions), until it is committed.
+    """The sessions that the frames of one delivery save or delete, until it is committed.
 
-    A later frame of the delivery finds it here: the layer still has what was before. By key,
+    A later frame of the delivery finds them here: the layer still has the previous values. By key,
     the last Keep or Drop.
     """
 
-    lock = threading.Lock()  # Of all of them: it is held for moments, and seldom.
+    lock = threading.Lock()  # One for all instances: it is held seldom and briefly.
 
     def forget(self, committed: Sequence[Keep | Drop]) -> None:
-        """The layer has these, so the next frame reads there: others may change them, too."""
+        """The layer has these now; the next frame reads them there, as others may change them."""
         with self.lock:
             for effect in committed:
                 if self.get(effect.key) is effect:
@@ -114,7 +114,7 @@ class Outbox:
 
     @property
     def takes(self) -> bool:
-        """Whether what is sent now waits here: its consumer runs, in this very process."""
+        """Whether sends wait here: the consumer runs, in this very process."""
         return self.open and self._forks == forks.seen
 
     def add(self, word: Words, layer: BaseChannelLayer | None = None) -> None:
@@ -185,7 +185,7 @@ class Outbox:
         return self._stream
 
     def close(self) -> None:
-        """The run is over: what is sent now goes out at once."""
+        """The run is over: later sends go out at once."""
         self.open = False
         if self._stream is not None and self.layer is not None:
             self.layer.flow.close(self._stream)
@@ -193,10 +193,10 @@ class Outbox:
     def immediately(
         self, word: Words, layer: BaseChannelLayer, *, group: str | None = None
     ) -> SendResult:
-        """Send ``word`` now, before all that waits. ``group``: the group it is sent to.
+        """Send ``word`` now, before all sends that wait. ``group``: the group it is sent to.
 
-        A part of the response waits for the client to take those before it. Raises ProcessGone
-        when nobody wants it any more.
+        A part of the response waits until the client has taken the parts before it. Raises
+        ProcessGone when the response has no reader any more.
         """
         if self.is_part(word, layer):
             stream = self.stream()
@@ -224,14 +224,14 @@ class Outbox:
 
     @property
     def has_begun(self) -> bool:
-        """Whether some of the response was sent."""
+        """Whether a part of the response was sent."""
         return self._parts > 0
 
     def send_others(self) -> None:
-        """Send what other layers are to get; called before the commit.
+        """Send the effects for other layers; called before the commit.
 
         Raises ChannelFull, or BrokerError when a layer has not answered: then another run has to
-        send all of it again.
+        send all of them again.
         """
         others, self.others = self.others, {}
         for layer, words in others.items():
@@ -277,9 +277,9 @@ def of_delivery(layer: BaseChannelLayer) -> Outbox | None:
 
 
 def check_lease() -> None:
-    """Raise Fenced if the delivery that runs here is somebody else's by now.
+    """Raise Fenced if the lease of the delivery that runs here has ended.
 
-    One round trip: for what is written elsewhere, which no commit can hold back.
+    One round trip: for writes outside the layer, which no commit can hold back.
     """
     outbox = current()
     if outbox is None or outbox.layer is None or outbox.fence is None:

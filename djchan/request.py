@@ -14,7 +14,7 @@ from djchan.exceptions import RequestAborted, RequestTimeout, ResponseLater
 
 
 class AsgiRequest(ASGIRequest):
-    """Django's own request, made of a message; what there is besides is below.
+    """Django's own request, made from a message, with the additions below.
 
     The body is complete when the constructor returns. It raises KeyError without a path or
     method, RequestTimeout when the body takes longer than ``body_receive_timeout`` seconds,
@@ -31,7 +31,7 @@ class AsgiRequest(ASGIRequest):
         self.message = message
         self.reply_channel = message.reply_channel
         scope = scope_of(message.content)
-        # The scope first: a request that cannot be read is refused before its body is waited for.
+        # The scope first: an unreadable request is refused before the wait for its body.
         super().__init__(scope, io.BytesIO())
         if self.script_name:
             # Django 5.2 takes "/app" off "/apple" too.
@@ -41,7 +41,7 @@ class AsgiRequest(ASGIRequest):
         self._set_content_length(scope)
 
     def _set_content_length(self, scope: dict[str, Any]) -> None:
-        """Let CONTENT_LENGTH be that of the body: a client need not send one (chunks, HTTP/2).
+        """Set CONTENT_LENGTH to the size of the body: chunked and HTTP/2 requests may lack it.
 
         Django's parsers, and DRF's, take a request without one for a request without a body.
         """
@@ -80,7 +80,7 @@ class AsgiRequest(ASGIRequest):
                     )
                 _, chunk = layer.receive([channel], block=True)
                 if chunk is None:
-                    # A layer may answer at once though it was asked to block.
+                    # A layer may answer at once although it was asked to block.
                     time.sleep(0.01)
                     continue
                 if chunk.get("closed"):
@@ -94,9 +94,9 @@ class AsgiRequest(ASGIRequest):
 
 
 def scope_of(content: Mapping[str, Any], *, errors: str = "strict") -> dict[str, Any]:
-    """The message as an ASGI scope, as Django wants it.
+    """The ASGI scope that Django expects for the message.
 
-    ``errors``: of a path in bytes that are no UTF-8; "strict" raises UnicodeDecodeError.
+    ``errors``: for a path in bytes that are not UTF-8; "strict" raises UnicodeDecodeError.
     """
     path = content["path"]
     return {
@@ -116,10 +116,10 @@ def scope_of(content: Mapping[str, Any], *, errors: str = "strict") -> dict[str,
 def _headers(
     headers: Mapping[str | bytes, str | bytes] | Iterable[tuple[str | bytes, str | bytes]],
 ) -> list[tuple[bytes, bytes]]:
-    """Pairs of bytes with lower-case names, whatever made them, and one cookie header.
+    """Pairs of bytes with lower-case names, from any source, and one cookie header.
 
-    HTTP/2 splits cookies over several headers, and Django 5.2 would join them by a comma. How
-    the body came is no property of the request any more: it is whole.
+    HTTP/2 splits cookies over several headers, and Django 5.2 would join them by a comma. The
+    body is complete, so headers about its transfer are dropped.
     """
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     found: list[tuple[bytes, bytes]] = []

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 QUIET = 10.0  # Seconds after which a cause is logged again.
 CAUSES = 1000  # That are remembered; the one that was first to come goes first.
-BURST = 10  # Lines of a cause whose messages differ: each may tell another thing.
+BURST = 10  # Lines of a cause whose messages may differ in substance.
 
 
 class Throttle:

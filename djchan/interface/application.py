@@ -184,7 +184,7 @@ class Interface:
             pass
 
     def _is_full(self) -> bool:
-        """Whether another connection is too much: it is refused for now."""
+        """Whether the process has as many connections as it may."""
         if len(self.connections) < self.options.connections:
             return False
         bounds.log_refused(self.journal, self.options.connections)
@@ -297,7 +297,7 @@ class Interface:
         cut = sum(connection.is_sending for connection in self.connections)
         if cut:
             logger.warning(
-                "%d responses are cut: their clients had not taken them within shutdown_grace "
+                "%d responses are cut: their clients had not read them within shutdown_grace "
                 "(%.0f s, under INTERFACE in CHANNEL_LAYERS)",
                 cut,
                 grace,

@@ -22,7 +22,7 @@ _END_TTL = 5.0  # Seconds that the end of a body may, for a reader that waits fo
 
 
 class BodyConnection(Connection):
-    """Subclasses say what becomes of a request, and of one whose body is refused."""
+    """Subclasses decide what becomes of a request, and of one whose body is refused."""
 
     __slots__ = ("_exchange", "_spool", "_upload")
 
@@ -46,7 +46,7 @@ class BodyConnection(Connection):
         raise NotImplementedError
 
     def _is_refused(self) -> bool:
-        """Refuse the request when it could not be handed on now anyway; whether it was."""
+        """Refuse the request if it could not be sent to a worker now; whether it was refused."""
         raise NotImplementedError
 
     def _too_large(self) -> None:
@@ -111,7 +111,7 @@ class BodyConnection(Connection):
             self._put_chunk(upload)
 
     def turn_came(self) -> None:
-        """Another request gave its turn to put a chunk back, and this one has waited for it."""
+        """It is this request's turn to put a chunk: another one has finished."""
         if self._upload is None or not self._upload.may_put:
             self._give_turns_back(1)
             return

@@ -52,7 +52,7 @@ class Layer(Protocol):
 
 
 class ChannelLimits(NamedTuple):
-    """What a delivery meets where it is queued; 0: no limit."""
+    """The limits that apply where a delivery is queued; 0: no limit."""
 
     capacity: int  # Messages on its channel.
     max_bytes: int  # Bytes on its channel.
@@ -169,7 +169,7 @@ class Connection:
 
     @property
     def is_sending(self) -> bool:
-        """Whether its client has not taken all of a response that has begun."""
+        """Whether its client has yet to read the rest of a response that has begun."""
         return False
 
     @property
@@ -200,7 +200,7 @@ class Connection:
         return self._push
 
     def copy(self) -> Push:
-        """Another copy of that delivery, which says that it may have run.
+        """Another copy of that delivery, marked as possibly run.
 
         It is sent whatever its channel holds: it was admitted before.
         """

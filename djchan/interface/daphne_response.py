@@ -52,7 +52,7 @@ class DaphneResponse:
 
     @property
     def backlog(self) -> int:
-        """Bytes that were given and that the client's kernel has not acknowledged."""
+        """Bytes that were passed to this and that the client's kernel has not acknowledged."""
         waiting = sum(len(content) for content, _, _ in self._parts)
         return waiting + buffered(self._wire) + _in_kernel(self._wire)
 
@@ -127,7 +127,7 @@ class DaphneResponse:
             self._write_on()
 
     def stopProducing(self) -> None:
-        """The connection is lost; Daphne says so to the application."""
+        """The connection is lost; Daphne tells the application."""
 
     def cut(self) -> None:
         """End the connection, not the response."""

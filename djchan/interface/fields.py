@@ -44,7 +44,7 @@ _UPGRADE_REQUIRED = 426
 
 
 def end_to_end(given: Any, status: int) -> Pairs:
-    """The fields that go to the client, without those of a single connection.
+    """The fields for the client, without those that describe one connection.
 
     A 426 keeps its Upgrade, without which it would be incomplete. ``given``: a dict, or pairs,
     of text or bytes. Raises TypeError for anything else, and ValueError for a name that is none,

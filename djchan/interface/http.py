@@ -47,7 +47,7 @@ _REASONS = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
-# Statuses of a delivery whose run failed, and of one that nobody can run any more.
+# Statuses of a delivery whose run failed, and of one that cannot run any more.
 _FAILED = frozenset({codec.FAILED, codec.UNROUTED})
 _GIVEN_UP = frozenset({codec.EXPIRED, codec.LOST, codec.POISON, codec.STUCK})
 # Run again after its worker died: the others may have changed something.
@@ -149,7 +149,7 @@ class Exchange:
     # ------------------------------------------------------ words of consumers
 
     def reply(self, message: Mapping[str, Any]) -> list[Action]:
-        """What a message to the reply channel makes of the response.
+        """Apply a message to the reply channel.
 
         One that is no part of a response ends it: a 500, or cut when it has begun.
         """
@@ -165,7 +165,7 @@ class Exchange:
         if self.state is State.STARTED:
             if status is not None:
                 return self._invalid(
-                    f"the response has begun, and here is another status ({status!r})"
+                    f"the response has begun, and another status ({status!r}) follows"
                 )
             return self._content(content, more)
         if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
@@ -217,7 +217,7 @@ class Exchange:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more can become of it, whatever is said."""
+        """Whether the exchange is over, so that further messages change nothing."""
         return self.state is State.COMPLETE or self.state is State.DONE
 
     @property
@@ -251,13 +251,13 @@ class Exchange:
         return self._start(status, headers, content, False)
 
     def fail(self) -> list[Action]:
-        """Nothing more will come for this response. One that is complete is not concerned."""
+        """Nothing more will come for this response. A complete one stays as it is."""
         if self.state is State.WAITING:
             return self.refuse(503, GAVE_UP)
         return [] if self.state is State.COMPLETE else self.cut()
 
     def cut(self) -> list[Action]:
-        """The client gets no more of it, whatever there is."""
+        """The client gets no more of the response."""
         if self.state is State.DONE:
             return []
         self.state = State.DONE
@@ -272,7 +272,7 @@ class Exchange:
         return self.refuse(503, TIMED_OUT)
 
     def status(self, status: str) -> list[Action]:
-        """What the end of the delivery means for a response that it did not finish.
+        """Apply the end of the delivery to a response that it did not finish.
 
         A consumer that returned may have handed its reply channel on (ResponseLater), so the
         request stays open. One that raised ends it.

@@ -90,7 +90,7 @@ class HttpConnection(ResponseConnection):
         self._left()
 
     def _is_admitted(self) -> bool:
-        """Whether its source may make one more request; else it is refused."""
+        """Whether its source may make one more request; otherwise it is refused."""
         host = self._host
         option = host.sources.enter(self.name, self._source, self._loop.time())
         if option:

@@ -29,7 +29,7 @@ class Growth:
         return resident - self._least >= max(self._step, self._least // _SHARE)
 
     def collected(self, resident: int) -> None:
-        """From now on growth counts from here."""
+        """Measure growth from now on."""
         self._least = resident
 
 
@@ -42,7 +42,7 @@ def resident() -> int | None:
 
 
 def collect() -> None:
-    """Collect, and hand what the allocator keeps for later back to the system."""
+    """Collect, and return the allocator's free memory to the system."""
     gc.collect()
     trim = getattr(_LIBC, "malloc_trim", None)  # glibc's.
     if trim is not None:

@@ -16,13 +16,13 @@ class ResponseListener(Protocol):
     """The listener for the progress of a response."""
 
     def on_taken(self, size: int) -> None:
-        """The server has taken what was given with this ``size``."""
+        """The server has taken the content that was passed with this ``size``."""
 
     def on_broken(self) -> None:
         """The server takes nothing more."""
 
     def end_call(self) -> None:
-        """Make the application return, which a plain server takes for the end."""
+        """Make the application return, which ends the response on a plain server."""
 
 
 class Window:
@@ -36,9 +36,9 @@ class Window:
         self._granted = WINDOW
 
     def took(self, size: int) -> int:
-        """The client has taken so many bytes. What to grant in total; 0: nothing new yet.
+        """The client has taken ``size`` bytes. Returns the new total to grant; 0: none yet.
 
-        Half a window at a time: a run that streams fast is not told of each part.
+        It grows by half a window at a time, so a fast stream does not cost a grant for each part.
         """
         self._taken += size
         total = self._taken + self._size
@@ -49,7 +49,7 @@ class Window:
 
 
 class Stall:
-    """When a client that does not read is given up: ``limit`` seconds after it took the last byte.
+    """When to give up on a client that does not read: ``limit`` seconds after its last byte.
 
     ``look`` often enough: what is taken between two looks is found at the second.
     """
@@ -63,11 +63,11 @@ class Stall:
 
     @property
     def pause(self) -> float:
-        """Seconds between two looks."""
+        """Seconds between two checks."""
         return self._limit / 4
 
     def look(self, now: float, taken: int) -> bool:
-        """Whether it is given up, now that it has taken ``taken`` bytes in total."""
+        """Whether to give up, after the client has taken ``taken`` bytes in total."""
         if taken != self._taken:
             self._taken, self._since = taken, now
         return now - self._since >= self._limit
@@ -83,6 +83,6 @@ class Budget:
         self.used = 0
 
     def add(self, size: int) -> bool:
-        """Count so many more, or less; whether no more are there now than there may be."""
+        """Count ``size`` more (or fewer) bytes; whether the total is within the limit."""
         self.used += size
         return size <= 0 or self.used <= self.limit

@@ -88,7 +88,7 @@ async def _drain(interface: Drained, server: Any, end: float) -> None:
     try:
         await interface.shutdown()
     except Exception:
-        logger.exception("The interface could not say goodbye")
+        logger.exception("The interface could not shut down in order")
     deadline = asyncio.get_running_loop().time() + _LINGER
     while _closing(server) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.02)
@@ -110,7 +110,7 @@ async def _flush(server: Any, end: float) -> None:
     while waiting := _writing(server):
         if time.monotonic() >= end:
             logger.warning(
-                "%d responses are cut: their clients had not taken the ends of them within "
+                "%d responses are cut: their clients had not read them to the end within "
                 "shutdown_grace (under INTERFACE in CHANNEL_LAYERS)",
                 waiting,
             )
@@ -119,7 +119,7 @@ async def _flush(server: Any, end: float) -> None:
 
 
 def _writing(server: Any) -> int:
-    """How many connections of HTTP have something to write."""
+    """The number of HTTP connections with unsent data."""
     reactor: Any = sys.modules.get("twisted.internet.reactor")
     count = 0
     for writer in reactor.getWriters() if hasattr(reactor, "getWriters") else ():

@@ -52,7 +52,7 @@ def is_known(plain: Twisted) -> bool:
 
 
 def take_body(scope: Scope, send: Send) -> Spool | None:
-    """The body of the request behind ``send``, if there is one: it is the taker's from then on."""
+    """The body of the request behind ``send``, if any. The caller has to close it."""
     request: Twisted = send.args[0] if isinstance(send, functools.partial) and send.args else None
     body = getattr(request, "content", None)
     if not isinstance(body, Spool) or not body.size:

@@ -27,7 +27,7 @@ class Outlet(Protocol):
 
     @property
     def backlog(self) -> int:
-        """Bytes that the client has not taken: more exact, and dearer."""
+        """Bytes that the client has not taken: more exact than ``unsent``, and slower."""
 
     def start(
         self,
@@ -74,11 +74,11 @@ class ResponseConnection(BodyConnection):
         raise NotImplementedError
 
     def end_call(self) -> None:
-        """Make the application return, which plain servers take for the end of the response."""
+        """Make the application return, which ends the response on plain servers."""
         raise NotImplementedError
 
     def _cancel_deadline(self) -> None:
-        """The response is complete: nothing more of it is waited for."""
+        """The response is complete, so no timeout for its next part runs."""
         raise NotImplementedError
 
     def _end(self, *, early: bool) -> None:
@@ -92,7 +92,7 @@ class ResponseConnection(BodyConnection):
         return self._outlet.unsent > 0 or self._exchange.state is State.STARTED
 
     def give_room(self) -> None:
-        """All responses together are too much: this one's client is the slowest."""
+        """All responses together are over their limit, and this one's client is the slowest."""
         self._host.journal.say(
             "http.outgoing_total",
             "A response was cut: its client is the slowest, and more than %d bytes of all "
@@ -125,7 +125,7 @@ class ResponseConnection(BodyConnection):
             self._end(early=any(isinstance(action, Cut) for action in actions))
 
     def _completed(self) -> None:
-        """All of it is here, so that its run may end; the client may take its time."""
+        """The response is complete here: its run may end while the client still reads."""
         self._end_body(is_read=self._is_running)
         if not self._outlet.unsent:
             self._exchange.taken()
@@ -143,7 +143,7 @@ class ResponseConnection(BodyConnection):
             )
 
     def _give(self, action: Start | Content, size: int) -> None:
-        """Hand content to the way out, within the limits of what may wait there."""
+        """Pass content to the outlet, within the limits of what may wait there."""
         host, outlet = self._host, self._outlet
         if outlet.unsent > host.options.http_outgoing_bytes:
             self._overflowed()
@@ -161,7 +161,7 @@ class ResponseConnection(BodyConnection):
             self._look_at_client()
 
     def _count(self) -> bool:
-        """Count what waits in the total of all responses; whether that is within its limit."""
+        """Add its waiting bytes to the total of all responses; whether that is within its limit."""
         more = self._outlet.unsent - self._counted
         self._counted += more
         return self._host.outgoing.add(more)
@@ -171,7 +171,7 @@ class ResponseConnection(BodyConnection):
         self._count()
 
     def on_taken(self, size: int) -> None:
-        """The client has taken so much of what the outlet was given."""
+        """The client has taken ``size`` bytes from the outlet."""
         self.moved_at = self._loop.time()
         self._count()
         total = self._window.took(size)
@@ -187,7 +187,7 @@ class ResponseConnection(BodyConnection):
         self._perform(self._exchange.cut())
 
     def _look_at_client(self) -> None:
-        """Something waits for the client: see whether it takes it, now and then."""
+        """Bytes wait for the client: check from time to time that it reads."""
         limit = self._host.options.http_send_timeout
         if not self._outlet.unsent or limit is None:
             self._stall = self._watch = None
@@ -197,7 +197,7 @@ class ResponseConnection(BodyConnection):
         if self._stall.look(self._loop.time(), self._given - self._outlet.backlog):
             self._host.journal.say(
                 "http.stalled",
-                "A response was cut: its client has taken nothing of it for %.0f s "
+                "A response was cut: its client has read nothing for %.0f s "
                 "(http_send_timeout under INTERFACE in CHANNEL_LAYERS)",
                 limit,
             )
@@ -215,7 +215,7 @@ class ResponseConnection(BodyConnection):
         self._perform(self._exchange.cut())
 
     def _end_sending(self) -> None:
-        """Nothing of it waits for the client any more."""
+        """No byte of it waits for the client any more."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None

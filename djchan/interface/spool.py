@@ -14,7 +14,7 @@ from djchan.interface.http import CHUNK
 
 
 class NoRoom(Exception):
-    """The body does not fit. ``setting``: the limit that was met, or "" when the disk failed."""
+    """The body does not fit. ``setting``: the limit it reached, or "" when the disk failed."""
 
     def __init__(self, sentence: str, setting: str = "") -> None:
         super().__init__(sentence)
@@ -22,7 +22,7 @@ class NoRoom(Exception):
 
 
 class Storage:
-    """What the bodies of all requests may take. ``memory``, ``disk``: bytes."""
+    """The room for the bodies of all requests. ``memory``, ``disk``: bytes."""
 
     def __init__(self, *, memory: int, disk: int) -> None:
         self._memory_limit = memory

@@ -34,7 +34,7 @@ INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
 TRY_AGAIN_LATER = 1013
 TOO_MANY = 4008  # Its source is over a limit: source_connections, source_rate.
-# The close code that says what a status does, where a handshake cannot be answered with one.
+# The close code for each status, where a handshake cannot be answered with a status.
 DENIED = {429: TOO_MANY}
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2.

@@ -23,7 +23,7 @@ _BUFFERS = ("_tempDataBuffer", "_appSendBuffer", "_dataBuffer")
 
 
 class ConnectionRefusal(Protocol):
-    """A connection too many: it is told so, and closed."""
+    """A connection over the limit: it gets a refusal and is closed."""
 
     transport: Twisted
 

@@ -104,7 +104,7 @@ class Writer:
         try:
             await self._send(event)
         except OSError:
-            # How uvicorn says that the client is gone; its disconnect event follows.
+            # uvicorn's error for a client that is gone; its disconnect event follows.
             logger.debug("The client left before %s", event["type"])
             return False
         except Exception as error:
@@ -249,7 +249,7 @@ class PlainResponse:
         try:
             await self._send(event)
         except OSError:
-            # How uvicorn says that the client is gone; its disconnect event follows.
+            # uvicorn's error for a client that is gone; its disconnect event follows.
             logger.debug("The client left before %s", event["type"])
         except Exception as error:
             logger.warning("The server refused %s: %r", event["type"], error)

@@ -25,7 +25,7 @@ logger = escaping(logging.getLogger(__name__))
 
 Frames = list[Frame]
 
-# The message is over, and nobody else will do what its consumer did not.
+# The message is over, and what its consumer did not do stays undone.
 _FAILED = (Outcome.FAILED, Outcome.EXHAUSTED)
 
 

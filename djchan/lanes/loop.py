@@ -152,7 +152,7 @@ class AsyncLane:
         return self._watch.threads_blocked
 
     def leave(self, registration: Registration) -> list[End]:
-        """The process ends: what is to be said of the deliveries whose tasks have begun."""
+        """The process ends: the outcomes for the deliveries whose tasks have begun."""
         with self._changed:
             here = list(self._here.values())
         return [
@@ -164,7 +164,7 @@ class AsyncLane:
     def abandon(
         self, seconds: float
     ) -> list[tuple[Registration, Sequence[operations.Outcome], Words]]:
-        """Leave this lane to itself: it is blocked, for so long. What is to be said of it."""
+        """Abandon this lane, which is blocked for ``seconds``; the outcomes of its deliveries."""
         assert self._thread is not None and self._loop is not None
         self.abandoned = True
         task = asyncio.current_task(self._loop)

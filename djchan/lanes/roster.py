@@ -76,7 +76,7 @@ class Roster:
         )
 
     def leave(self, registration: Registration) -> list[Outcome | GiveUp]:
-        """The process ends: what is to be said of the consumers that still run."""
+        """The process ends: the outcomes for the consumers that still run."""
         lanes = [lane for lane in self.lanes if lane.registration is registration]
         left = [outcome for lane in lanes for outcome in lane.batch.leave()]
         return [*left, *self.loop.leave(registration)]

@@ -175,7 +175,7 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
 
 
 # It holds a place in the interface until the request is over, no longer.
-_LAST = "The interface was not told that a request's body is read: %s"
+_LAST = "The interface could not be told that a request body was read: %s"
 
 
 def _patience(results: Sequence[SendResult]) -> float:

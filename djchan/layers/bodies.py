@@ -39,7 +39,7 @@ class Readers:
         self._places.pop(channel, None)
 
     def questions(self, channels: Iterable[str]) -> dict[str, Tell]:
-        """What to tell the interfaces now, by channel: for those of ``channels`` that bring a
+        """The questions for the interfaces, by channel: for those of ``channels`` that carry a
         body whose next chunk was not asked for, or did not come."""
         now = self._clock()
         found = {}
@@ -66,7 +66,7 @@ class Readers:
         return True
 
     def last(self, channel: str, message: Mapping[str, object]) -> Tell | None:
-        """What to tell the interface after ``message``, if that was the last chunk."""
+        """The acknowledgment for the interface if ``message`` was the last chunk."""
         if message.get("more_content") or message.get("closed"):
             return None
         place = self._places.pop(channel, None)

@@ -62,7 +62,7 @@ class Handler(Protocol):
         """The delivery in flight, to be sent again after the layer lost its state."""
 
     def copy(self) -> Push:
-        """Another copy of it, which says that it may have run."""
+        """Another copy of it, marked as possibly run."""
 
     def record(self) -> Record | None:
         """What the layer keeps for the day this process dies, unless it is settled."""

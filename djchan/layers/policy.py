@@ -110,7 +110,7 @@ class Policy:
         return self.max_bytes if found is None else int(found)
 
     def why_full(self, result: str, channel: str) -> str:
-        """What a refused send to ``channel`` has met: value, limit, setting and remedy."""
+        """Why a send to ``channel`` was refused: value, limit, setting and remedy."""
         if result == "full:bytes":
             return (
                 f"The channel {channel!r} holds {self.max_bytes_of(channel)} bytes of messages or "

@@ -96,7 +96,7 @@ FIELDS: dict[type[Any], Mapping[str, Callable[[Any], Place]]] = {
     GroupDiscard: {"entry": _to},
     GroupSend: {"entry": lambda _: _GROUP_ENTRY, "payload": lambda _: _GROUP_MESSAGE},
     Part: {"entry": _to},
-    # Without an address nobody gets the answer.
+    # Without an address there is no interface to answer.
     GiveUp: {"answer": lambda given: _entry(given.address.process if given.address else "")},
     Redrive: {"payload": _on},
 }

@@ -186,7 +186,7 @@ def _allowed_hosts() -> list[str]:
 
 
 def _hosts(headers: Headers) -> list[str]:
-    """What the client asked for: X-Forwarded-Host where Django believes it, else Host."""
+    """The host that the client asked for: X-Forwarded-Host where Django trusts it, else Host."""
     names = ("x-forwarded-host", "host") if settings.USE_X_FORWARDED_HOST else ("host",)
     for name in names:
         found = [value.decode("latin-1") for value in _values(headers, name)]

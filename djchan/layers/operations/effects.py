@@ -111,7 +111,7 @@ class Grant(NamedTuple):
 
 
 class EndBody(NamedTuple):
-    """Drop what lies on the channel of a body: nobody is to read it any more."""
+    """Delete the chunks on the channel of a body, which has no reader any more."""
 
     channel: str
 

@@ -358,7 +358,7 @@ def _keep(base: str, op: Keep) -> Command:
 
 
 def _must(op: Keep) -> str:
-    """What has to be there for it to be kept (see ``scripts/_kept.lua``)."""
+    """The state that it requires to be kept (see ``scripts/_kept.lua``)."""
     return f"{op.version:016}" if op.version else op.must
 
 

@@ -228,7 +228,7 @@ class Hosts:
 
 
 def _options_of(url: str) -> dict[str, Any]:
-    """What the query of ``url`` says, as redis-py reads it."""
+    """The options in the query of ``url``, as redis-py reads them."""
     names = parse_qs(urlsplit(url).query)
     if not names:
         return {}
