@@ -45,6 +45,7 @@ from djchan.layers.engine import Engine
 from djchan.layers.memory.inbox import parse_id
 from djchan.layers.memory.links import MemoryEngine
 from djchan.layers.operations import (
+    STARTED,
     Address,
     Beat,
     Beats,
@@ -445,6 +446,8 @@ class Layer(RuleBasedStateMachine):
         if ending in ("poison", "unrouted"):
             self.give_up(worker, token, ending)
             return
+        if since == STARTED:
+            ending = "end"  # A response that has begun is neither put back nor ended in parts.
         effects: list[Effect] = [Tell(self.interfaces[home].name, self.fresh("told"))]
         if address is not None:
             _, connection, seq = address
@@ -539,7 +542,9 @@ class Layer(RuleBasedStateMachine):
             expected = ledger.refuses(operation, self.view.leased[worker.name][token])
             if not expected:
                 expected = "done"
-                self.it_was_not_answered(address)
+                if address is None or address.process not in ledger.stale:
+                    # Of a stale interface it may have been: see the end of delivery.md.
+                    self.it_was_not_answered(address)
                 if reason == "poison":
                     channel = self.channels[token]
                     ledger.letters.setdefault(channel, []).append(lease.payload)
