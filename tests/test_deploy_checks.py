@@ -28,10 +28,8 @@ from tests.support.waiting import free_port
 
 IN_MEMORY = "djchan.layers.inmemory.InMemoryChannelLayer"
 REDIS = "djchan.layers.redis.RedisChannelLayer"
-SENTINEL = "djchan.layers.redis.RedisSentinelChannelLayer"
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 DATABASE = "django.contrib.sessions.backends.db"
-FERNET_KEY = "a-long-enough-secret-of-the-test"
 
 
 def ids(messages):

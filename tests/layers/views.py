@@ -10,7 +10,7 @@ import redis
 
 from djchan.layers.memory.inbox import parse_id
 from djchan.layers.memory.links import MemoryEngine
-from djchan.layers.memory.queues import Delivery
+from djchan.layers.memory.queue import Delivery
 
 Owner = tuple[str, str] | None
 READ_ALL = "0-0"

@@ -14,7 +14,8 @@ from djchan.layers import codec
 from djchan.layers.memory.groups import Groups
 from djchan.layers.memory.kept import KeptValues
 from djchan.layers.memory.letters import Letters
-from djchan.layers.memory.queues import Delivery, Full, QueueLimits, Queues
+from djchan.layers.memory.queue import Delivery, Full, QueueLimits
+from djchan.layers.memory.queues import Queues
 from djchan.layers.memory.records import Records
 from djchan.layers.memory.registry import Process, Registry
 from djchan.layers.operations import (

@@ -22,7 +22,8 @@ from djchan.layers.memory.inbox import parse_id
 from djchan.layers.memory.kept import KeptValues
 from djchan.layers.memory.leases import Leases
 from djchan.layers.memory.letters import Letters
-from djchan.layers.memory.queues import Delivery, Queues
+from djchan.layers.memory.queue import Delivery
+from djchan.layers.memory.queues import Queues
 from djchan.layers.memory.records import Records, last_delivery
 from djchan.layers.memory.registry import Process, Registry
 from djchan.layers.memory.settling import Settling

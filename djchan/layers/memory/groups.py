@@ -7,7 +7,7 @@ Ids only grow, so a generation is never seen twice.
 """
 
 from djchan.layers.memory.inbox import EntryId
-from djchan.layers.memory.queues import QueueLimits
+from djchan.layers.memory.queue import QueueLimits
 
 
 class Groups:

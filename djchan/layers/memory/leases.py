@@ -14,7 +14,8 @@ from collections import Counter
 
 from djchan import names
 from djchan.layers.memory.bells import Bells
-from djchan.layers.memory.queues import Delivery, Queues
+from djchan.layers.memory.queue import Delivery
+from djchan.layers.memory.queues import Queues
 from djchan.layers.memory.records import Records
 from djchan.layers.memory.registry import Process, Registry
 from djchan.layers.operations import Claim, Claimed, Held, Leased, Release

@@ -10,7 +10,7 @@ from itertools import islice
 
 from djchan import names
 from djchan.layers.memory.inbox import NEVER, EntryId, parse_id
-from djchan.layers.memory.queues import Delivery
+from djchan.layers.memory.queue import Delivery
 from djchan.layers.operations import DeadLetter
 
 KEPT = 1000  # Per channel; the oldest go, and so they do beyond ``limit`` bytes in all.

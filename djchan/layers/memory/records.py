@@ -12,7 +12,8 @@ From ``layers.memory.effects`` (Record) and ``layers.memory.engine`` (Reap); on 
 
 from collections import Counter
 
-from djchan.layers.memory.queues import Delivery, Queues
+from djchan.layers.memory.queue import Delivery
+from djchan.layers.memory.queues import Queues
 from djchan.layers.memory.registry import Process, Registry
 from djchan.layers.operations import Record
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from djchan.layers.memory.bells import Signal
 from djchan.layers.memory.inbox import EntryId, Inbox
-from djchan.layers.memory.queues import Delivery
+from djchan.layers.memory.queue import Delivery
 from djchan.layers.operations import Address, ProcessKind
 
 Floor = tuple[int, int]

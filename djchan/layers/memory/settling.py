@@ -11,7 +11,8 @@ from collections import Counter
 
 from djchan.layers.memory.effects import Effects
 from djchan.layers.memory.leases import Leases
-from djchan.layers.memory.queues import Delivery, Queues
+from djchan.layers.memory.queue import Delivery
+from djchan.layers.memory.queues import Queues
 from djchan.layers.memory.records import Records
 from djchan.layers.memory.registry import Process, Registry
 from djchan.layers.operations import STARTED, Address, Commit, CommitResult, GiveUp, Outcome
