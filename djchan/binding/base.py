@@ -28,7 +28,7 @@ from django.db import connections, router
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
 from djchan.auth import channel_session, channel_session_user
-from djchan.binding.changes import begin, end
+from djchan.binding.changes import announce, begin, end, hold, saved
 from djchan.channel import Group
 from djchan.exceptions import InvalidFrame
 from djchan.log import escaping
@@ -149,12 +149,19 @@ class Binding(metaclass=BindingMetaclass):
     # ------------------------------------------------------ outbound
 
     @classmethod
-    def pre_save_receiver(cls, instance: Any, **kwargs: Any) -> None:
+    def pre_save_receiver(cls, instance: Any, raw: bool = False, **kwargs: Any) -> None:
+        if raw:
+            # A fixture: what the row refers to may not be there yet.
+            return
+        announce(instance, kwargs.get("using"))
         cls.pre_change_receiver(instance, CREATE if instance._state.adding else UPDATE)
 
     @classmethod
-    def post_save_receiver(cls, instance: Any, created: bool, **kwargs: Any) -> None:
-        cls.post_change_receiver(instance, CREATE if created else UPDATE, **kwargs)
+    def post_save_receiver(
+        cls, instance: Any, created: bool, raw: bool = False, **kwargs: Any
+    ) -> None:
+        if not raw:
+            cls.post_change_receiver(instance, CREATE if created else UPDATE, raw=raw, **kwargs)
 
     @classmethod
     def pre_delete_receiver(cls, instance: Any, **kwargs: Any) -> None:
@@ -181,6 +188,18 @@ class Binding(metaclass=BindingMetaclass):
         """Tell those who cannot see it any more, those who still can, and those who now can."""
         said, row = end(instance, cls)
         old = set(cls._names_in_memory(instance, action) if said is None else said)
+        if not hold(instance, lambda: cls._announce_change(instance, action, old, row, kwargs)):
+            cls._announce_change(instance, action, old, row, kwargs)
+
+    @classmethod
+    def _announce_change(
+        cls, instance: Any, action: str, old: set[str], row: Any, kwargs: dict[str, Any]
+    ) -> None:
+        """Send the messages of one change to those who could see the row, and those who can."""
+        if action != DELETE and "signal" in kwargs:
+            instance = saved(instance, kwargs.get("update_fields"), created=action == CREATE)
+            if instance is None:
+                return
         new = set() if action == DELETE else set(cls.group_names(instance))
         self = cls()
         self.instance = instance

@@ -13,6 +13,7 @@ is left out, on create as on update, and it can never give an instance another p
 import json
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.core import serializers
@@ -21,6 +22,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, router, transaction
 
 from djchan.binding.base import CREATE, UPDATE, Binding, objects_of
+from djchan.binding.changes import held
 from djchan.exceptions import InvalidFrame
 from djchan.generic.websockets import WebsocketMultiplexer
 from djchan.log import escaping
@@ -65,8 +67,11 @@ class WebsocketBinding(Binding):
         if _is_all(names):
             names = [field.name for field in instance._meta.get_fields()]
         names = set(names or ()) - set(self.exclude or ())
-        (serialized,) = json.loads(serializers.serialize("json", [instance], fields=names))
-        data: dict[str, Any] = serialized["fields"]
+        text = serializers.serialize("json", [*_parents(instance, names), instance], fields=names)
+        data: dict[str, Any] = {}
+        # A number that JSON lacks is null, as in a browser.
+        for serialized in json.loads(text, parse_constant=lambda name: None):
+            data.update(serialized["fields"])
         return data
 
     # ------------------------------------------------------ inbound
@@ -134,7 +139,8 @@ class WebsocketBinding(Binding):
             field = self._field(name)
             if field.name not in related:
                 setattr(instance, field.attname, getattr(hydrated.object, field.attname))
-        with transaction.atomic(using=router.db_for_write(self.model, instance=instance)):
+        using = router.db_for_write(self.model, instance=instance)
+        with transaction.atomic(using=using), held(instance) if related else nullcontext():
             instance.save(**how)
             for name, values in related.items():
                 getattr(instance, name).set(values)
@@ -205,6 +211,18 @@ class WebsocketBindingWithMembers(WebsocketBinding):
 def _is_all(names: Iterable[str] | None) -> bool:
     """Whether all fields are meant; None: all that are not excluded."""
     return names is None or names == "__all__" or list(names) == ["__all__"]
+
+
+def _parents(instance: Any, names: set[str]) -> list[Any]:
+    """The instance as its parents with tables of their own: Django serializes local fields."""
+    parents = []
+    for parent in reversed(instance._meta.concrete_model._meta.get_parent_list()):
+        fields = parent._meta.concrete_fields
+        # Others stay deferred: to read them would cost a query.
+        wanted = [f.attname for f in fields if f.primary_key or f.name in names]
+        values = [getattr(instance, name) for name in wanted]
+        parents.append(parent.from_db(instance._state.db, wanted, values))
+    return parents
 
 
 def _fields(model: Any) -> list[Any]:
