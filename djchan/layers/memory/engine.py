@@ -172,7 +172,7 @@ class MemoryState:
         begins = self.registry.begin(operation.run)
         if begins:
             self.counters["histories"] += 1
-            # Who was idle then may not be now, and would be woken in place of who is.
+            # A worker that was idle then may be busy now, and would be woken in vain.
             self.bells.ring_all()
         return begins
 

@@ -6,7 +6,7 @@ local function knock(bell)
   redis.call('PEXPIRE', base .. 'bell:' .. bell, 30000)
 end
 
--- Wake whoever sends parts to a connection: there is more room, or nobody wants them.
+-- Wake the sender of parts to a connection: there is more room, or the response has no reader.
 local function wake_stream(process, connection)
   local flow = base .. 'flow:' .. process
   local bell = redis.call('HGET', flow, 'b' .. connection)

@@ -16,7 +16,7 @@ local kinds = redis.call('HGETALL', base .. 'kinds')
 for i = 1, #kinds, 2 do
   if kinds[i + 1] == 'i' then redis.call('SADD', base .. 'stale', kinds[i]) end
 end
--- Who was idle then may not be now, and would be woken in place of who is.
+-- A worker that was idle then may be busy now, and would be woken in place of an idle one.
 for _, bell in ipairs(redis.call('HKEYS', base .. 'idle')) do knock(bell) end
 redis.call('DEL', base .. 'idle')
 for _, channel in ipairs(redis.call('SMEMBERS', base .. 'routed')) do

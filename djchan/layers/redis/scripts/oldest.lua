@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Tell what would be claimed next of a channel that has sources, as far as it is no suspect.
+-- Return the delivery that would be claimed next on a channel with sources, suspects aside.
 -- KEYS[1]  base
 -- ARGV     channel
 -- Answer   entry or nil

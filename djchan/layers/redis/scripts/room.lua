@@ -2,7 +2,7 @@
 -- How much may be sent of responses that are sent in parts; a bell to be rung when that changes.
 -- KEYS[1]  base
 -- ARGV     bell, then process and connection of each
--- Answer   bytes in total, each; 0: nothing was granted yet; -1: nobody wants it any more
+-- Answer   bytes in total, each; 0: nothing was granted yet; -1: it has no reader any more
 local bell, answers = ARGV[1], {}
 redis.call('DEL', base .. 'bell:' .. bell) -- What was rung is heard.
 for i = 2, #ARGV, 2 do

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Tell what is waiting, and how many bytes lie beside it.
+-- Return the messages that wait, and the bytes that are parked, due and dead.
 -- KEYS[1]  base
 -- ARGV     none
 -- Answer   {{channel, messages and bytes, ...}, {field, bytes, ...}}
