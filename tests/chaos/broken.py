@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from djchan.exceptions import BrokerRefused, BrokerUnavailable
-from djchan.layers.operations import Claim, Commit, Effect, Outcome, Reap, Send, Tell
+from djchan.layers.operations import Claim, Commit, Effect, Keep, Outcome, Reap, Send, Tell
 from djchan.layers.redis.async_links import RedisAsyncLink, RedisInboxReader
 from djchan.layers.redis.links import RedisLink
 
@@ -81,6 +81,30 @@ class Applied(Rule):
                 effects += _effects(outcome)
         results = tuple("done" if result == self.word else result for result in answer)
         return results, [Send("", 0, tuple(effects))] if effects else []
+
+
+class SavedOutside(Rule):
+    """session: what consumers keep is saved before their commit, and without a lease."""
+
+    def ahead(self, operations: list[Any]) -> list[Any]:
+        kept = [
+            effect
+            for operation in operations
+            if isinstance(operation, Commit)
+            for outcome in operation.outcomes
+            for effect in outcome.effects
+            if isinstance(effect, Keep)
+        ]
+        return [Send("", 0, tuple(kept))] if kept else []
+
+    def change(self, operation: Any) -> Any:
+        if not isinstance(operation, Commit):
+            return operation
+        outcomes = [
+            outcome._replace(effects=tuple(e for e in outcome.effects if not isinstance(e, Keep)))
+            for outcome in operation.outcomes
+        ]
+        return operation._replace(outcomes=tuple(outcomes))
 
 
 class NoReaper(Rule):
@@ -193,6 +217,7 @@ RULES: dict[str, Callable[[], None]] = {
     "inbox": _pop_inbox,
     "floor": lambda: _patch(Applied("superseded")),
     "reconcile": lambda: _patch(NoReconcile()),
+    "session": lambda: _patch(SavedOutside()),
 }
 
 

@@ -20,6 +20,7 @@ from tests.chaos.verdict import Effects, Evidence, Verdict
 
 RULES: tuple[Callable[[Evidence, Effects, Timeline, Verdict], None], ...] = (
     promises.sockets,
+    promises.sessions,
     promises.lives,
     promises.handshakes,
     promises.requests,

@@ -108,7 +108,7 @@ class Socket:
         record: Record = {
             "of": of, "path": self.path, "interface": self.interface,
             "opened": time.monotonic(), "closed": None, "ours": False, "code": None,
-            "joined": None, "sent": [], "answers": [], "heard": [], "wrong": [],
+            "joined": None, "sent": [], "answers": [], "counts": [], "heard": [], "wrong": [],
         }  # fmt: skip
         self.load.connections.append(record)
         hearing = asyncio.ensure_future(self._hear(client, record))
@@ -187,6 +187,8 @@ class Socket:
             record["wrong"].append([at, "connection", said])
         else:
             record["answers"].append([said["n"], at])
+            if "count" in said:
+                record["counts"].append([said["n"], said["count"], at])
 
 
 def streamed(of: str, number: int) -> str:

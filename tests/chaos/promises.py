@@ -76,6 +76,18 @@ def _in_order(
         before = max(before, number)
 
 
+def sessions(evidence: Evidence, effects: Effects, timeline: Timeline, verdict: Verdict) -> None:
+    """A consumer that counts in its channel session counts every answered message, once."""
+    for connection in evidence["connections"]:
+        before, since = 0, connection["opened"]
+        for number, count_, at in connection["counts"]:
+            if count_ != before + 1:
+                what = f"{connection['of']} {number} has the count {count_} after {before}"
+                _or_named(verdict, "session", what, timeline.losses(since, at))
+            before, since = count_, at
+        verdict.counts["counted in sessions"] += len(connection["counts"])
+
+
 def _dropped(connection: Record, timeline: Timeline, verdict: Verdict) -> None:
     closed = connection["closed"] or 0.0
     faults = [

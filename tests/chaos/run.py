@@ -222,7 +222,7 @@ def _since(evidence: Evidence, began: float) -> Evidence:
     for name in ("faults", "connections", "refused", "requests", "jobs", "effects", "runs"):
         evidence[name] = [shift(record) for record in evidence[name]]
     for connection in evidence["connections"]:
-        for name in ("sent", "answers", "heard"):
+        for name in ("sent", "answers", "counts", "heard"):
             connection[name] = [
                 [*item[:-1], round(item[-1] - began, 4)] for item in connection[name]
             ]

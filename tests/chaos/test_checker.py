@@ -29,7 +29,8 @@ def chat_effects(of: str, n: int, at: float, run: str = "r") -> list[Evidence]:
 def socket(of: str, path: str = "chat", **other: Any) -> Evidence:
     return {
         "of": of, "path": path, "interface": 0, "opened": 0.0, "closed": 50.0, "ours": True,
-        "code": 1000, "joined": 0.1, "sent": [], "answers": [], "heard": [], "wrong": [], **other,
+        "code": 1000, "joined": 0.1, "sent": [], "answers": [], "counts": [],
+        "heard": [], "wrong": [], **other,
     }  # fmt: skip
 
 
@@ -53,7 +54,8 @@ def evidence() -> Evidence:
             {"kind": "store.flush", "at": 30.0, "until": 30.1, "since": 29.9},
         ],
         "connections": [
-            socket("c0.1", sent=said, answers=[[n, at + 0.5] for n, at in said]),
+            socket("c0.1", sent=said, answers=[[n, at + 0.5] for n, at in said],
+                   counts=[[n, n, at + 0.5] for n, at in said]),
             *(
                 socket(of, "room", sent=[[1, 20.0]], answers=[[1, 20.1]],
                        heard=[[speaker, 1, 20.1] for speaker in rooms])
@@ -131,6 +133,10 @@ PLANTED: dict[str, Callable[[Evidence], Any]] = {
     "answered twice": lambda seen: chat(seen)["answers"].append([3, 12.9]),
     "reordered: c0.1: the answer": lambda seen: chat(seen)["answers"].reverse(),
     "reordered: c0.1: the effects": swap_effects,
+    "session: c0.1 3 has the count 2 after 2": lambda seen: chat(seen)["counts"][2].__setitem__(
+        1, 2
+    ),
+    "session: c0.1 2 has the count 3": lambda seen: chat(seen)["counts"][1].__setitem__(1, 3),
     "wrong connection": lambda seen: chat(seen)["wrong"].append([12.0, "connection", {}]),
     "wrong content: c0.1": lambda seen: chat(seen)["wrong"].append([12.0, "content", {}]),
     "wrong content: GET": lambda seen: seen["requests"][0].update(right=False),

@@ -12,10 +12,18 @@ from typing import Any
 from chaos.evidence import begun
 from djchan import Channel, Group
 from djchan.message import Message
+from djchan.sessions import channel_session
 
 
 def _client(message: Message) -> str:
     return str(message["path"]).strip("/").rpartition("/")[2]
+
+
+def _counted(message: Message, asked: dict[str, Any]) -> str:
+    """The answer: how many messages of its connection were answered, with this one."""
+    session = message.channel_session
+    session["count"] = count = session.get("count", 0) + 1
+    return json.dumps({**asked, "k": "answer", "count": count})
 
 
 def chat_connect(message: Message) -> None:
@@ -25,26 +33,30 @@ def chat_connect(message: Message) -> None:
     Channel("ledger").send({"of": of, "n": 0, "run": ran, "e": "connect"})
 
 
+@channel_session
 def chat_receive(message: Message) -> None:
     asked = json.loads(message["text"])
     of, number = _client(message), asked["n"]
     ran = begun(message, of, number, ms=asked["ms"])
+    answer = _counted(message, asked)
     time.sleep(asked["ms"] / 1000)
     effect = {"of": of, "n": number, "run": ran}
     Channel("ledger").send({**effect, "e": "first"})
-    message.reply_channel.send({"text": json.dumps({**asked, "k": "answer"})})
+    message.reply_channel.send({"text": answer})
     Group("books").send({**effect, "e": "group"})
     Channel("ledger").send({**effect, "e": "second"})
 
 
+@channel_session
 async def achat_receive(message: Message) -> None:
     asked = json.loads(message["text"])
     of, number = _client(message), asked["n"]
     ran = begun(message, of, number, ms=asked["ms"])
+    answer = _counted(message, asked)
     await asyncio.sleep(asked["ms"] / 1000)
     effect = {"of": of, "n": number, "run": ran}
     await Channel("ledger").asend({**effect, "e": "first"})
-    await message.reply_channel.asend({"text": json.dumps({**asked, "k": "answer"})})
+    await message.reply_channel.asend({"text": answer})
     await Group("books").asend({**effect, "e": "group"})
     await Channel("ledger").asend({**effect, "e": "second"})
 
