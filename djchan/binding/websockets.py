@@ -21,6 +21,7 @@ from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, router, transaction
 
+from djchan import strict_json
 from djchan.binding.base import CREATE, UPDATE, Binding, objects_of
 from djchan.binding.changes import held
 from djchan.exceptions import InvalidFrame
@@ -92,7 +93,7 @@ class WebsocketBinding(Binding):
 
     def deserialize(self, message: Any) -> tuple[Any, Any, Any]:
         try:
-            body = json.loads(message["text"])
+            body = strict_json.loads(message["text"])
         except (json.JSONDecodeError, RecursionError) as error:
             raise InvalidFrame("The payload of a binding is JSON, and this is none.") from error
         if not isinstance(body, dict) or "action" not in body:
@@ -204,7 +205,7 @@ class WebsocketBindingWithMembers(WebsocketBinding):
             for name in path.split("."):
                 member = getattr(member, name)
             members[path.replace(".", "__")] = member() if callable(member) else member
-        data.update(json.loads(self.encoder.encode(members)))
+        data.update(json.loads(self.encoder.encode(members), parse_constant=lambda name: None))
         return data
 
 

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from djchan import strict_json
 from djchan.auth import channel_and_http_session_user_from_http, channel_session_user_from_http
 from djchan.channel import Channel, Group
 from djchan.exceptions import (
@@ -160,11 +161,11 @@ class JsonWebsocketConsumer(WebsocketConsumer):
 
     @classmethod
     def decode_json(cls, text: str) -> Any:
-        return json.loads(text)
+        return strict_json.loads(text)
 
     @classmethod
     def encode_json(cls, content: Any) -> str:
-        return json.dumps(content)
+        return strict_json.dumps(content)
 
     @classmethod
     def group_send(  # type: ignore[override]
@@ -187,7 +188,7 @@ class WebsocketMultiplexer:
 
     @classmethod
     def encode_json(cls, content: Any) -> str:
-        return json.dumps(content, cls=DjangoJSONEncoder)
+        return strict_json.dumps(content, encoder=DjangoJSONEncoder)
 
     @classmethod
     def encode(cls, stream: str, payload: Any) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management import call_command
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.db.models.signals import post_save
 
-from djchan.test import ChannelTestCase
+from djchan.exceptions import InvalidFrame
+from djchan.generic.websockets import WebsocketDemultiplexer
+from djchan.test import ChannelTestCase, apply_routes
 from tests.binding.declare import Listener, declare
 from tests.binding.models import BigCard, Card, Tag
 from tests.binding.test_changes import queries
@@ -139,3 +141,18 @@ class TestFromClients(Inbound):
                 ("update", card.pk, {"title": "x", "tags": [two.pk]}),
             ],
         )
+
+    def test_a_number_that_json_lacks_is_refused(self):
+        binding = declare(fields=("title",))
+        for number in ("NaN", "-Infinity", "1e999"):
+            with self.subTest(number), self.assertRaises(InvalidFrame):
+                payload = f'{{"action": "create", "data": {{"title": {number}}}}}'
+                self.send_text(binding, f'{{"stream": "s", "payload": {payload}}}')
+        self.assertFalse(Card.objects.exists())
+
+    def send_text(self, binding: Any, text: str) -> None:
+        class Demultiplexer(WebsocketDemultiplexer):
+            consumers: ClassVar = {"s": binding.consumer}
+
+        with apply_routes([Demultiplexer.as_route()]):
+            self.client_.send_and_consume("websocket.receive", text=text, path="/")

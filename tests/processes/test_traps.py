@@ -6,6 +6,7 @@ and tests/deploy.)
 
 import socketserver
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 
 from tests.support.processes import Process, Processes
 from tests.support.servers import Server
-from tests.support.waiting import free_port
+from tests.support.waiting import free_port, wait_for
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -237,3 +238,35 @@ def test_another_apps_command_in_front(trap: Trap, app: str, command: str) -> No
     assert "djchan.E008" in text
     assert f"`manage.py {command}` is the command of '{app}', not of 'djchan'" in text
     assert f'move the line "djchan" above "{app}"' in text
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "error"),
+    [
+        ("consumers.py", "def take(message) print('broken')\n", "SyntaxError"),
+        ("routing.py", "import no_such_module\n", "No module named 'no_such_module'"),
+    ],
+)
+def test_a_worker_that_reloads_waits_for_a_mended_file(
+    trap: Trap, own_broker: Server, name: str, broken: str, error: str
+) -> None:
+    trap.layer(REDIS, "[route('jobs', 'consumers.take')]", hosts=[own_broker.url])
+    sound = (trap.folder / name).read_text()
+    worker = trap.manage("runworker", "--reload")
+
+    def write_until(text: str, pattern: str) -> None:
+        # A change before the reloader's first look at a file is not seen: write it again.
+        due = [0.0]
+
+        def printed() -> bool:
+            if time.monotonic() > due[0]:
+                trap.write(name, text)
+                due[0] = time.monotonic() + 6
+            return worker.printed(pattern) > 0
+
+        wait_for(printed, timeout=PATIENCE, what=f"it prints {pattern!r}")
+
+    worker.wait_printed(r"is ready", timeout=PATIENCE)
+    write_until(broken, error)
+    write_until(sound, rf"(?s){error}.*is ready")
+    assert worker.stop() == 0

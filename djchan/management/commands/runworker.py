@@ -8,11 +8,13 @@ import atexit
 import gc
 import logging
 import threading
+from importlib import import_module
 from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management.base import SystemCheckError
 from django.utils import autoreload
 
 from djchan import DEFAULT_CHANNEL_LAYER
@@ -37,6 +39,8 @@ class Command(BaseCommand):
     """
 
     help = "Runs the consumers of a channel layer."
+    # The checks import the routing: under --reload that is for the reloader to see fail.
+    requires_system_checks: list[str] = []  # noqa: RUF012
 
     channel_layer: ChannelLayerWrapper
     options: dict[str, Any]
@@ -77,6 +81,7 @@ class Command(BaseCommand):
             action="store_true",
             help="Starts anew when code changes; for development.",
         )
+        parser.add_argument("--skip-checks", action="store_true", help="Skips system checks.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["reload"]:
@@ -87,6 +92,8 @@ class Command(BaseCommand):
     def serve(self, **options: Any) -> None:
         """Run a worker until it is stopped."""
         autoreload.raise_last_exception()
+        if not options.get("skip_checks", True):
+            self._run_checks(options["layer"], reload=options["reload"])
         self.options, self.verbosity = options, options["verbosity"]
         if self.verbosity:
             setup_logger(LIBRARY, self.verbosity)
@@ -138,6 +145,16 @@ class Command(BaseCommand):
             )
         except InvalidChannelLayer as error:
             raise CommandError(str(error)) from error
+
+    def _run_checks(self, alias: str, *, reload: bool) -> None:
+        try:
+            self.check()
+        except SystemCheckError:
+            routing = settings.CHANNEL_LAYERS.get(alias, {}).get("ROUTING")
+            if reload and isinstance(routing, str):
+                # The reloader watches the file that raised: a check's message does not tell it.
+                import_module(routing.rpartition(".")[0])
+            raise
 
     def get_layer(self, alias: str) -> ChannelLayerWrapper:
         """The layer to serve. Raises CommandError when no worker can serve it from here."""
