@@ -18,7 +18,7 @@ from djchan.binding.base import BindingMetaclass
 from djchan.checks import TAG, check_app_order, check_brokers, check_layers
 from djchan.deploy_checks import DEPLOY_CHECKS
 from djchan.exceptions import InvalidChannelLayer
-from djchan.log import join_loggers
+from djchan.log import enable_loggers, join_loggers
 
 
 class ChannelsConfig(AppConfig):
@@ -32,6 +32,7 @@ class ChannelsConfig(AppConfig):
         checks.register(check_brokers, TAG, deploy=True)
         for check in DEPLOY_CHECKS:
             checks.register(check, TAG, deploy=True)
+        enable_loggers()
         join_loggers()
         tell_channels4()
         # After Channels 4's own receiver, which was connected when it was imported above.

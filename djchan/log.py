@@ -28,6 +28,17 @@ handler = logging.StreamHandler()
 handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(module)s - %(message)s"))
 
 
+def enable_loggers() -> None:
+    """Enable the loggers that a LOGGING with Python's default has disabled.
+
+    ``disable_existing_loggers`` disables every logger that exists before ``django.setup()``: an
+    asgi.py imports djchan and Daphne first. A LOGGING that wants silence sets a level.
+    """
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in (LIBRARY, "daphne"):
+            logger.disabled = False
+
+
 def join_loggers() -> None:
     """Make ``django.channels`` the parent of ``djchan``. Safe to repeat."""
     library = logging.getLogger(LIBRARY)

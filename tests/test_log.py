@@ -202,3 +202,13 @@ def test_every_logger_of_djchan_escapes():
         if re.search(r"^\w+ = logging\.getLogger\(__name__\)", text, re.MULTILINE):
             bare.append(path.name)
     assert made > 40 and not bare
+
+
+@pytest.mark.parametrize("name", ["djchan", "djchan.interface.closes", "daphne.server"])
+def test_a_logging_that_disables_existing_loggers_leaves_ours_on(name):
+    logger = logging.getLogger(name)
+    logger.disabled = True
+    foreign = logging.getLogger("djchan_other")
+    foreign.disabled = True
+    log.enable_loggers()
+    assert (logger.disabled, foreign.disabled) == (False, True)
