@@ -493,7 +493,7 @@ async def aecho(message):
 @pytest.mark.parametrize("consumer", [echo, aecho])
 def test_the_replies_of_a_delivery_come_with_its_answer(site, consumer):
     inbox = Inbox(site)
-    site.worker(route("websocket.receive", consumer))
+    site.worker(route("websocket.receive", consumer), partial=PATIENCE)
     site(Send("", 0, (delivery(1, {"text": "a", "order": 1}, {"text": "b", "order": 2}),)))
     replies = [{"text": "You said: a"}, {"text": "You said: b"}]
     assert inbox.wait(1) == [[codec.ANSWER, "1-abc", 1, replies, codec.DONE]]
@@ -507,7 +507,7 @@ def test_a_frame_that_raises_does_not_stop_the_others(site):
         if message["text"] == "b":
             raise ValueError
 
-    site.worker(route("websocket.receive", consumer))
+    site.worker(route("websocket.receive", consumer), partial=PATIENCE)
     site(Send("", 0, (delivery(1, {"text": "a"}, {"text": "b"}, {"text": "c"}),)))
     ((_, _, _, replies, status),) = inbox.wait(1)
     assert [reply["text"][-1] for reply in replies] == ["a", "b", "c"]
@@ -528,7 +528,8 @@ def test_a_frame_that_wants_to_run_later_holds_up_those_behind_it(site, on_loop)
     async def aconsumer(message):
         consumer(message)
 
-    site.worker(route("websocket.receive", aconsumer if on_loop else consumer), retry_delay=0.01)
+    chosen = aconsumer if on_loop else consumer
+    site.worker(route("websocket.receive", chosen), retry_delay=0.01, partial=PATIENCE)
     site(Send("", 0, (delivery(1, {"text": "a"}, {"text": "b"}, {"text": "c"}),)))
     first, last = inbox.wait(2)
     assert first == [codec.PROGRESS, "1-abc", 1, 1, [{"text": "You said: a"}]]
