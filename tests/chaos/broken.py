@@ -1,22 +1,25 @@
 """Guarantees, broken on purpose, so that the checker can be seen to notice.
 
 From the chaos site's settings, in each of its processes, by CHAOS_BREAK; djchan knows
-nothing of it. All is done between djchan and its links to Redis, in the words of
-``djchan.layers.operations``::
+nothing of it. All but ``other`` is done between djchan and its links to Redis, with the
+operations of ``djchan.layers.operations``::
 
     perform(operations) ──► changed ──► Redis ──► answers ──► changed ──► djchan
 """
 
 import asyncio
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from djchan.exceptions import BrokerRefused, BrokerUnavailable
+from djchan.exceptions import BrokerError, BrokerRefused, BrokerUnavailable
 from djchan.layers.operations import Claim, Commit, Effect, Keep, Outcome, Reap, Send, Tell
 from djchan.layers.redis.async_links import RedisAsyncLink, RedisInboxReader
 from djchan.layers.redis.links import RedisLink
+from djchan.layers.sending import Sending
 
 LOST_CLAIM = 100  # One in so many claims that got something.
 WINDOW = 0.02  # Seconds between two halves of what should be one step.
@@ -210,6 +213,25 @@ def _pop_inbox() -> None:
     RedisInboxReader.read = popping  # type: ignore[method-assign]
 
 
+def _forget_others() -> None:
+    """other: a delivery ends before the layer that it sends to has answered."""
+    apply = Sending.apply_from_delivery
+
+    def forgetting(self: Sending, words: Sequence[Any]) -> tuple[str, ...]:
+        def send() -> None:
+            with suppress(BrokerError):
+                apply(self, words)
+
+        threading.Thread(target=send, daemon=True).start()
+        return ("sent",) * len(words)
+
+    async def aforgetting(self: Sending, words: Sequence[Any]) -> tuple[str, ...]:
+        return forgetting(self, words)
+
+    Sending.apply_from_delivery = forgetting  # type: ignore[method-assign,assignment]
+    Sending.aapply_from_delivery = aforgetting  # type: ignore[method-assign,assignment]
+
+
 RULES: dict[str, Callable[[], None]] = {
     "commit": lambda: _patch(NonAtomic()),
     "fencing": lambda: _patch(Applied("fenced")),
@@ -218,6 +240,7 @@ RULES: dict[str, Callable[[], None]] = {
     "floor": lambda: _patch(Applied("superseded")),
     "reconcile": lambda: _patch(NoReconcile()),
     "session": lambda: _patch(SavedOutside()),
+    "other": _forget_others,
 }
 
 

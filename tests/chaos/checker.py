@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from tests.chaos import promises, traces
+from tests.chaos import others, promises, traces
 from tests.chaos.timeline import Bounds, Record, Timeline
 from tests.chaos.verdict import Effects, Evidence, Verdict
 
@@ -26,6 +26,8 @@ RULES: tuple[Callable[[Evidence, Effects, Timeline, Verdict], None], ...] = (
     promises.requests,
     promises.jobs,
     promises.broadcasts,
+    others.sends,
+    others.dead,
     traces.runs,
     traces.times,
     traces.left,

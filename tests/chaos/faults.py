@@ -20,7 +20,7 @@ from djchan.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
 from djchan.layers.redis.scripts import SHA
 from tests.chaos.fleet import Fleet, Slot
 from tests.chaos.schedule import Fault
-from tests.chaos.store import SentinelStore
+from tests.chaos.store import Collector, SentinelStore, Store
 
 Record = dict[str, Any]
 
@@ -58,6 +58,10 @@ class Faults:
             "proxy.slow": self._proxy_slow,
             "proxy.lossy": self._proxy_lossy,
             "proxy.lose": self._proxy_lose,
+            "other.kill": self._other_kill,
+            "other.cut": self._other_cut,
+            "other.away": self._other_away,
+            "other.lose": self._other_lose,
         }
 
     async def play(self, faults: list[Fault], began: float) -> list[str]:
@@ -162,15 +166,18 @@ class Faults:
 
     async def _store_kill(self, fault: Fault, record: Record) -> None:
         store = self.fleet.store
-        with await self._paused():
-            record["at"] = time.monotonic()
-            await asyncio.to_thread(store.kill)
-            await asyncio.sleep(fault.seconds)
-            await asyncio.to_thread(store.start)
-            record["until"] = time.monotonic()
+        with await self._paused(self.fleet.collector):
+            await self._restart(store, fault, record)
+
+    async def _restart(self, store: Store, fault: Fault, record: Record) -> None:
+        record["at"] = time.monotonic()
+        await asyncio.to_thread(store.kill)
+        await asyncio.sleep(fault.seconds)
+        await asyncio.to_thread(store.start)
+        record["until"] = time.monotonic()
 
     async def _store_flush(self, fault: Fault, record: Record) -> None:
-        with await self._paused():
+        with await self._paused(self.fleet.collector):
             record["since"] = await asyncio.to_thread(self.fleet.collector.drain)
             record["at"] = time.monotonic()
             await asyncio.to_thread(self.fleet.store.flush)
@@ -186,11 +193,11 @@ class Faults:
 
     async def _store_older(self, fault: Fault, record: Record) -> None:
         store = self.fleet.store
-        with await self._paused():
+        with await self._paused(self.fleet.collector):
             record["since"] = record["at"] = time.monotonic()
             copy = await asyncio.to_thread(store.copy)
         await asyncio.sleep(fault.seconds)
-        with await self._paused():
+        with await self._paused(self.fleet.collector):
             record["at"] = time.monotonic()
             await asyncio.to_thread(store.kill)
             await asyncio.to_thread(store.restore, copy)
@@ -200,7 +207,7 @@ class Faults:
     async def _store_failover(self, fault: Fault, record: Record) -> None:
         store = self.fleet.store
         assert isinstance(store, SentinelStore)
-        with await self._paused():
+        with await self._paused(self.fleet.collector):
             record["at"] = time.monotonic()
             record["since"] = record["at"] - REPLICATION
             record["until"] = float("inf")
@@ -238,10 +245,10 @@ class Faults:
         await asyncio.to_thread(layer.group_discard if leave else layer.group_add, "books", "tally")
         layer.close()
 
-    async def _paused(self) -> ExitStack:
-        """The collector's pause, as a context; waited for in a thread, as it may take a while."""
+    async def _paused(self, collector: Collector) -> ExitStack:
+        """A collector's pause, as a context; waited for in a thread, as it may take a while."""
         stack = ExitStack()
-        await asyncio.to_thread(stack.enter_context, self.fleet.collector.paused())
+        await asyncio.to_thread(stack.enter_context, collector.paused())
         return stack
 
     # -------------------------------------------------------------------- proxy
@@ -272,6 +279,29 @@ class Faults:
         pattern = b":in:" if fault.word == "inbox" else SHA[fault.word]
         record["word"] = fault.word
         proxy.lose(pattern, LOSE, least=LEAST.get(fault.word, 0))
+        await asyncio.sleep(0.8)
+        proxy.disarm()
+        record["lost"] = proxy.lost - before
+
+    # ------------------------------------------------------------- second layer
+
+    async def _other_kill(self, fault: Fault, record: Record) -> None:
+        with await self._paused(self.fleet.other_collector):
+            await self._restart(self.fleet.other, fault, record)
+
+    async def _other_cut(self, fault: Fault, record: Record) -> None:
+        await asyncio.to_thread(self.fleet.other_proxy.cut)
+
+    async def _other_away(self, fault: Fault, record: Record) -> None:
+        proxy = self.fleet.other_proxy
+        await asyncio.to_thread(proxy.refuse, True)
+        await asyncio.sleep(fault.seconds)
+        await asyncio.to_thread(proxy.refuse, False)
+
+    async def _other_lose(self, fault: Fault, record: Record) -> None:
+        proxy = self.fleet.other_proxy
+        before = proxy.lost
+        proxy.lose(SHA["send"], LOSE)
         await asyncio.sleep(0.8)
         proxy.disarm()
         record["lost"] = proxy.lost - before

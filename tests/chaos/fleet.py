@@ -24,6 +24,7 @@ from tests.support.waiting import free_port
 SITE = Path(__file__).parent / "site"
 READY = r"djchan worker \S+ is ready"
 ATTEMPTS = 5
+OTHER_RETRY = 1.5  # stream_retry of the second layer; then its senders run again.
 START = 30.0  # Seconds until a process is ready, on a machine that has other work.
 
 
@@ -57,6 +58,10 @@ class Fleet:
         )
         self.collector = Collector(lambda: self.store.port)
         self.proxy = Proxy(0, seed=seed)
+        # Of the second layer, to which consumers of the first one send.
+        self.other = Store(self.logs)
+        self.other_collector = Collector(lambda: self.other.port)
+        self.other_proxy = Proxy(0, seed=seed)
         self.workers = [Slot(f"worker {i}") for i in range(profile.workers)]
         self.interfaces = [Slot(f"interface {i}", free_port()) for i in range(profile.interfaces)]
         self._broken = broken
@@ -67,6 +72,9 @@ class Fleet:
         self.store.start()
         self.proxy.target = self.store.port
         self.proxy.start()
+        self.other.start()
+        self.other_proxy.target = self.other.port
+        self.other_proxy.start()
         threads = [
             threading.Thread(target=start, args=(slot,))
             for start, slots in (
@@ -83,6 +91,7 @@ class Fleet:
         if missing:
             raise AssertionError(f"not started: {', '.join(missing)}; see {self.logs}")
         self.collector.start()
+        self.other_collector.start()
 
     def start_worker(self, slot: Slot) -> None:
         """Start a worker in ``slot``, as a supervisor does; return when it claims.
@@ -129,9 +138,12 @@ class Fleet:
         with ExitStack() as steps:  # Each of them, whatever the others raise; the last first.
             steps.callback(self.store.remove)
             steps.callback(self.proxy.stop)
+            steps.callback(self.other.remove)
+            steps.callback(self.other_proxy.stop)
             for process in self.processes.started:
                 steps.callback(process.clean_up)
             steps.callback(self.collector.stop)
+            steps.callback(self.other_collector.stop)
             for process in self.processes.started:
                 if process.running():  # All at once; some take their time.
                     process.send_signal(signal.SIGCONT)
@@ -144,6 +156,7 @@ class Fleet:
         return {
             "DJANGO_SETTINGS_MODULE": "chaos.settings",
             "CHAOS_LAYER": json.dumps(self.layer),
+            "CHAOS_OTHER_LAYER": json.dumps(self.other_layer),
             "CHAOS_RUNS": str(self.runs),
             "CHAOS_BREAK": self._broken,
             "PYTHONWARNINGS": "default",
@@ -160,6 +173,17 @@ class Fleet:
             "INTERFACE": {"broker_grace": 60.0, "shutdown_grace": 10.0},
             "WORKER": {"worker_silence": self.profile.silence, "threads": 2},
         }
+
+    @property
+    def other_layer(self) -> dict[str, Any]:
+        """The entry of the second layer; what is sent to it waits for less than it is away."""
+        config = {
+            "prefix": PREFIX,
+            "channel_capacity": {"ledger": 10**9},
+            "stream_retry": OTHER_RETRY,
+            "hosts": [f"redis://127.0.0.1:{self.other_proxy.port}/0"],
+        }
+        return {"BACKEND": "djchan.layers.redis.RedisChannelLayer", "CONFIG": config}
 
     @property
     def config(self) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def requests(evidence: Evidence, effects: Effects, timeline: Timeline, verdict: 
                 for fault in timeline.over(begin, end, "interface.")
                 if fault["target"] == request["interface"]
             ]
-            faults += timeline.over(begin - 1.0, end, "store.", "proxy.")
+            faults += timeline.over(begin - 1.0, end, "store.", "proxy.", "other.")
             # Never run again, or only before its response has begun.
             if request["method"] == "POST" or request.get("kind") == "stream":
                 faults += timeline.over(begin - 10.0, end, "worker.kill", "worker.stop")
@@ -195,6 +195,8 @@ def requests(evidence: Evidence, effects: Effects, timeline: Timeline, verdict: 
 
 def jobs(evidence: Evidence, effects: Effects, timeline: Timeline, verdict: Verdict) -> None:
     """What was sent from outside is done once, if its sender was told that it was taken."""
+    # A job that three workers died with: each of its runs has had its fault.
+    poison = {(dead["of"], dead["n"]) for dead in evidence["dead"] if dead["reason"] == "poison"}
     for job in evidence["jobs"]:
         key = job["of"], job["n"]
         what = f"{job['of']} {job['n']} ({job['result']})"
@@ -206,7 +208,7 @@ def jobs(evidence: Evidence, effects: Effects, timeline: Timeline, verdict: Verd
         # It lay on its channel until it was done: what a loss took may be this.
         due = timeline.due(job["at"])[0]
         span = (job["at"], seen[0]["at"] if seen else due)
-        optional = job["result"] != "ok"
+        optional = job["result"] != "ok" or key in poison
         count(
             what, seen, JOB, span=span, heard=None,
             optional=optional, timeline=timeline, verdict=verdict,

@@ -21,20 +21,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from djchan.lanes.thread import WAIT
+from djchan.layers import codec
 from djchan.layers.redis import RedisChannelLayer, RedisSentinelChannelLayer
+from djchan.letters import Letters
 from tests.chaos import broken
 from tests.chaos.checker import check
 from tests.chaos.clients import Browser, Load, Producer, Socket
 from tests.chaos.faults import Faults
 from tests.chaos.fleet import Fleet, interrupted
 from tests.chaos.schedule import SHORT, Profile, schedule
-from tests.chaos.store import BASE
+from tests.chaos.store import BASE, PREFIX
 from tests.chaos.timeline import Bounds
 
 # Of the short campaign: its interface dies long before the store loses anything, so that
@@ -102,6 +105,9 @@ async def _play(fleet: Fleet, profile: Profile, seed: int, say: Any) -> Evidence
     faults.note_unplanned()
     with fleet.collector.paused():
         left = _left(fleet.store.port)
+        dead = _dead(fleet.store.port)
+    with fleet.other_collector.paused():
+        left += [f"{name} (second layer)" for name in _left(fleet.other.port)]
     evidence = {
         "seed": seed,
         "long": profile.long,
@@ -115,13 +121,15 @@ async def _play(fleet: Fleet, profile: Profile, seed: int, say: Any) -> Evidence
         "effects": [
             {**effect, "order": order} for order, effect in enumerate(fleet.collector.effects)
         ],
+        "others": list(fleet.other_collector.effects),
+        "dead": dead,
         "runs": _runs(fleet.runs),
         "lags": lags,
         "vitals": vitals,
         "quiet": quiet,
         "ends": ends,
         "left": left,
-        "errors": errors + fleet.collector.errors,
+        "errors": errors + fleet.collector.errors + fleet.other_collector.errors,
     }
     return _since(evidence, began)
 
@@ -190,11 +198,35 @@ def _left(port: int) -> list[str]:
                     # The limit stays, and a count of nothing.
                     fields = {field: n for field, n in fields.items() if n != b"0"}
                     fields.pop(b"limit", None)
+                    # Dead letters stay, and so do their bytes.
+                    fields = {
+                        field: n
+                        for field, n in fields.items()
+                        if field != b"dead" and not field.startswith(b"x:")
+                    }
                     if not fields:
                         continue
                 name += f" {dict(list(fields.items())[:3])}"
             left.append(name)
     return sorted(left)
+
+
+def _dead(port: int) -> list[dict[str, Any]]:
+    """Which pages and jobs are dead letters, and why."""
+    layer = RedisChannelLayer(prefix=PREFIX, hosts=[f"redis://127.0.0.1:{port}/0"])
+    letters = Letters(layer)
+    found = []
+    with closing(layer), closing(letters):
+        kept = [letter for name in ("http.request", "jobs") for letter in letters.of(name)]
+    for letter in kept:
+        request = codec.decode(codec.decode_envelope(letter.payload).frames[0])
+        if letter.channel == "jobs":
+            found.append({"of": request["of"], "n": request["n"], "reason": letter.reason})
+            continue
+        kind, of, number = request["path"].strip("/").split("/")
+        if kind == "page":
+            found.append({"of": of, "n": int(number), "reason": letter.reason})
+    return found
 
 
 def _runs(folder: Path) -> list[dict[str, Any]]:
@@ -219,7 +251,16 @@ def _since(evidence: Evidence, began: float) -> Evidence:
             }
         return item
 
-    for name in ("faults", "connections", "refused", "requests", "jobs", "effects", "runs"):
+    for name in (
+        "faults",
+        "connections",
+        "refused",
+        "requests",
+        "jobs",
+        "effects",
+        "others",
+        "runs",
+    ):
         evidence[name] = [shift(record) for record in evidence[name]]
     for connection in evidence["connections"]:
         for name in ("sent", "answers", "counts", "heard"):

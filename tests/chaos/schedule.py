@@ -6,8 +6,9 @@ same list, so a run that failed can be had again::
     Profile (how often each kind) ──shuffled by the seed──► [Fault(at, kind, …), …]
 
 Faults of workers may overlap anything; those of the store and of its proxy keep out of each
-other's way, so that what each of them broke can be told. And there are calm times without
-the latter: who has just lost Redis is slower to tell that somebody else has died.
+other's way, so that what each of them broke can be told, and there are calm times without
+them: who has just lost Redis is slower to tell that somebody else has died. Those of the second
+layer are spread over the run, one after the other.
 """
 
 import random
@@ -32,6 +33,10 @@ KINDS = (
     "proxy.slow",  # Everything passes later for a while.
     "proxy.lossy",  # Each request has a small chance that its answer is lost.
     "proxy.lose",  # The next requests of one kind are forwarded, and their answers lost.
+    "other.kill",  # The Redis of the second layer: SIGKILL, and started again with its AOF.
+    "other.cut",  # Every connection to it ends.
+    "other.away",  # It cannot be reached for a while.
+    "other.lose",  # Sends to it are applied, and their answers lost.
 )
 
 # Of requests whose answers are lost: djchan's scripts, and the read of an inbox.
@@ -103,6 +108,10 @@ SHORT = Profile(
         "proxy.slow": 1,
         "proxy.lossy": 1,
         "proxy.lose": 14,
+        "other.kill": 1,
+        "other.cut": 1,
+        "other.away": 1,
+        "other.lose": 3,
     },
 )
 
@@ -125,6 +134,10 @@ def soak(minutes: float) -> Profile:
         "proxy.slow": 10,
         "proxy.lossy": 12,
         "proxy.lose": 60,
+        "other.kill": 8,
+        "other.cut": 10,
+        "other.away": 8,
+        "other.lose": 30,
     }
     return Profile(
         seconds=60 * minutes,
@@ -163,6 +176,7 @@ def schedule(seed: int, profile: Profile) -> list[Fault]:
     faults = [
         *_store_faults(rng, profile),
         *_process_faults(rng, profile),
+        *_other_faults(rng, profile),
     ]
     return sorted(faults)
 
@@ -219,6 +233,21 @@ def _process_faults(rng: random.Random, profile: Profile) -> list[Fault]:
     return faults
 
 
+def _other_faults(rng: random.Random, profile: Profile) -> list[Fault]:
+    """One after the other, spread over the run; all are over some seconds before its end."""
+    kinds = _of(profile, "other")
+    rng.shuffle(kinds)
+    part = (profile.seconds - 9.0) / max(1, len(kinds))
+    return [
+        Fault(
+            round(2.0 + part * (index + rng.uniform(0.0, 0.3)), 3),
+            kind,
+            seconds=_lasting(rng, kind, profile),
+        )
+        for index, kind in enumerate(kinds)
+    ]
+
+
 def _lasting(rng: random.Random, kind: str, profile: Profile) -> float:
     seconds = {
         "worker.stop": profile.silence + rng.uniform(1.5, 2.5),
@@ -231,5 +260,7 @@ def _lasting(rng: random.Random, kind: str, profile: Profile) -> float:
         "proxy.hold": rng.uniform(0.3, 0.9),
         "proxy.slow": rng.uniform(0.6, 1.2),
         "proxy.lossy": rng.uniform(0.8, 1.5),
+        "other.kill": rng.uniform(0.1, 0.8),
+        "other.away": 4.0,
     }.get(kind, 0.0)
     return round(seconds, 3)

@@ -79,6 +79,11 @@ def evidence() -> Evidence:
             effect("j0", 4, "job", 16.1), effect("j0", 4, "job", 16.1, via="tally"),
             effect("j0+", 4, "chained", 16.2),
         ],
+        "others": [
+            effect("h0", 1, "page", 15.05), effect("j0", 4, "job", 16.05),
+            effect("j0+", 4, "chained", 16.15),
+        ],
+        "dead": [],
         "runs": [
             run("c0.1", 1, 10.1),
             run("c0.1", 2, 10.8, pid=KILLED),
@@ -173,8 +178,25 @@ PLANTED: dict[str, Callable[[Evidence], Any]] = {
     "end: worker 0": lambda seen: seen["ends"].update({"worker 0": 1}),
     "files": lambda seen: seen["vitals"][2][1]["9"].__setitem__(1, 60),
     "memory": lambda seen: seen["vitals"][2][1]["9"].__setitem__(0, 140),
+    "lost on the second layer: j0 4": lambda seen: seen["others"].pop(1),
+    "doubled on the second layer: j0 4: no fault": lambda seen: seen["others"].append(
+        effect("j0", 4, "job", 23.0, "again")
+    ),
+    "doubled on the second layer: j0 4: twice": lambda seen: seen["others"].append(
+        effect("j0", 4, "job", 16.06)
+    ),
+    "not kept": lambda seen: [
+        seen["requests"].append(refused_by_the_second_layer()),
+        seen["faults"].append({"kind": "other.away", "at": 62.0, "until": 66.0}),
+        seen["runs"].append(run("h0", 3, 63.0)),
+    ],
     "harness": lambda seen: seen["errors"].append("something did not work"),
 }
+
+
+def refused_by_the_second_layer() -> Evidence:
+    return {"of": "h0", "n": 3, "method": "POST", "interface": 0, "at": 63.0, "until": 64.6,
+            "status": 503, "right": False}  # fmt: skip
 
 
 def attempt(at: float) -> Evidence:
@@ -275,3 +297,24 @@ def test_a_zombie_runs_late_what_it_had_in_hand(evidence: Evidence) -> None:
         {"kind": "worker.stop", "at": 11.9, "until": 15.9, "target": 1, "pid": 103}
     )
     assert check(evidence)["ok"]
+
+
+def test_a_job_that_three_workers_died_with_is_a_dead_letter(evidence: Evidence) -> None:
+    drop(evidence, "j0", 4)
+    drop(evidence, "j0+", 4)
+    evidence["dead"].append({"of": "j0", "n": 4, "reason": "poison"})
+    verdict = check(evidence)
+    assert verdict["ok"], verdict["violations"]
+
+
+def test_what_the_second_layer_does_not_take_is_kept_or_run_again(evidence: Evidence) -> None:
+    seen = evidence
+    seen["faults"].append({"kind": "other.away", "at": 62.0, "until": 66.0})
+    seen["requests"].append(refused_by_the_second_layer())
+    seen["dead"].append({"of": "h0", "n": 3, "reason": "unsent"})
+    again = {**run("j0", 9, 62.5), "on": "jobs"}
+    seen["runs"] += [run("h0", 3, 63.0), again, {**again, "at": 66.2, "attempt": 2}]
+    seen["others"] += [effect("j0", 9, "job", 63.0), effect("j0", 9, "job", 66.3, "again")]
+    verdict = check(seen)
+    assert verdict["ok"], verdict["violations"]
+    assert any(name.startswith("twice on the second layer: j0 9") for name in verdict["named"])

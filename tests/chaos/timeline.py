@@ -87,6 +87,9 @@ class Timeline:
             for other in self.over(fault["at"] - DEAF, latest, *DEAFENING):
                 # Those who watch are deaf then: what they have seen counts anew.
                 latest = max(latest, other["until"] + DEAF + bound)
+            for other in self.over(fault["at"], latest, "other."):
+                # The threads of the other workers wait for the second layer.
+                latest = max(latest, other["until"] + bound)
         return latest + self.lag(fault["at"], latest)
 
     def over_at(self, fault: Record) -> float:

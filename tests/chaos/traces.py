@@ -12,6 +12,9 @@ from tests.chaos.verdict import Effects, Evidence, Verdict
 # What may lie in Redis when all processes have said goodbye, behind the layer's prefix.
 LASTING = ("dead:", "deads", "stats", "tomb", "token", "hist", "routed", "serial")
 
+# Whose consumers send to the second layer.
+SENDERS = ("jobs", "chained", "http.request")
+
 UNANSWERED = 10.0  # Seconds that a delivery may have waited before its first run.
 GROWTH = 1.2  # Resident memory at the end, to that after the first minute.
 FILES = 12  # Open files at the end, beyond those at the beginning.
@@ -71,6 +74,9 @@ def _explain(
         losses += timeline.over(first - UNANSWERED, at, "store.kill", *LOSSES)
     if losses:
         verdict.name("run again", f"{run['on']} {run['of']} {run['n']}", losses)
+        return
+    if run["on"] in SENDERS and timeline.over(begin - 1.0, at, "other."):
+        verdict.counts["run again for another layer"] += 1
         return
     if timeline.lag(begin, at) < 1.0:
         verdict.broken(

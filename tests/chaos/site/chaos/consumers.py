@@ -1,7 +1,8 @@
 """Every run says that it was, and leaves effects that can be counted.
 
 An effect is a message on the channel ``ledger``, or to the group ``books``, whose member is
-the channel ``tally``. Nobody runs those two: ``tests.chaos.store`` collects them.
+the channel ``tally``. Nobody runs those two: ``tests.chaos.store`` collects them. Jobs leave
+one on the ``ledger`` of a second layer, too.
 """
 
 import asyncio
@@ -90,11 +91,14 @@ def job(message: Message) -> None:
     time.sleep(message["ms"] / 1000)
     effect: dict[str, Any] = {"of": of, "n": number, "run": ran}
     Channel("ledger").send({**effect, "e": "job"})
+    Channel("ledger", alias="other").send({**effect, "e": "job"})
     Group("books").send({**effect, "e": "job"})
     if number % 4 == 0:
         Channel("chained").send({"of": f"{of}+", "n": number})
 
 
-def chained(message: Message) -> None:
+async def chained(message: Message) -> None:
     ran = begun(message, message["of"], message["n"])
-    Channel("ledger").send({"of": message["of"], "n": message["n"], "run": ran, "e": "chained"})
+    effect = {"of": message["of"], "n": message["n"], "run": ran, "e": "chained"}
+    await Channel("ledger", alias="other").asend(effect)
+    await Channel("ledger").asend(effect)

@@ -1,3 +1,5 @@
+from typing import Any
+
 from chaos import consumers
 from djchan.routing import route
 
@@ -11,3 +13,5 @@ routing = [
     route("jobs", consumers.job),
     route("chained", consumers.chained),
 ]
+
+unserved: list[Any] = []  # Of the second layer: nobody runs what is sent there.

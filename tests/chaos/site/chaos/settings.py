@@ -15,6 +15,7 @@ USE_TZ = True
 
 CHANNEL_LAYERS = {
     "default": {"ROUTING": "chaos.routing.routing", **json.loads(os.environ["CHAOS_LAYER"])},
+    "other": {"ROUTING": "chaos.routing.unserved", **json.loads(os.environ["CHAOS_OTHER_LAYER"])},
 }
 
 if os.environ.get("CHAOS_BREAK"):

@@ -17,6 +17,7 @@ def page(request: HttpRequest, of: str, number: int) -> JsonResponse:
     ran = begun(request.message, of, number)  # type: ignore[attr-defined]
     effect: dict[str, Any] = {"of": of, "n": number, "run": ran}
     Channel("ledger").send({**effect, "e": "page"})
+    Channel("ledger", alias="other").send({**effect, "e": "page"})
     Group("books").send({**effect, "e": "page"})
     body = None
     if request.method == "POST":
