@@ -423,7 +423,7 @@ class TestAClientThatLeaves:
             made = message("/waits/")
             running = adispatch(made, router=made.channel_layer.router, sender=None)
             task = asyncio.create_task(running)
-            await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(arrived.wait, 10)
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
