@@ -211,6 +211,19 @@ def test_a_planted_violation_is_found(planted: str, evidence: Evidence) -> None:
     assert any(found.startswith(planted) for found in verdict["violations"]), verdict["violations"]
 
 
+def test_a_frame_whose_session_could_not_be_read_was_put_off(evidence: Evidence) -> None:
+    """It runs for the second time, and has left no trace of a first one, which did not begin."""
+    stopped = {"kind": "worker.stop", "at": 50.0, "until": 55.0, "target": 1, "pid": OTHER}
+    evidence["faults"].append(stopped)
+    evidence["runs"][3].update(attempt=2, at=70.0)
+    assert any(found.startswith("hand-over") for found in check(evidence)["violations"])
+
+    evidence["faults"].append({"kind": "proxy.lossy", "at": 68.9, "until": 69.2})
+    verdict = check(evidence)
+    assert verdict["ok"], verdict["violations"]
+    assert verdict["counts"]["run again for its session"] == 1
+
+
 def around_the_flush(seen: Evidence) -> Evidence:
     """The same campaign, with a flush in the middle of what the chat says."""
     seen = copy.deepcopy(seen)

@@ -15,6 +15,10 @@ LASTING = ("dead:", "deads", "stats", "tomb", "token", "hist", "routed", "serial
 # Whose consumers send to the second layer.
 SENDERS = ("jobs", "chained", "http.request")
 
+# Faults during which a worker has no answer of its layer, and so no session for a frame. Such a
+# frame is put off, for a second each time.
+AWAY = ("proxy.", "store.")
+PUT_OFF = 2.0
 UNANSWERED = 10.0  # Seconds that a delivery may have waited before its first run.
 GROWTH = 1.2  # Resident memory at the end, to that after the first minute.
 FILES = 12  # Open files at the end, beyond those at the beginning.
@@ -56,7 +60,10 @@ def _explain(
         fault = faults[-1]
         verdict.recovery[fault["kind"]].append(at - fault["at"])
         due = timeline.handed_over(fault)
-        if at > due and not timeline.losses(begin, at):
+        if at > due and before is None and timeline.over(at - PUT_OFF, at, *AWAY):
+            # No consumer had begun: the session could not be read, and the frame was put off.
+            verdict.counts["run again for its session"] += 1
+        elif at > due and not timeline.losses(begin, at):
             verdict.broken(
                 "hand-over",
                 f"{run['on']} {run['of']} {run['n']} ran again {at - fault['at']:.1f} s after "
