@@ -88,7 +88,7 @@ def test_a_redis_that_closes_idle_connections_is_no_error(project: Project) -> N
             client.send(text)
             assert client.recv(timeout=10) == text
             project.broker.command("CLIENT", "KILL", "TYPE", "normal")
-            layer.send("none", {})
+            layer.send("notes", {"group": "none", "text": text})
     layer.close()
     for process in (worker, server):
         assert not re.search("ERROR|WARNING|Traceback", process.output()), process.output()
