@@ -20,6 +20,7 @@ from djchan.interface import bounds, daphne, daphne_response, drain, http, memor
 from djchan.interface.body_connection import BodyConnection
 from djchan.interface.connection import ChannelLimits, Connection, Layer, Local
 from djchan.interface.http_connection import HttpConnection
+from djchan.interface.incoming import Incoming
 from djchan.interface.journal import Journal
 from djchan.interface.mailbox_connection import MailboxConnection
 from djchan.interface.options import InterfaceOptions
@@ -85,6 +86,7 @@ class Interface:
             max(1, self.options.http_body_window // http.CHUNK)
         )
         self.mailboxes = Budget(self.options.mailboxes_bytes)
+        self.incoming = Incoming(self.options.incoming_total)
         self.handshakes: set[Connection] = set()
         self._frames_waiting = 0  # Bytes for the clients of sockets, since they were last counted.
         self.connections: set[Connection] = set()
@@ -99,6 +101,7 @@ class Interface:
         self._drained_server: Any = None
         self._bounds = bounds.Bounds(
             outgoing=self.options.outgoing_bytes,
+            incoming=self.incoming,
             body=self.options.http_max_body,
             inline=self.options.http_inline_body,
             storage=self.storage,
@@ -118,6 +121,7 @@ class Interface:
             "connections": len(self.connections),
             "handshakes": len(self.handshakes),
             "bytes in mailboxes": self.mailboxes.used,
+            "bytes of unfinished messages": self.incoming.used,
             "disconnects waiting": self.turns.waiting,
             "response bytes waiting": self.outgoing.used,
             "bytes of bodies in memory": self.storage.memory,

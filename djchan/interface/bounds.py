@@ -9,6 +9,7 @@ in Daphne 4.2.3 and autobahn 26.10:
   with its setting: Daphne's own log is off.
 - a message in a million fragments, or a frame in a million TCP segments, costs what it
   weighs, not fifty times as much: pieces are joined now and then.
+- the messages of all sockets whose ends have not arrived are bounded together (``incoming``).
 - what a client sends before its handshake is answered is bounded, and is not taken for a
   second handshake.
 - a client that broke the protocol is told its close code: autobahn just drops it.
@@ -29,9 +30,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from djchan.interface import daphne, request_bounds, trust, uploads
+from djchan.interface.incoming import Incoming
 from djchan.interface.journal import Journal
+from djchan.interface.options import MIB
 from djchan.interface.spool import Storage
-from djchan.interface.websocket import TOO_BIG
+from djchan.interface.websocket import TOO_BIG, TRY_AGAIN_LATER
 from djchan.interface.wires import ConnectionRefusal, Wires
 from djchan.log import escaping
 
@@ -43,6 +46,7 @@ LAST_WORD = 1.0  # Seconds for a client to take the close frame before it is cut
 # so that its own default of 1 may leave a client no time at all, and it never hears the code.
 CLOSE_ANSWER = 2.0
 PIECES = 1024  # Fragments, or pieces of one frame, until they are joined.
+INCOMING = 64 * MIB  # Bytes of unfinished messages in a process without a channel layer.
 
 _SOCKET = (
     "_fail_connection",
@@ -78,7 +82,8 @@ def servers() -> list[Any]:
 
 
 class Bounds:
-    """``outgoing``: bytes that wait for one client; ``body``: bytes of one request body, of which
+    """``outgoing``: bytes that wait for one client; ``incoming``: the unfinished messages of all
+    sockets; ``body``: bytes of one request body, of which
     ``inline`` may be in memory; ``storage``: for the bodies of all requests;
     ``connections``: how many there may be. They count from the
     moment that ``requests`` says that requests come to the interface and not to Django:
@@ -89,6 +94,7 @@ class Bounds:
         self,
         *,
         outgoing: int,
+        incoming: Incoming,
         body: int,
         inline: int,
         storage: Storage,
@@ -97,6 +103,7 @@ class Bounds:
         root_path: bool = False,
     ) -> None:
         self.outgoing = outgoing
+        self.incoming = incoming
         self.body = body
         self.inline = inline
         self.storage = storage
@@ -123,7 +130,9 @@ class Bounds:
             return
         # Socket views may have been here before, with bounds of their own.
         plain = getattr(ws.protocol, "unbounded", ws.protocol)
-        ws.protocol = _bounded_socket(plain, self.outgoing, self.journal, self.root_path)
+        ws.protocol = _bounded_socket(
+            plain, self.outgoing, self.incoming, self.journal, root_path=self.root_path
+        )
         ws.closeHandshakeTimeout = CLOSE_ANSWER
         build = http.buildProtocol
         classes: dict[Any, Any] = {}
@@ -164,7 +173,7 @@ def bound_sockets(server: Any, *, outgoing: int, journal: Journal) -> None:
     if not _is_known(ws):
         logger.warning(_UNKNOWN)
     elif not hasattr(ws.protocol, "unbounded"):
-        ws.protocol = _bounded_socket(ws.protocol, outgoing, journal)
+        ws.protocol = _bounded_socket(ws.protocol, outgoing, Incoming(INCOMING), journal)
         ws.closeHandshakeTimeout = CLOSE_ANSWER
 
 
@@ -179,15 +188,18 @@ def limit_message(protocol: Any, size: int) -> None:
         protocol.maxMessagePayloadSize = size
 
 
-def _bounded_socket(plain: Any, outgoing: int, journal: Journal, root_path: bool = False) -> Any:
+def _bounded_socket(
+    plain: Any, outgoing: int, incoming: Incoming, journal: Journal, *, root_path: bool = False
+) -> Any:
     """A class like Daphne's WebSocketProtocol, with bounds."""
 
     class Socket(plain):  # type: ignore[misc]
         unbounded = plain
         data: Any
         http_request_uri: str
-        frame_data: Any
-        message_data: Any
+        frame_data: Any = None
+        message_data: Any = None
+        _kept = 0  # Bytes of an unfinished message.
 
         def processHandshake(self) -> None:
             # Called with every piece of data until the socket is open. Here a handshake has
@@ -240,6 +252,8 @@ def _bounded_socket(plain: Any, outgoing: int, journal: Journal, root_path: bool
                 pieces.append(payload)
                 if len(pieces) > PIECES:
                     self.frame_data = [b"".join(pieces)]
+                if self._kept or len(payload) < self.frame_length or not self.current_frame.fin:
+                    self._keep(len(payload))
 
         def onMessageFrame(self, payload: list[bytes]) -> None:
             if not self.failedByMe:
@@ -247,8 +261,44 @@ def _bounded_socket(plain: Any, outgoing: int, journal: Journal, root_path: bool
                 pieces.extend(payload)
                 if len(pieces) > PIECES:
                     self.message_data = [b"".join(pieces)]
+                if self._kept and self.current_frame.fin:
+                    self._let_go()  # The message is whole.
+
+        def _keep(self, size: int) -> None:
+            self._kept += size
+            fullest = incoming.add(self, size)
+            if fullest is not None:
+                fullest._too_much()
+
+        def _let_go(self) -> None:
+            self._kept = 0
+            incoming.drop(self)
+
+        def _too_much(self) -> None:
+            """Close this socket: all sockets together keep too much, and it keeps the most."""
+            journal.say(
+                "incoming.total",
+                "A WebSocket was closed (1013): the messages of all sockets whose ends have not "
+                "arrived are %d bytes, most of them of this one (%d); the limit is %d "
+                "(incoming_total under INTERFACE in CHANNEL_LAYERS)",
+                incoming.used,
+                self._kept,
+                incoming.limit,
+            )
+            self.failedByMe = True
+            self._forget()
+            if self.state == self.STATE_OPEN:
+                self.sendCloseFrame(code=TRY_AGAIN_LATER)
+
+        def _forget(self) -> None:
+            """Drop what has arrived of a message."""
+            self._let_go()
+            for pieces in (self.frame_data, self.message_data):
+                if pieces:
+                    pieces.clear()
 
         def connectionLost(self, reason: object) -> None:
+            self._forget()
             super().connectionLost(reason)
             for future in (self.is_open, self.is_closed):
                 future.result = None  # It is the protocol itself: a cycle.
@@ -272,6 +322,7 @@ def _bounded_socket(plain: Any, outgoing: int, journal: Journal, root_path: bool
             # What still comes is read and dropped, for the second that the client has to
             # answer: closed at once, the connection would be reset, and the code lost.
             self.failedByMe = True
+            self._forget()
             if self.state == self.STATE_OPEN:
                 self.sendCloseFrame(code=TOO_BIG)
 
@@ -282,6 +333,7 @@ def _bounded_socket(plain: Any, outgoing: int, journal: Journal, root_path: bool
             # autobahn would drop the connection without a word.
             journal.count(f"protocol.{code}")
             self.failedByMe = True
+            self._forget()
             self.sendCloseFrame(code=code)
             self.wasClean, self.wasNotCleanReason = False, reason
             self.dropConnection(abort=False)

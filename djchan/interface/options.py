@@ -25,6 +25,7 @@ class InterfaceOptions:
     handshakes: int = 2_000  # WebSockets that no consumer has accepted yet.
     mailboxes_bytes: int = 64 * MIB  # Frames of all sockets that are not answered.
     outgoing_total: int = 256 * MIB  # Frames to all sockets: beyond, the fullest are closed.
+    incoming_total: int = 64 * MIB  # Messages whose ends have not arrived: the same, on Daphne.
 
     # HTTP.
     http_timeout: float | None = 120.0  # Until a response begins, and between two parts of it.

@@ -3,16 +3,24 @@
 from twisted.internet.testing import StringTransport
 
 from djchan.interface.bounds import Bounds
+from djchan.interface.incoming import Incoming
 from djchan.interface.spool import Storage
 
 BODY = 1000
 OUTGOING = 5000
+INCOMING = 50_000
 
 
 def bounds_of(journal, **options):
     room = Storage(memory=10 * BODY, disk=10 * BODY)
     return Bounds(
-        outgoing=OUTGOING, body=BODY, inline=BODY // 2, storage=room, journal=journal, **options
+        outgoing=OUTGOING,
+        incoming=Incoming(INCOMING),
+        body=BODY,
+        inline=BODY // 2,
+        storage=room,
+        journal=journal,
+        **options,
     )
 
 

@@ -11,15 +11,18 @@ import pytest_asyncio
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet import reactor
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from djchan.interface import bounds
 from djchan.interface.bounds import EARLY, PIECES
 from djchan.interface.wires import ConnectionRefusal
-from tests.interface.bounded import OUTGOING, Request, bounds_of
+from tests.interface.bounded import INCOMING, OUTGOING, Request, bounds_of
 from tests.support import raw
 
 MESSAGE = 100_000
+PART = 20_000  # Of a message.
 
 
 class Wire(StringTransport):
@@ -153,6 +156,75 @@ async def test_a_frame_in_many_segments_is_joined_now_and_then(opened):
         assert len(opened.frame_data) <= PIECES + 1
     opened.dataReceived(b"y")
     assert received(opened) == [b"x" * (size - 1) + b"y"]
+
+
+BEGUN = {
+    "a frame without its end": raw.header(raw.BINARY, 2 * PART),
+    "a message without its end": raw.frame(raw.BINARY, b"x" * 10, fin=False)
+    + raw.header(raw.CONTINUATION, PART, fin=False),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("begun", BEGUN.values(), ids=list(BEGUN))
+async def test_unfinished_messages_are_counted_until_they_end(opened, limits, begun):
+    opened.dataReceived(begun)
+    opened.dataReceived(b"x" * PART)
+    assert PART <= limits.incoming.used <= PART + 10
+
+    if begun.startswith(b"\x82"):
+        opened.dataReceived(b"x" * PART)
+    else:
+        opened.dataReceived(raw.frame(raw.CONTINUATION))
+
+    assert len(received(opened)) == 1
+    assert limits.incoming.used == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda it: it.dataReceived(raw.frame(raw.CONTINUATION, b"y" * MESSAGE)),  # Too large.
+        lambda it: it.dataReceived(raw.frame(raw.TEXT, b"a second message")),
+        lambda it: it.connectionLost(Failure(ConnectionDone())),
+    ],
+    ids=["1009", "1002", "left"],
+)
+async def test_nothing_of_an_unfinished_message_outlives_its_socket(opened, limits, end):
+    opened.dataReceived(raw.frame(raw.BINARY, b"x" * PART, fin=False))
+    assert limits.incoming.used == PART
+
+    end(opened)
+
+    assert limits.incoming.used == 0
+    assert not opened.message_data
+
+
+@pytest.mark.asyncio
+async def test_over_incoming_total_the_socket_with_the_most_is_closed(
+    opened, limits, journal, caplog
+):
+    limits.incoming.add("another socket", 10)
+    opened.dataReceived(raw.frame(raw.BINARY, b"x" * (INCOMING - 10), fin=False))
+    assert opened.state == opened.STATE_OPEN, "the limit itself is allowed"
+    opened.dataReceived(raw.header(raw.CONTINUATION, 2) + b"y")
+
+    assert opened.transport.value() == b"\x88\x02\x03\xf5"
+    assert limits.incoming.used == 10, "what it kept is gone, and what the other one keeps is not"
+    assert journal.counts["incoming.total"] == 1
+    assert f"the limit is {INCOMING} (incoming_total under INTERFACE" in caplog.text
+    opened.dataReceived(raw.frame(raw.CONTINUATION, b"x" * PART))
+    assert received(opened) == [] and limits.incoming.used == 10
+
+
+@pytest.mark.asyncio
+async def test_a_whole_message_is_not_held_against_incoming_total(opened, limits):
+    limits.incoming.limit = 1
+    for size in (0, 1, PART):
+        opened.dataReceived(raw.frame(raw.BINARY, b"x" * size))
+    assert len(received(opened)) == 3
+    assert limits.incoming.used == 0
 
 
 @pytest.mark.asyncio
