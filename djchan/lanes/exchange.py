@@ -23,9 +23,18 @@ from djchan.exceptions import BrokerError, BrokerUnavailable
 from djchan.lanes.ledger import Ledger, Words
 from djchan.lanes.outage import Outage
 from djchan.lanes.registration import Registration
+from djchan.lanes.unsettled import End
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import AsyncLink, Link
-from djchan.layers.operations import Claim, Claimed, CommitResult, Operation, Outcome, Wait
+from djchan.layers.operations import (
+    Claim,
+    Claimed,
+    CommitResult,
+    GiveUp,
+    Operation,
+    Outcome,
+    Wait,
+)
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -68,6 +77,7 @@ class Exchange:
         the process is leaving before there was an answer.
         """
         said = registration.unsettled.hold_back(outcomes)
+        words = registration.unsettled.hold_back(words)
         waits = bool(outcomes) and not (said and said[-1] is outcomes[-1])
         commit = self.ledger.commit(registration, said) if said else None
         sure: list[Operation] = [*([] if commit is None else [commit]), *words]
@@ -80,21 +90,22 @@ class Exchange:
         return "stale" if waits else result or "done"
 
     def say_again(self, registration: Registration) -> None:
-        """Commit what waits in ``unsettled``, under a new number."""
-        said = registration.unsettled.waiting()
-        if not said:
+        """Say what waits in ``unsettled``: commit under a new number, give up."""
+        waiting = registration.unsettled.waiting()
+        if not waiting:
             return
-        commit = self.ledger.commit(registration, said)
-        answers = self._perform([commit])
-        if answers is not None:
-            results: Sequence[CommitResult] = answers[0]
-            pairs = zip(said, results, strict=True)
-            settled = [pair for pair in pairs if pair[1] != "stale"]
-            self.ledger.counters["stale"] += len(said) - len(settled)
-            if settled:
-                part = commit._replace(outcomes=tuple(outcome for outcome, _ in settled))
-                self.ledger.note(registration, part, (), [[result for _, result in settled]])
-            registration.unsettled.settled(said, results)
+        outcomes = tuple([end for end in waiting if isinstance(end, Outcome)])
+        words = [end for end in waiting if isinstance(end, GiveUp)]
+        commit = self.ledger.commit(registration, outcomes) if outcomes else None
+        answers = self._perform([*([] if commit is None else [commit]), *words])
+        if answers is None:
+            return
+        results: Sequence[CommitResult] = [*([] if commit is None else answers.pop(0)), *answers]
+        said: list[End] = [*outcomes, *words]
+        settled = [pair for pair in zip(said, results, strict=True) if pair[1] != "stale"]
+        self.ledger.counters["stale"] += len(said) - len(settled)
+        self.ledger.settled(registration, settled)
+        registration.unsettled.settled(said, results)
 
     def claim(
         self,
@@ -114,6 +125,7 @@ class Exchange:
         """
         ledger = self.ledger
         said = registration.unsettled.hold_back(outcomes) if outcomes else outcomes
+        words = registration.unsettled.hold_back(words) if words else words
         commit = ledger.commit(registration, said) if said else None
         sure: list[Operation] = [*([] if commit is None else [commit]), *words]
         claim = ledger.claim(registration, lane=lane, channels=channels, count=count)
@@ -190,6 +202,7 @@ class AsyncExchange:
         By token, what became of its last outcome; one that got no answer is not there.
         """
         said = registration.unsettled.hold_back(outcomes)
+        words = registration.unsettled.hold_back(words)
         results: dict[int, CommitResult] = dict.fromkeys(
             [outcome.token for outcome in outcomes] if said is not outcomes else (), "stale"
         )

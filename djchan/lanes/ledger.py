@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from djchan.lanes.registration import Registration
+from djchan.lanes.unsettled import End
 from djchan.layers.operations import (
     Claim,
     Claimed,
@@ -91,11 +92,24 @@ class Ledger:
                 pairs = zip(commit.outcomes, results, strict=True)
                 registration.unsettled.add([each for each, said in pairs if said == "stale"])
                 self._on_stale()
-        for word in words:
-            ended += (word.token,) if isinstance(word, GiveUp) else word.tokens
+        # The answer of a claim may stand behind those of the words.
+        for word, answer in zip(words, answers[commit is not None :], strict=False):
+            if answer == "stale" and isinstance(word, GiveUp):
+                self._say(word, answer)
+                registration.unsettled.add([word])
+                self._on_stale()
+            else:
+                ended += (word.token,) if isinstance(word, GiveUp) else word.tokens
         if ended:
             registration.leases.ended(ended)
         return result
+
+    def settled(self, registration: Registration, ends: Sequence[tuple[End, CommitResult]]) -> None:
+        """What became of ends that had waited in ``unsettled``."""
+        outcomes = [(end, result) for end, result in ends if isinstance(end, Outcome)]
+        ended = [end.token for end, _ in ends if isinstance(end, GiveUp)]
+        ended += self._ended([end for end, _ in outcomes], [result for _, result in outcomes])
+        registration.leases.ended(ended)
 
     def _ended(self, outcomes: Sequence[Outcome], results: Sequence[CommitResult]) -> list[int]:
         """The tokens that are not ours any more; counts what is not as it should be."""
@@ -111,7 +125,7 @@ class Ledger:
                 ended.append(outcome.token)
         return ended
 
-    def _say(self, outcome: Outcome, result: CommitResult) -> None:
+    def _say(self, end: End, result: CommitResult) -> None:
         """Count and log what is not as it should be."""
         self.counters[result] += 1
         if result == "parked":
@@ -120,18 +134,18 @@ class Ledger:
             logger.warning(
                 "Delivery %d had been handed to another worker before this one was done: "
                 "what its consumer sent is dropped.",
-                outcome.token,
+                end.token,
             )
         elif result == "superseded":
             logger.warning(
                 "Delivery %d of connection %s had been answered before: what its consumer "
                 "sent is dropped.",
-                outcome.token,
-                outcome.address.connection if outcome.address else "?",
+                end.token,
+                end.address.connection if end.address else "?",
             )
         elif result == "stale":
             logger.info(
                 "Delivery %d waits for the interface %s to make itself known again.",
-                outcome.token,
-                outcome.address.process if outcome.address else "?",
+                end.token,
+                end.address.process if end.address else "?",
             )

@@ -1,19 +1,23 @@
 """Ends of deliveries that the layer cannot take yet, because their interface is stale.
 
 From ``lanes.exchange``, where the layer answered "stale"; on to ``lanes.monitor``, which
-says them again every ``stale_wait`` seconds, with a new number. An interface makes itself
-known again within moments, or is declared dead, and either ends the wait::
+says them again every ``stale_wait`` seconds, commits with a new number. An interface makes
+itself known again within moments, or is declared dead, and either ends the wait::
 
-    Commit ──"stale"──► unsettled ──said again──► done, superseded, fenced
-                            └──────"stale"───────────┘
+    Commit, GiveUp ──"stale"──► unsettled ──said again──► done, superseded, fenced
+                                    └──────"stale"───────────┘
 
-A delivery's commits stay in order: while one of them is here, the next one joins it.
+The ends of a delivery stay in order: while one of them is here, the next one joins it.
 """
 
 import threading
 from collections.abc import Sequence
+from typing import TypeVar
 
-from djchan.layers.operations import CommitResult, Outcome
+from djchan.layers.operations import CommitResult, GiveUp, Outcome, Release
+
+End = Outcome | GiveUp
+Word = TypeVar("Word", bound=Outcome | GiveUp | Release)
 
 
 class Unsettled:
@@ -21,7 +25,7 @@ class Unsettled:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[int, list[Outcome]] = {}  # By token.
+        self._waiting: dict[int, list[End]] = {}  # By token.
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -29,33 +33,36 @@ class Unsettled:
     def __contains__(self, token: int) -> bool:
         return token in self._waiting
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
+    def add(self, ends: Sequence[End]) -> None:
         """The layer answered "stale" to these."""
         with self._lock:
-            for outcome in outcomes:
-                self._waiting.setdefault(outcome.token, []).append(outcome)
+            for end in ends:
+                self._waiting.setdefault(end.token, []).append(end)
 
-    def hold_back(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Those of ``outcomes`` that can be said now; the others wait here."""
+    def hold_back(self, words: Sequence[Word]) -> Sequence[Word]:
+        """Those of ``words`` that can be said now; the others wait here."""
         if not self._waiting:
-            return outcomes
-        now: list[Outcome] = []
+            return words
+        now: list[Word] = []
         with self._lock:
-            for outcome in outcomes:
-                self._waiting.get(outcome.token, now).append(outcome)
+            for word in words:
+                if not isinstance(word, Release) and word.token in self._waiting:
+                    self._waiting[word.token].append(word)
+                else:
+                    now.append(word)
         return now
 
-    def waiting(self) -> tuple[Outcome, ...]:
+    def waiting(self) -> tuple[End, ...]:
         """All, in the order of their deliveries, to be said again by one thread at a time."""
         with self._lock:
-            return tuple([outcome for outcomes in self._waiting.values() for outcome in outcomes])
+            return tuple([end for ends in self._waiting.values() for end in ends])
 
-    def settled(self, said: Sequence[Outcome], results: Sequence[CommitResult]) -> None:
+    def settled(self, said: Sequence[End], results: Sequence[CommitResult]) -> None:
         """What ``waiting()`` gave was said again, with these results."""
         with self._lock:
-            for outcome, result in zip(said, results, strict=True):
+            for end, result in zip(said, results, strict=True):
                 if result != "stale":
-                    outcomes = self._waiting[outcome.token]
-                    outcomes.remove(outcome)
-                    if not outcomes:
-                        del self._waiting[outcome.token]
+                    ends = self._waiting[end.token]
+                    ends.remove(end)
+                    if not ends:
+                        del self._waiting[end.token]

@@ -248,7 +248,8 @@ class Hands:
         hand = self._hand(operation.worker)
 
         def mend(result: str) -> str:
-            hand.over(operation.token)
+            if result != "stale":
+                hand.over(operation.token)
             return result
 
         call.say(operation._replace(token=hand.real(operation.token)), mend)

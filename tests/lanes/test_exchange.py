@@ -36,6 +36,7 @@ class FakeLink:
         self.failures = list(failures)
         self.results = results  # Of each outcome, by turns.
         self.known = True
+        self.given_up = "done"
         self.leased = [Leased(7, 1, 0, "x", b""), Leased(8, 1, 0, "x", b"")]
         self.said: list[tuple[Any, ...]] = []
         self.before: Any = lambda: None  # Called before each failure.
@@ -54,7 +55,7 @@ class FakeLink:
             )
         if isinstance(operation, Claim):
             return Claimed(0, 0, self.known, tuple(self.leased))
-        return {GiveUp: "done", Release: 1, Wait: None}[type(operation)]
+        return {GiveUp: self.given_up, Release: 1, Wait: None}[type(operation)]
 
 
 class FakeAsyncLink(FakeLink):
@@ -271,6 +272,45 @@ def test_the_end_of_a_delivery_does_not_overtake_its_progress_that_waits():
     bench.exchange.say_again(bench.worker)
     (commit,) = bench.link.said[-1]
     assert commit.outcomes == (PROGRESS, OUTCOMES[1], OUTCOMES[1], OUTCOMES[1])
+    assert 2 not in bench.worker.leases
+
+
+GIVE_UP = GiveUp("w", 2, "poison", True)
+
+
+def test_what_is_given_up_while_its_interface_is_stale_is_given_up_again():
+    bench = Bench()
+    bench.link.given_up = "stale"
+    bench.claim(words=[GIVE_UP, Release("w", (1,))])
+    assert bench.worker.unsettled.waiting() == (GIVE_UP,)
+    assert bench.woken == bench.ledger.counters["stale"] == 1
+    assert 1 not in bench.worker.leases
+    bench.exchange.say_again(bench.worker)
+    assert bench.link.said[-1] == (GIVE_UP,)
+    assert 2 in bench.worker.leases
+    bench.link.given_up = "done"
+    bench.exchange.say_again(bench.worker)
+    assert bench.link.said[-1] == (GIVE_UP,)
+    assert not bench.worker.unsettled
+    assert 2 not in bench.worker.leases
+
+
+@pytest.mark.parametrize("by", ["say", "claim", "asay"])
+def test_a_give_up_does_not_overtake_the_progress_that_waits(by):
+    bench = Bench(results=["stale"])
+    bench.exchange.say(bench.worker, [PROGRESS])
+    if by == "say":
+        bench.exchange.say(bench.worker, (), words=[GIVE_UP])
+    elif by == "claim":
+        bench.claim(words=[GIVE_UP])
+    else:
+        bench.asay((), words=[GIVE_UP])
+    assert bench.worker.unsettled.waiting() == (PROGRESS, GIVE_UP)
+    bench.link.results = ["done"]
+    bench.exchange.say_again(bench.worker)
+    commit, words = bench.link.said[-1]
+    assert (commit.outcomes, words) == ((PROGRESS,), GIVE_UP)
+    assert not bench.worker.unsettled
     assert 2 not in bench.worker.leases
 
 

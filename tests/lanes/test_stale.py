@@ -7,7 +7,7 @@ import pytest
 
 from djchan import Channel, route
 from djchan.layers import codec
-from djchan.layers.operations import Claim, Reap, Register, Resume, Send
+from djchan.layers.operations import Claim, DeadChannels, Reap, Register, Resume, Send
 from tests.lanes.site import PATIENCE, Site, delivery
 from tests.support.waiting import wait_for
 
@@ -105,6 +105,23 @@ def test_a_redelivery_waits_between_its_frames(site, inbox, on, history):
     history(True)
     assert site.wait(2) == [0, 1]
     inbox.wait(1)
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+def test_only_what_was_not_answered_becomes_a_dead_letter(site, inbox, on, answered):
+    run_one(site)
+    for worker in ("first", "second", "third"):
+        site(Register(worker, "worker", b"", (RECEIVE,)))
+        assert site(Claim(worker, "", (RECEIVE,), 1)).deliveries
+        assert site(Reap(worker, 0))
+    site.forget_history()
+    worker = site.worker(route(RECEIVE, on(site.note)), stale_wait=0.02)
+    wait_for(lambda: worker.counters["stale"] > 2, timeout=PATIENCE, what="given up again")
+    assert site(DeadChannels()) == {}
+    site(Resume("iface", b"", (("1-abc", answered, 0),), (), "0-0"))
+    site.stop(worker)  # Which waits for what is not settled.
+    assert site(DeadChannels()) == ({} if answered else {RECEIVE: 1})
+    assert (site.ran, site.length(RECEIVE)) == ([], 0)
 
 
 def test_an_interface_that_is_declared_dead_ends_the_wait(site, inbox, on, history):

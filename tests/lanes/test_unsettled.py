@@ -1,11 +1,12 @@
 from djchan.lanes.unsettled import Unsettled
-from djchan.layers.operations import Address, Outcome
+from djchan.layers.operations import Address, GiveUp, Outcome, Release
 
 ADDRESS = Address("P", "1-abc", 3)
 FIRST = Outcome(1, address=ADDRESS, progress=1)
 SECOND = Outcome(1, address=ADDRESS, progress=2)
 LAST = Outcome(1, address=ADDRESS)
 OTHER = Outcome(2, address=ADDRESS)
+STUCK = GiveUp("w", 1, "stuck", True, ADDRESS, since=2)
 
 
 def unsettled(*outcomes: Outcome) -> Unsettled:
@@ -25,6 +26,13 @@ def test_the_end_of_a_delivery_joins_its_progress_that_waits():
     waiting = unsettled(FIRST)
     assert waiting.hold_back([OTHER, SECOND, LAST]) == [OTHER]
     assert waiting.waiting() == (FIRST, SECOND, LAST)
+
+
+def test_a_give_up_joins_the_progress_that_waits_and_what_is_released_waits_for_nothing():
+    waiting = unsettled(FIRST)
+    poison, release = GiveUp("w", 3, "poison", True, ADDRESS), Release("w", (4,))
+    assert waiting.hold_back([STUCK, poison, release]) == [poison, release]
+    assert waiting.waiting() == (FIRST, STUCK)
 
 
 def test_what_was_settled_waits_no_longer():

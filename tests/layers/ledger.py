@@ -80,7 +80,11 @@ class Ledger:
             del self.leased[token]
         self.claims.pop(process, None)
         self.inboxes.pop(process, None)
-        busy = {owner[1] for owner in self.live.values() if owner and owner[0] == process}
+        busy = {
+            owner[1]
+            for payload, owner in self.live.items()
+            if owner and owner[0] == process and not self.is_over(payload)
+        }
         for key in [key for key in self.numbers if key[0] == process]:
             del self.numbers[key]
         for key in [key for key in self.floors if key[0] == process and key[1] not in busy]:
@@ -193,11 +197,11 @@ class Ledger:
     def is_dropped(self, payload: bytes) -> bool:
         """Whether a claim that looks for copies leaves it out."""
         address = address_of(payload)
-        if address is None or address.process in self.stale:
-            return False
-        if address.process in self.inboxes:
-            return self.is_answered(address)
-        return address[:2] not in self.floors
+        return not (address and address.process in self.stale) and self.is_over(payload)
+
+    def is_over(self, payload: bytes) -> bool:
+        address = address_of(payload)
+        return address is not None and self.is_answered(address)
 
     def answer(self, address: Address | None, entry: bytes) -> None:
         if address is not None and address.process in self.inboxes:
@@ -209,7 +213,7 @@ class Ledger:
 
     def drop(self, payload: bytes) -> None:
         owner = self.live.pop(payload)
-        if owner is not None and owner[0] not in self.inboxes:
+        if owner is not None and owner[0] not in self.inboxes and not self.is_over(payload):
             self.floors.pop(owner, None)
             orphan = self.orphans.get(owner[0], {}).pop(owner[1], None)
             if orphan is not None:

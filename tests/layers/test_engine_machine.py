@@ -539,17 +539,20 @@ class Layer(RuleBasedStateMachine):
         lease = ledger.leased.get(token)
         expected = "fenced"
         if lease is not None and lease.worker == worker.name:
-            expected = ledger.refuses(operation, self.view.leased[worker.name][token])
+            stale = address is not None and address.process in ledger.stale
+            expected = "stale" if stale else ""
+            expected = expected or ledger.refuses(operation, self.view.leased[worker.name][token])
             if not expected:
                 expected = "done"
-                if address is None or address.process not in ledger.stale:
-                    # Of a stale interface it may have been: see the end of delivery.md.
-                    self.it_was_not_answered(address)
+                self.it_was_not_answered(address)
                 if reason == "poison":
                     channel = self.channels[token]
                     ledger.letters.setdefault(channel, []).append(lease.payload)
                 ledger.answer(address, answer)
                 ledger.end(token)
+        if expected == "stale":
+            self.say(operation, expected, again="stale")
+            return
         del worker.known[token]
         self.say(operation, expected, again="fenced")
 

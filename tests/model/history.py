@@ -10,11 +10,13 @@ is committed to its connections.
                     History of another run             Resume: the floors, as answered
     interface known ──────────────────────► stale ─────────────────────────────────► known
                                               │
-                                              └─ commit: "stale", said again; Send: refused
+                                              └─ commit, give-up: "stale", said again;
+                                                 Send: refused
 
 The interface has two connections. Its reader may hold entries of the old history that it
 has not looked at when the other one has announced the floors. The promise: nothing is
-applied for a delivery whose answer the interface has seen; and everything gets done.
+applied for a delivery whose answer the interface has seen, and none becomes a dead letter, which
+somebody may run again; and everything gets done.
 """
 
 from collections.abc import Iterator
@@ -30,6 +32,8 @@ class Rules(NamedTuple):
     history: bool = True
     #: A commit waits while the interface it answers to is stale.
     waits: bool = True
+    #: So does giving a delivery up.
+    letters: bool = True
     #: A stale interface is refused, so that it learns it.
     refused: bool = True
     #: A Resume raises the floors.
@@ -151,19 +155,23 @@ def worker_moves(state: State, rules: Rules) -> Iterator[Move[State]]:
         yield Move(f"worker: claim {number}", state._replace(redis=claimed, runs=number))
 
     if state.runs and redis.leased != state.runs:
-        yield Move(f"worker: commit {state.runs} (fenced)", state._replace(runs=0))
-    elif state.runs and not (redis.stale and rules.waits):
-        number, ended = state.runs, redis._replace(leased=0)
-        if number <= redis.floor:
-            superseded = state._replace(redis=ended, runs=0)
-            yield Move(f"worker: commit {number} (superseded)", superseded)
-            return
-        done = ended._replace(floor=number, inbox=(*redis.inbox, number))
-        answered = state.interface.answered
-        yield Move(
-            f"worker: commit {number}",
-            state._replace(redis=done, runs=0),
-            broken=f"{number} is applied after {answered} was answered."
-            if number <= answered
-            else "",
-        )
+        yield Move(f"worker: end {state.runs} (fenced)", state._replace(runs=0))
+    elif state.runs:
+        for end, waits in (("commit", rules.waits), ("give up", rules.letters)):
+            if not (redis.stale and waits):
+                yield ended(state, end)
+
+
+def ended(state: State, end: str) -> Move[State]:
+    """The worker's delivery has its effects, or becomes a dead letter."""
+    number, answered = state.runs, state.interface.answered
+    redis = state.redis._replace(leased=0)
+    if number <= redis.floor:
+        superseded = state._replace(redis=redis, runs=0)
+        return Move(f"worker: {end} {number} (superseded)", superseded)
+    done = redis._replace(floor=number, inbox=(*redis.inbox, number))
+    return Move(
+        f"worker: {end} {number}",
+        state._replace(redis=done, runs=0),
+        broken=f"{end} {number} after {answered} was answered." if number <= answered else "",
+    )

@@ -18,6 +18,8 @@ def test_all_rules_together_apply_nothing_again_that_was_answered(deliveries: in
     [
         # The worker is back before the interface, and commits what the floor has forgotten.
         (Rules(waits=False), UNSAFE),
+        # It gives up what was answered: a dead letter that somebody may run once more.
+        (Rules(letters=False), UNSAFE),
         (Rules(history=False), UNSAFE),
         # It announces what it knows to nobody's use.
         (Rules(floors=False), UNSAFE),

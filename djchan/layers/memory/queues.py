@@ -19,6 +19,7 @@ since the one that is rung may belong to a worker that has a suspect already.
 import heapq
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 
 from djchan.layers.memory.bells import Bells
 from djchan.layers.memory.queue import NUMBERED, Delivery, Full, Queue, QueueLimits
@@ -255,14 +256,13 @@ class Queues:
             else:
                 heapq.heappush(self._expiring, (queue.expires, channel))
 
-    def owned_by(self, process: str) -> set[str]:
-        """The connections of ``process`` that have a numbered delivery waiting here."""
+    def numbered(self) -> Iterator[Delivery]:
+        """The deliveries of sockets and requests that wait here."""
         sockets = [queue for name, queue in self._queues.items() if name.startswith(NUMBERED)]
-        waiting = itertools.chain(
+        return itertools.chain(
             *sockets,
             (each for _, _, each in self._due if each.channel.startswith(NUMBERED)),
         )
-        return {each.owner[1] for each in waiting if each.owner and each.owner[0] == process}
 
     def _queue(self, channel: str) -> Queue:
         queue = self._queues.get(channel)

@@ -10,6 +10,7 @@ From ``layers.memory.effects`` (Record) and ``layers.memory.engine`` (Reap); on 
                     └─ it has none ──────────────────────────────────────────────────────┴► queued
 """
 
+import itertools
 from collections import Counter
 
 from djchan.layers.memory.queue import Delivery
@@ -50,13 +51,17 @@ class Records:
         """Queue the records of a process that was just buried, or keep them as orphans."""
         if not buried.records and not buried.floors:
             return
-        busy = self._queues.owned_by(process)
-        for leased in self._registry.leased():
-            if leased.owner is not None and leased.owner[0] == process:
-                busy.add(leased.owner[1])
-        self._registry.leave_floors(
-            process, {name: floor for name, floor in buried.floors.items() if name in busy}
-        )
+        self._registry.leave_floors(process, dict(buried.floors))
+        # A copy of an answered delivery commits nothing, so nothing waits for its end.
+        busy = {
+            each.owner[1]
+            for each in itertools.chain(self._queues.numbered(), self._registry.leased())
+            if each.owner is not None
+            and each.owner[0] == process
+            and not self._registry.is_over(each.owner, each.seq)
+        }
+        for connection in buried.floors.keys() - busy:
+            self._registry.drop_floor(process, connection)
         for connection, last in buried.records.items():
             if connection in busy:
                 self._orphans.setdefault(process, {})[connection] = last
@@ -65,16 +70,20 @@ class Records:
 
     def settle(self, ended: Delivery) -> None:
         """A delivery has ended; if its process is dead, what was kept because of it goes: its
-        floor, and the orphan that waited for it, which is queued."""
-        if ended.owner is not None and self._registry.interface(ended.owner[0]) is None:
-            process, connection = ended.owner
-            self._registry.drop_floor(process, connection)
-            orphans = self._orphans.get(process, {})
-            last = orphans.pop(connection, None)
-            if last is not None:
-                if not orphans:
-                    del self._orphans[process]
-                self._queue(last)
+        floor, and the orphan that waited for it, which is queued. A copy of an answered delivery
+        keeps nothing: a later delivery may still wait or run."""
+        if ended.owner is None or self._registry.interface(ended.owner[0]) is not None:
+            return
+        if self._registry.is_over(ended.owner, ended.seq):
+            return
+        process, connection = ended.owner
+        self._registry.drop_floor(process, connection)
+        orphans = self._orphans.get(process, {})
+        last = orphans.pop(connection, None)
+        if last is not None:
+            if not orphans:
+                del self._orphans[process]
+            self._queue(last)
 
     def _queue(self, last: Delivery) -> None:
         if self._registry.was_served(last.channel):

@@ -173,15 +173,11 @@ class Registry:
     def is_over(self, owner: tuple[str, str] | None, seq: int) -> bool:
         """Whether delivery ``seq`` (0: it has no number) was answered, or its connection is over.
 
-        The floors of a stale interface are not known, so nothing is. Of a dead one only what has
-        no floor is: the floor goes with the last delivery of its connection, which this may not be.
+        The floors of a stale interface are not known, so nothing is.
         """
         if owner is None or not seq or self.is_stale(owner[0]):
             return False
-        process, connection = owner
-        if self.interface(process) is None:
-            return connection not in self._left.get(process, {})
-        return self.is_answered(Address(process, connection, seq))
+        return self.is_answered(Address(*owner, seq))
 
     def frames(self, address: Address) -> int:
         """How many frames of it were answered, if it was not as a whole."""
@@ -193,12 +189,12 @@ class Registry:
         return self._left.get(address.process, {}) if home is None else home.floors
 
     def leave_floors(self, process: str, floors: dict[str, Floor]) -> None:
-        """Keep what is needed still of a process that was buried."""
+        """Keep those of a process that was buried, until ``drop_floor``."""
         if floors:
             self._left[process] = floors
 
     def drop_floor(self, process: str, connection: str) -> None:
-        """The last delivery of a connection of a buried process has ended."""
+        """A connection of a buried process has no delivery any more."""
         floors = self._left.get(process)
         if floors is not None and floors.pop(connection, None) is not None and not floors:
             del self._left[process]

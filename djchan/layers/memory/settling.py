@@ -59,6 +59,9 @@ class Settling:
             return "fenced"
         worker = self._registry.processes[operation.worker]
         address, token, since = operation.address, operation.token, operation.since
+        if address is not None and self._registry.is_stale(address.process):
+            self._counters["stale"] += 1
+            return "stale"
         over = address is not None and self._registry.is_answered(address)
         if not over:
             if address is not None and self._is_behind(worker, token, address, since):
@@ -87,7 +90,8 @@ class Settling:
             return "stale"
         if address is not None:
             if self._registry.is_answered(address):
-                self._end(worker, token, delivery)
+                # Nothing follows: a later one of its connection may be out.
+                self._leases.end(worker, token)
                 self._counters["superseded"] += 1
                 return "superseded"
             if self._is_behind(worker, token, address, since):

@@ -179,7 +179,8 @@ class GiveUp(NamedTuple):
     """End a leased delivery that is not to be run: the only exit besides Commit.
 
     With ``bury`` it is kept as a dead letter of its channel under ``reason``. ``since``: as
-    of an Outcome. Answer: "done", "fenced" or "superseded".
+    of an Outcome. Answer: "done", "fenced", "superseded" or "stale", which mean what they mean
+    for an Outcome: after "stale" it is leased still, and has to be given up again.
     """
 
     worker: str

@@ -18,7 +18,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     "claim": (
         *("_bells", "_stored", "_sources", "_turns", "_queues", "_beside"),
-        *("_records", "_copies", "_suspects"),
+        *("_copies", "_suspects"),
     ),
     "held": ("_bells", "_stored", "_sources", "_queues", "_leases", "_suspects"),
     "commit": (
@@ -27,7 +27,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     "giveup": (
         *("_bells", "_stored", "_sources", "_letters", "_queues", "_again", "_records"),
-        "_suspects",
+        *("_ended", "_suspects"),
     ),
     "release": ("_bells", "_stored", "_sources", "_queues", "_leases", "_suspects"),
     "part": ("_numbers",),
@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "reap": ("_bells", "_stored", "_sources", "_queues", "_leases", "_records", "_suspects"),
     "pop": (
         *("_numbers", "_bells", "_stored", "_sources", "_turns", "_queues", "_beside"),
-        *("_records", "_suspects"),
+        *("_records", "_ended", "_suspects"),
     ),
     "ring": ("_bells",),
     "deadchannels": (),

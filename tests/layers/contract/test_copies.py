@@ -84,8 +84,9 @@ class TestAfterAResume:
         assert resumed(History(run)) is True
         assert resumed.payloads("w1", "x") == [b"copy", b"unknown"]
 
-    def test_of_a_dead_interface_what_has_no_floor_is_dropped(self, resumed: Talk) -> None:
+    def test_of_a_dead_interface_too(self, resumed: Talk) -> None:
         resumed(Send("i1", 2, (Record("i1", "c1", "x", b"left"),), link="begin"))
+        resumed.send(Push("websocket.receive", b"copy", owner=("i1", "c1"), seq=1))
         resumed.send(Push("websocket.receive", b"two", owner=("i1", "c1"), seq=2))
         assert resumed(Reap("i1", 0)) is True
         resumed.send(Push("websocket.receive", b"over", owner=("i1", "c2"), seq=1))

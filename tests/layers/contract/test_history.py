@@ -10,11 +10,14 @@ from djchan.layers.operations import (
     Address,
     Beat,
     Commit,
+    DeadChannels,
+    DeadLetters,
     Flush,
     GiveUp,
     GroupAdd,
     GroupSend,
     History,
+    IsLeased,
     Later,
     Leave,
     Members,
@@ -166,12 +169,36 @@ class TestStale:
         outcome = Outcome(token, (), Address("i1", "c1", 2), b"two")
         assert stale.commit("w2", outcome) == ["fenced"]
 
-    def test_to_give_up_and_parts_are_as_ever(self, stale: Talk) -> None:
+    def test_parts_are_as_ever(self, stale: Talk) -> None:
         token = stale.lease("w1", "x")
         assert stale(Part("w1", token, "i1", "c1", b"part")) == "ok"
-        give_up = GiveUp("w1", token, "poison", False, Address("i1", "c1", 2), b"poison")
-        assert stale(give_up) == "done"
-        assert stale.entries("i1") == [b"done", b"part", b"poison"]
+        assert stale.entries("i1") == [b"done", b"part"]
+
+    @pytest.mark.parametrize("bury", [True, False])
+    @pytest.mark.parametrize(
+        ("floor", "result", "letters"), [(1, "done", [b"a job"]), (2, "superseded", [])]
+    )
+    def test_nothing_is_given_up_before_it_is_known_to_be_unanswered(
+        self, stale: Talk, bury: bool, floor: int, result: str, letters: list[bytes]
+    ) -> None:
+        stale.push("x", b"a job")
+        (leased,) = stale.claim("w1", "x")
+        address = Address("i1", "c1", 2)
+        give_up = GiveUp("w1", leased.token, "poison", bury, address, b"poison")
+        for _ in range(2):
+            assert stale(give_up) == "stale"
+            assert stale(IsLeased("w1", leased.token)) is True
+        assert stale(DeadChannels()) == {}
+        assert stale.entries("i1") == [b"done"]
+        assert isinstance(stale(resume(floors=(("c1", floor, 0),))), int)
+        assert stale(give_up) == result
+        assert stale(give_up) == "fenced"
+        kept = stale(DeadLetters("x")) if stale(DeadChannels()) else []
+        assert [each.payload for each in kept] == (letters if bury else [])
+
+    def test_what_has_no_address_is_given_up_at_once(self, stale: Talk) -> None:
+        token = stale.lease("w1", "x")
+        assert stale(GiveUp("w1", token, "poison", True)) == "done"
 
     def test_it_can_be_buried(self, stale: Talk) -> None:
         assert stale(Reap("i1", 0)) is True

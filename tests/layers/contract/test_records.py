@@ -16,6 +16,7 @@ from djchan.layers.operations import (
     Later,
     Operation,
     Outcome,
+    Pop,
     Push,
     Reap,
     Record,
@@ -291,6 +292,66 @@ class TestOrphans:
         assert (again.attempt, again.payload) == (2, b"frame")
         assert site.commit("w2", Outcome(again.token, (), ADDRESS, b"")) == ["done"]
         assert disconnects(site) == [b"c1 left"]
+
+
+def numbered(seq: int, payload: bytes) -> Push:
+    return Push(RECEIVE, payload, owner=OWNER, seq=seq)
+
+
+class TestCopies:
+    """A copy of frame 1, which is answered, is leased; so may frame 2 be, when i1 dies."""
+
+    @pytest.fixture
+    def copied(self, site: Talk) -> tuple[int, int]:
+        """The tokens of the copy of 1 and of 2, both leased to w1."""
+        site.send(numbered(1, b"one"), numbered(1, b"copy of one"))
+        one, copy = site.claim("w1", RECEIVE)
+        assert site.commit("w1", Outcome(one.token, (), ADDRESS, b"answer")) == ["done"]
+        site.send(numbered(2, b"two"))
+        (two,) = site.claim("w1", RECEIVE)
+        return copy.token, two.token
+
+    @pytest.mark.parametrize(
+        "end", ["commit", "progress", "give up", "give up, not decoded", "pop", "claim"]
+    )
+    @DEATHS
+    def test_its_end_is_not_that_of_a_later_frame(
+        self, site: Talk, copied: tuple[int, int], end: str, death: Reap
+    ) -> None:
+        copy, two = copied
+        assert site(death) is True
+        if end == "commit":
+            assert site.commit("w1", Outcome(copy, (), ADDRESS)) == ["superseded"]
+        elif end == "progress":
+            assert site.commit("w1", Outcome(copy, (), ADDRESS, progress=1)) == ["superseded"]
+        elif end.startswith("give up"):
+            address = ADDRESS if end == "give up" else None
+            site(GiveUp("w1", copy, "poison", False, address))
+        elif end == "pop":
+            assert site(Release("w1", (copy,))) == 1
+            assert site(Pop((RECEIVE,))) == (RECEIVE, b"copy of one")
+        else:
+            site.worker("crashing")
+            assert site(Release("w1", (copy,))) == 1
+            assert len(site.claim("crashing", RECEIVE)) == 1
+            site.bury("crashing")
+            assert site.claim("w1", RECEIVE) == []
+        assert disconnects(site) == []
+        effects = (Push("y", b"by two"),)
+        assert site.commit("w1", Outcome(two, effects, ADDRESS._replace(seq=2))) == ["done"]
+        assert site.payloads("w1", "y") == [b"by two"]
+        assert disconnects(site) == [b"c1 left"]
+
+    @DEATHS
+    def test_nothing_waits_for_a_copy_alone(
+        self, site: Talk, copied: tuple[int, int], death: Reap
+    ) -> None:
+        copy, two = copied
+        assert site.commit("w1", Outcome(two, (), ADDRESS._replace(seq=2), b"2")) == ["done"]
+        assert site(death) is True
+        assert disconnects(site) == [b"c1 left"]
+        assert site.commit("w1", Outcome(copy, (), ADDRESS)) == ["superseded"]
+        assert disconnects(site) == []
 
 
 def lease_of(talk: Talk, payload: bytes) -> int:

@@ -1,12 +1,9 @@
 -- Copies that are not run: what they would commit is refused.
 
--- Whether a numbered delivery was answered, or its connection is over. Of a dead interface only
--- what has no floor is: the floor goes with the last one of its connection, which this may not be.
+-- Whether a numbered delivery was answered, or its connection is over.
 local function is_over(process, connection, seq)
   local floor = redis.call('HGET', base .. 'fl:' .. process, connection)
-  local gone = redis.call('EXISTS', base .. 'in:' .. process) == 0
-  if not floor and gone then follow(process, connection) end
-  return not floor or not gone and tonumber(seq) <= tonumber(floor)
+  return not floor or tonumber(seq) <= tonumber(floor)
 end
 
 -- Drop those of the entries from "first" on that are over; of a stale interface none, as its

@@ -62,12 +62,9 @@ local function settle(i, effects)
     local frames = frames_of(floor, seq)
     if seq <= floor or tonumber(since) < frames then
       if goes_on then redis.call('HDEL', leases, token) end
-      if home == 'gone' and seq <= floor then
-        follow(process, connection)
-      elseif home == 'gone' then
-        -- Nobody sends the rest of it any more, so it is this copy's to run.
-        put_back(entry, frames)
-      end
+      -- Nobody sends the rest of a dead process's any more, so it is this copy's to run. (After
+      -- one that was answered nothing follows: a later one may be out.)
+      if home == 'gone' and seq > floor then put_back(entry, frames) end
       return 'superseded'
     end
     if home == 'gone' then count('gone') end

@@ -3,17 +3,22 @@
 -- KEYS[1]  base
 -- ARGV     worker, token, reason, bury 0|1, process ("" no address), connection, seq,
 --          answer, frames done before
--- Answer   "done" | "fenced" | "superseded"
+-- Answer   "done" | "fenced" | "superseded" | "stale"
 local leases, token = base .. 'l:' .. ARGV[1], ARGV[2]
 local entry = redis.call('HGET', leases, token)
 if not entry then
   count('fenced')
   return 'fenced'
 end
+local process, connection = ARGV[5], ARGV[6]
+if process ~= '' and redis.call('SISMEMBER', base .. 'stale', process) == 1 then
+  -- It may have been answered in what this Redis has lost.
+  count('stale')
+  return 'stale'
+end
 redis.call('HDEL', leases, token)
 -- A suspect has ended: another may be claimed.
 if string.sub(entry, 1, 2) ~= '00' then ring_suspects() end
-local process, connection = ARGV[5], ARGV[6]
 local seq, since = tonumber(ARGV[7]), tonumber(ARGV[9])
 local floor, gone = -1, false
 if process ~= '' then
@@ -36,13 +41,8 @@ if again then
   count(again)
   return again
 end
-if gone then
-  follow(process, connection)
-elseif process == '' then
-  -- It could not be read: the last one of its owner may follow all the same.
-  local owner, its = string.match(entry, '^%Z*%z([^!%z]+)!([^%z\1]*)')
-  if owner and redis.call('EXISTS', base .. 'in:' .. owner) == 0 then follow(owner, its) end
-end
+-- Also of one that could not be read, and so came without an address.
+finish(entry)
 settle_stored()
 if seq <= floor then
   count('superseded')

@@ -28,10 +28,7 @@ for i = 5, #ARGV do
     local frames = tonumber(string.sub(entry, 3, 5))
     if frames > 0 then count('taken:' .. channel, frames) end
     for k = 5, #ARGV do redis.call('SREM', base .. 'idle:' .. ARGV[k], bell) end
-    local process, connection = string.match(entry, '^%Z*%z([^!%z]+)!([^%z\1]*)')
-    if process and redis.call('EXISTS', base .. 'in:' .. process) == 0 then
-      follow(process, connection)
-    end
+    finish(entry)
     settle_stored()
     note_answer(link, number, ARGV[4], entry)
     return entry

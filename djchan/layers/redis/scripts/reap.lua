@@ -11,14 +11,16 @@ if not stored or (beat ~= '' and stored ~= beat) then
   return 0
 end
 
--- Connections of the process that have a numbered delivery waiting or leased.
-local function owners_out()
+-- Connections of the process that have a delivery waiting or leased which is not answered. (A
+-- copy of an answered one commits nothing, so nothing waits for its end.)
+local function owners_out(floors)
   local found, mark = {}, process .. '!'
   local function look(entry)
     local at = string.find(entry, '\0', 23, true) + 1
-    if string.sub(entry, at, at + #mark - 1) == mark then
-      found[string.sub(entry, at + #mark, string.find(entry, '[%z\1]', at) - 1)] = true
-    end
+    if string.sub(entry, at, at + #mark - 1) ~= mark then return end
+    local connection, seq = string.match(entry, '^([^%z\1]*)\1?(%d*)', at + #mark)
+    local floor = floors[connection]
+    if seq == '' or floor and tonumber(seq) > floor then found[connection] = true end
   end
   local function is_numbered(channel)
     return string.sub(channel, 1, 10) == 'websocket.' or string.sub(channel, 1, 5) == 'http.'
@@ -79,9 +81,10 @@ for _, channel in ipairs(served) do
 end
 if suspected or #served > 0 then ring_suspects() end
 local records = redis.call('HGETALL', base .. 'rec:' .. process)
-local floors = redis.call('HKEYS', base .. 'fl:' .. process)
-local out = (records[1] or floors[1]) and owners_out()
-for _, connection in ipairs(floors) do
+local known, floors = redis.call('HGETALL', base .. 'fl:' .. process), {}
+for i = 1, #known, 2 do floors[known[i]] = tonumber(known[i + 1]) end
+local out = (records[1] or known[1]) and owners_out(floors)
+for connection in pairs(floors) do
   if not out[connection] then redis.call('HDEL', base .. 'fl:' .. process, connection) end
 end
 for i = 1, #records, 2 do
