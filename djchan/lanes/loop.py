@@ -27,6 +27,7 @@ from asgiref.sync import SyncToAsync
 
 from djchan.delivery import Work
 from djchan.dispatch import Run, arun
+from djchan.exceptions import BrokerUnavailable
 from djchan.lanes import limits
 from djchan.lanes.crew import Crew, Frames, keep
 from djchan.lanes.exchange import AsyncExchange
@@ -34,16 +35,18 @@ from djchan.lanes.ledger import APPLIED, PROGRESS, Ledger, Words
 from djchan.lanes.limits import Frame
 from djchan.lanes.loopwatch import End, LoopWatch, Running
 from djchan.lanes.registration import Registration
-from djchan.layers import operations
+from djchan.layers import operations, threads
 from djchan.layers.operations import CommitResult, GiveUp, Release
 from djchan.log import escaping
 from djchan.outcomes import Outcome
+from djchan.throttling import throttled
 from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))
 
 
 DOUBT = 0.01  # Seconds between two looks whether a beat was answered.
+NO_LOOP = 0.5  # Seconds between two attempts to make the event loop.
 
 
 class CurrentLoop(Protocol):
@@ -109,22 +112,56 @@ class AsyncLane:
         while not self._room.acquire(timeout=0.5):
             if self.abandoned or self.crew.leaving.is_set():
                 return False
+        loop = self._patient_loop()
+        if loop is None:
+            self._room.release()
+            return False
         with self._changed:
             self._here[work.token] = registration, work
-        self.event_loop().call_soon_threadsafe(self._begin, registration, work, frames)
+        loop.call_soon_threadsafe(self._begin, registration, work, frames)
         return True
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, which is started by the first who asks for it."""
+        """The loop, which is started by the first who asks for it.
+
+        Raises OSError without a file descriptor for it, and BrokerUnavailable without a thread;
+        the next caller tries again.
+        """
         with self._changed:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name=f"djchan-{self.name}", daemon=True
-                )
-                self._thread.start()
+            if self._loop is None:
+                self._start()
         self._ready.wait()
         assert self._loop is not None
         return self._loop
+
+    def _patient_loop(self) -> asyncio.AbstractEventLoop | None:
+        """``event_loop()``, as soon as this process can have one; None when it ends before."""
+        while not (self.abandoned or self.crew.stopping):
+            try:
+                return self.event_loop()
+            except (OSError, BrokerUnavailable) as error:
+                throttled(
+                    logger,
+                    logging.ERROR,
+                    "no event loop",
+                    "Async consumers have to wait: their event loop cannot be made (%s).",
+                    error,
+                )
+            self.crew.leaving.wait(NO_LOOP)
+        return None
+
+    def _start(self) -> None:
+        # Made here: in its own thread, nobody would learn that it cannot be made.
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(
+            target=self._run, args=(loop,), name=f"djchan-{self.name}", daemon=True
+        )
+        try:
+            threads.start(thread)
+        except BrokerUnavailable:
+            loop.close()
+            raise
+        self._loop, self._thread = loop, thread
 
     def client_id(self) -> str:
         return "" if self._exchange is None else self._exchange.link.client_id()
@@ -194,15 +231,15 @@ class AsyncLane:
 
     # ------------------------------------------------------------- on the loop
 
-    def _run(self) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            asyncio.run(self._main())
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(self._main())
         except Exception:
             logger.exception("The async lane of the worker ended.")
 
     async def _main(self) -> None:
         crew = self.crew
-        self._loop = asyncio.get_running_loop()
         link = crew.layer.engine.alink(self.name)
         self._exchange = AsyncExchange(
             link,

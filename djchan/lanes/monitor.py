@@ -26,6 +26,7 @@ from djchan.lanes.crew import Crew
 from djchan.lanes.exchange import Exchange
 from djchan.lanes.ledger import Ledger, Words
 from djchan.lanes.registration import Registration
+from djchan.layers import threads
 from djchan.layers.operations import GiveUp, Outcome, Release
 from djchan.log import escaping
 
@@ -64,7 +65,8 @@ class Monitor:
         self._thread = threading.Thread(target=self._run, name="djchan-monitor", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Raises BrokerUnavailable when this process can have no more threads."""
+        threads.start(self._thread)
 
     def wake(self) -> None:
         """There is work. Called for each batch, so it costs nothing while awake."""

@@ -139,8 +139,8 @@ class Registrations:
             *(registration.id, "worker", self._info, self._channels), dead_bytes=self._dead_bytes
         )
         (now,) = link.perform(register)
-        self._next_id = ""
         if now is None:
+            self._next_id = ""
             raise ProcessGone
         registration.heartbeat = Heartbeat(
             self._engine,
@@ -152,6 +152,7 @@ class Registrations:
             limits=self._options.limits(),
         )
         registration.heartbeat.start()
+        self._next_id = ""
         # Who dies at its first message is found by its connections: they are to be known.
         registration.heartbeat.begun.wait(FIRST_BEAT)
         self.current = registration

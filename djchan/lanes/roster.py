@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from djchan.exceptions import BrokerUnavailable
 from djchan.lanes.crew import Crew
 from djchan.lanes.limits import STANDSTILL
 from djchan.lanes.loop import AsyncLane
@@ -22,6 +23,7 @@ from djchan.lanes.registration import Registration
 from djchan.lanes.thread import Lane
 from djchan.layers.operations import GiveUp, Outcome
 from djchan.log import escaping
+from djchan.throttling import throttled
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -40,21 +42,20 @@ class Roster:
         self._abandoned: list[Lane] = []  # Their threads are still in a consumer.
         self._blocked: list[AsyncLane] = []
         self._looked_at = self._there_since = time.monotonic()
-        self.lanes = [self._lane() for _ in range(crew.options.threads)]
+        self.lanes: list[Lane] = []
         self.monitor.lanes = self.lanes
 
     def start(self) -> None:
+        """Raises BrokerUnavailable when this process cannot have a thread for the monitor."""
         self.monitor.start()
-        for lane in self.lanes:
-            lane.start()
+        self._fill()
 
     def look(self, now: float) -> None:
         """Put others in the place of those that are stuck (now: monotonic, seconds)."""
-        for index, lane in enumerate(self.lanes):
-            if lane.batch.abandoned:
-                self._abandoned.append(lane)
-                self.lanes[index] = self._lane()
-                self.lanes[index].start()
+        for lane in [lane for lane in self.lanes if lane.batch.abandoned]:
+            self._abandoned.append(lane)
+            self.lanes.remove(lane)
+        self._fill()
         for lane in [lane for lane in self._abandoned if lane.ended.is_set()]:
             self._abandoned.remove(lane)
             self.counters += lane.counters
@@ -72,7 +73,9 @@ class Roster:
     def is_spent(self) -> bool:
         """Whether more is stuck here than works."""
         return bool(
-            2 * self.stuck() > len(self.lanes) or self._blocked or self.loop.threads_blocked
+            2 * self.stuck() > self.crew.options.threads
+            or self._blocked
+            or self.loop.threads_blocked
         )
 
     def leave(self, registration: Registration) -> list[Outcome | GiveUp]:
@@ -109,6 +112,25 @@ class Roster:
         lanes = [lane.counters for lane in (*self.lanes, *self._abandoned)]
         loops = [loop.counters for loop in (self.loop, *self._blocked)]
         return sum((*lanes, *loops, self.monitor.counters), total)
+
+    def _fill(self) -> None:
+        """Have as many lanes as there are to be, as soon as this process can have the threads."""
+        while len(self.lanes) < self.crew.options.threads and not self.crew.stopping:
+            lane = self._lane()
+            try:
+                lane.start()
+            except BrokerUnavailable as error:
+                throttled(
+                    logger,
+                    logging.ERROR,
+                    "no thread",
+                    "%d of %d threads of this worker run: %s",
+                    len(self.lanes),
+                    self.crew.options.threads,
+                    error,
+                )
+                return
+            self.lanes.append(lane)
 
     def _lane(self) -> Lane:
         return Lane(

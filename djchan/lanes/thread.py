@@ -37,7 +37,7 @@ from djchan.lanes.limits import Frame
 from djchan.lanes.loop import AsyncLane, LoopOfThreads
 from djchan.lanes.monitor import Monitor
 from djchan.lanes.registration import Registration
-from djchan.layers import operations
+from djchan.layers import operations, threads
 from djchan.layers.operations import Claimed, GiveUp, Release
 from djchan.log import escaping
 from djchan.outcomes import Outcome
@@ -95,7 +95,8 @@ class Lane:
         return self._thread.ident
 
     def start(self) -> None:
-        self._thread.start()
+        """Raises BrokerUnavailable when this process can have no more threads."""
+        threads.start(self._thread)
 
     def _run(self) -> None:
         crew, batch = self.crew, self.batch

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from djchan.exceptions import BrokerError, ProcessGone
+from djchan.layers import threads
 from djchan.layers.engine import Engine, Link
 from djchan.layers.operations import WINDOW, Address, Room, Wait
 from djchan.log import escaping
@@ -167,12 +168,11 @@ class Flow:
 
     def add(self, stream: Stream, waker: _Waker) -> None:
         with self._lock:
-            stream._wakers.append(waker)
             if self._looking is None:
-                self._looking = threading.Thread(
-                    target=self._look_on, name="djchan-flow", daemon=True
-                )
-                self._looking.start()
+                looking = threading.Thread(target=self._look_on, name="djchan-flow", daemon=True)
+                threads.start(looking)
+                self._looking = looking
+            stream._wakers.append(waker)
         if not waker.for_end:
             self._newcomer.set()
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from djchan.exceptions import BrokerError
+from djchan.layers import threads
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import Engine, Link
 from djchan.layers.operations import Beat, Beats, Connected, ProcessKind, Reap
@@ -76,7 +77,8 @@ class Heartbeat:
         )
 
     def start(self) -> None:
-        self._thread.start()
+        """Raises BrokerUnavailable when this process can have no more threads."""
+        threads.start(self._thread)
 
     def stop(self) -> None:
         """No beat begins after this."""

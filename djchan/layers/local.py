@@ -122,12 +122,13 @@ class LocalProcess:
         link = self.layer.engine.alink(f"{process}.out")
         try:
             (now,) = await link.perform(self._register(process))
+            self._link = link
+            self._begin(process)
         except BaseException:
+            self._link = None
             await link.aclose()
             raise
         self.layer.set_clock(now)
-        self._link = link
-        self._begin(process)
         self._sending = asyncio.ensure_future(self._send_forever())
 
     def _register(self, process: str) -> Register:
@@ -142,7 +143,6 @@ class LocalProcess:
         self.id, self._cursor = process, "0-0"
         self._inbox.read = 0
         self._reader = self.layer.engine.inbox(process)
-        self._reading = asyncio.ensure_future(self._read_forever(self._reader))
         loop = asyncio.get_running_loop()
         self._heartbeat = Heartbeat(
             self.layer.engine,
@@ -153,6 +153,7 @@ class LocalProcess:
             on_gone=lambda: _call_in(loop, self._gone, self._asked_at),
         )
         self._heartbeat.start()
+        self._reading = asyncio.ensure_future(self._read_forever(self._reader))
 
     def _clients(self) -> list[str]:
         ends = (self._link, self._reader)
