@@ -6,6 +6,7 @@
     write ──► memory ──longer than ``inline``, or no memory left──► disk ──no disk left──► NoRoom
 """
 
+import contextlib
 import io
 import tempfile
 from typing import BinaryIO
@@ -82,6 +83,9 @@ class Spool:
             else:
                 self._move_to_disk(size)
             self._file.write(data)
+            if self._disk:
+                # A full disk is noticed here, and not when it is read or closed.
+                self._file.flush()
         except OSError as error:
             raise _failed(error) from error
         self.size = size
@@ -98,10 +102,13 @@ class Spool:
         self._memory = 0
 
     def whole(self) -> bytes:
-        """All of it, for a message. Its room stays taken until ``close``."""
+        """All of it, for a message. Its room stays taken until ``close``. Raises NoRoom."""
         assert self._file is not None
-        self._file.seek(0)
-        data = self._file.read()
+        try:
+            self._file.seek(0)
+            data = self._file.read()
+        except OSError as error:
+            raise _failed(error) from error
         if not self._disk:
             self._file = io.BytesIO()
         return data
@@ -134,10 +141,14 @@ class Spool:
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            # What a full disk did not take is of no use, and cannot be written now.
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._file = None
             self._room.give_back(memory=self._memory, disk=self._disk)
 
 
 def _failed(error: OSError) -> NoRoom:
-    return NoRoom(f"its body could not be kept on disk ({tempfile.gettempdir()}): {error}")
+    # Not gettempdir(), which fails itself when no folder can be written to.
+    where = tempfile.tempdir or "TMPDIR"
+    return NoRoom(f"its body could not be kept on disk ({where}): {error}")

@@ -1,4 +1,5 @@
 import errno
+import io
 import tempfile
 
 import pytest
@@ -92,3 +93,63 @@ def test_a_body_that_nobody_closes_gives_its_room_back(room):
     Spool(room, inline=0).write(b"x" * 10)
 
     assert (room.memory, room.disk) == (0, 0)
+
+
+def full_disk():
+    return open("/dev/full", "w+b")
+
+
+@pytest.mark.parametrize("size", [2, 100, io.DEFAULT_BUFFER_SIZE + 1, 3 * CHUNK])
+def test_a_full_disk_is_no_room_when_it_is_written_and_leaves_nothing(room, monkeypatch, size):
+    monkeypatch.setattr(spools.tempfile, "TemporaryFile", full_disk)
+    body = Spool(room, inline=1)
+
+    with pytest.raises(NoRoom, match="No space left on device"):
+        body.write(b"x" * size)
+    body.close()
+    assert body.closed
+    assert (room.memory, room.disk) == (0, 0)
+
+
+def test_a_disk_that_gets_full_between_two_parts_is_no_room(room, monkeypatch):
+    monkeypatch.setattr(spools.tempfile, "TemporaryFile", full_disk)
+    body = Spool(room, inline=10)
+    body.write(b"x" * 10)
+
+    with pytest.raises(NoRoom):
+        body.write(b"x")
+    body.close()
+    assert (room.memory, room.disk) == (0, 0)
+
+
+def test_without_any_folder_that_can_be_written_to_there_is_no_room(room, monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(spools.tempfile, "tempdir", None)
+    monkeypatch.setattr(spools.tempfile, "_get_default_tempdir", nowhere)
+    body = Spool(room, inline=1)
+
+    with pytest.raises(NoRoom, match="No usable temporary directory"):
+        body.write(b"xx")
+    body.close()
+    assert (room.memory, room.disk) == (0, 0)
+
+
+def test_a_disk_that_cannot_be_read_is_no_room(room):
+    body = Spool(room, inline=1)
+    body.write(b"xx")
+    body._file.close()  # So it fails, as a disk can.
+    body._file = Unreadable()
+
+    with pytest.raises(NoRoom):
+        body.whole()
+    with pytest.raises(NoRoom):
+        body.chunk(0)
+    body.close()
+    assert (room.memory, room.disk) == (0, 0)
+
+
+class Unreadable(io.BytesIO):
+    def read(self, size=-1):
+        raise OSError(errno.EIO, "Input/output error")
