@@ -42,7 +42,7 @@ from djchan.handler import ViewConsumer
 from djchan.hidden import hidden_keys
 from djchan.layers.effects import Words
 from djchan.layers.operations import Address
-from djchan.legible import masked
+from djchan.legible import TEXT, masked
 from djchan.log import escaping
 from djchan.message import Message
 from djchan.outbox import Outbox, Uncommitted, adopted, current, opened
@@ -181,9 +181,14 @@ def _looked_at(message: Message, router: Any) -> str:
     """The values that the routes of its channel compared, for the log; clients choose them."""
     names = dict.fromkeys(["path", *router.filters(message.channel.name)])
     content = message.content
-    shown = masked({name: content[name] for name in names if name in content}, hidden_keys())
+    # Cut first: a client may have sent megabytes, and 80 characters of it are shown.
+    shown = masked({name: _cut(content[name]) for name in names if name in content}, hidden_keys())
     values = [f"{name}={shown[name]!r:.80}" for name in shown]
     return f" ({', '.join(values)})" if values else ""
+
+
+def _cut(given: object) -> object:
+    return given[:TEXT] if isinstance(given, str | bytes) else given
 
 
 def is_async(consumer: Callable[..., object]) -> bool:

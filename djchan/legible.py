@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote_plus
 
 TEXT = 200  # Characters of one value.
 HEADERS = 20  # Headers of one message.
@@ -20,9 +21,20 @@ HIDDEN = "(not shown)"
 # handshake, are given tokens for the last one.
 _SECRET = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "sec-websocket-protocol"}
+    # And the same as keys.
+    | {"cookies", "subprotocols"}
 )
-# A parameter of a query or a form.
-_PARAMETER = re.compile(r"(?P<name>[^\s?&;=#\"']+)=(?P<value>[^\s&;#\"']*)")
+# Clients choose what these read, megabytes of it: each is linear in the length of the text.
+# A parameter of a query or a form: it begins where the one before it ended.
+_PARAMETER = re.compile(
+    r"""(?<![^\s?&;=#"'])(?P<name>[^\s?&;=#"']++)=(?P<value>"[^"]*"?|'[^']*'?|[^\s&;#"']*)"""
+)
+# User and password in a URL.
+_CREDENTIALS = re.compile(r"""(?<=://)[^/\s@?#"'<>]++@""")
+# A key of an object, in JSON that is incomplete, quoted in other JSON, or something like JSON.
+_KEY = re.compile(r"""["'](?P<name>[^"'\\\s]{1,100}+)\\{0,8}["']\s{0,20}+:""")
+# The name of a part of a form (multipart/form-data).
+_PART = re.compile(r"""\bname=(?:"(?P<quoted>[^"]*)|(?P<name>[^\s;"]+))""")
 
 Hidden = re.Pattern[str] | None
 
@@ -54,28 +66,29 @@ def value(given: object, limit: int = TEXT) -> str:
 
 def masked(given: object, hidden: Hidden) -> Any:
     """``given`` with what looks secret in it hidden: values of dicts by their keys, headers by
-    their names, also in JSON, and parameters of queries and forms."""
+    their names, also in JSON and what is left of it, parameters of queries and forms, parts of
+    forms, and the user and password of URLs."""
     if hidden is None:
         return given
     if isinstance(given, Mapping):
         return {
-            key: HIDDEN if hidden.search(str(key)) else masked(item, hidden)
+            key: HIDDEN if _is_secret(key, hidden) else masked(item, hidden)
             for key, item in given.items()
         }
     if isinstance(given, list | tuple):
-        if len(given) == 2 and isinstance(given[0], bytes | str):
-            name = _text(given[0])
-            if name.lower() in _SECRET or hidden.search(name):
-                return [given[0], HIDDEN]
+        if len(given) == 2 and isinstance(given[0], bytes | str) and _is_secret(given[0], hidden):
+            return [given[0], HIDDEN]
         return [masked(item, hidden) for item in given]
     if isinstance(given, bytes):
-        try:
-            text = given.decode()
-        except UnicodeDecodeError:
-            return given
+        text = given.decode(errors="surrogateescape")
         shown = _masked_text(text, hidden)
-        return given if shown == text else shown.encode()
+        return given if shown == text else shown.encode(errors="surrogateescape")
     return _masked_text(given, hidden) if isinstance(given, str) else given
+
+
+def _is_secret(name: object, hidden: re.Pattern[str]) -> bool:
+    text = _text(name) if isinstance(name, bytes | str) else str(name)
+    return text.lower() in _SECRET or hidden.search(text) is not None
 
 
 def _masked_text(text: str, hidden: re.Pattern[str]) -> str:
@@ -87,12 +100,34 @@ def _masked_text(text: str, hidden: re.Pattern[str]) -> str:
         else:
             shown = masked(found, hidden)
             return text if shown == found else json.dumps(shown, ensure_ascii=False)
+    if text.startswith("--"):
+        text = _masked_form(text, hidden)
+    for key in _KEY.finditer(text):
+        if _is_secret(key["name"], hidden):
+            # Where its value ends cannot be known.
+            text = f"{text[: key.end()]} {HIDDEN}"
+            break
+    text = _CREDENTIALS.sub(f"{HIDDEN}@", text)
     return _PARAMETER.sub(
         lambda found: (
-            f"{found['name']}={HIDDEN}" if hidden.search(found["name"]) else found.group()
+            f"{found['name']}={HIDDEN}"
+            if _is_secret(unquote_plus(found["name"]), hidden)
+            else found.group()
         ),
         text,
     )
+
+
+def _masked_form(text: str, hidden: re.Pattern[str]) -> str:
+    """A body of multipart/form-data, whose first line is the boundary between its parts."""
+    boundary = text.partition("\r\n")[0]
+    parts = text.split(boundary)
+    for place, part in enumerate(parts):
+        head, end, _ = part.partition("\r\n\r\n")
+        name = _PART.search(head)
+        if name is not None and _is_secret(name["quoted"] or name["name"] or "", hidden):
+            parts[place] = f"{head}{end}{HIDDEN}\r\n"
+    return boundary.join(parts)
 
 
 def content(message: Mapping[str, Any], hidden: Hidden = None) -> list[tuple[str, str]]:

@@ -112,6 +112,14 @@ def test_an_unrouted_message_is_logged_with_what_its_routes_looked_at(bench, cap
     assert r"on commands>: no route matches (path='/chat', command=5, room=b'\xff')." in caplog.text
 
 
+def test_a_long_value_that_no_route_matches_costs_no_time(bench, caplog):
+    # Of seconds for each 100 kB, in the worker's thread, a client could stop all workers.
+    routes = [route("commands", say, text="^go")]
+    content = {"path": "/?token=s3cret&" + "a" * 16_000, "text": "a" * 1_000_000}
+    assert bench(None, content, channel="commands", routes=routes).outcome is Outcome.UNROUTED
+    assert "token=(not shown)" in caplog.text and "s3cret" not in caplog.text
+
+
 def test_a_long_value_is_not_logged_whole(bench, caplog):
     bench(None, {"path": "x" * 1000}, routes=[])
     assert "x" * 70 in caplog.text and "x" * 100 not in caplog.text

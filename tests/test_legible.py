@@ -89,6 +89,12 @@ def test_what_is_escaped_is_one_line(text):
     assert legible.escaped(text) == text or not text.isprintable()
 
 
+FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="n"\r\n\r\nada\r\n--x\r\n'
+    b"Content-Disposition: form-data; name=%s\r\nContent-Type: text/plain\r\n\r\n%s\r\n--x--\r\n"
+)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -107,6 +113,21 @@ def test_what_is_escaped_is_one_line(text):
         {"headers": [["sec-websocket-protocol", "chat, s3cret"]]},
         {"headers": [[b"X-Api-Key", b"s3cret"]]},
         {"headers": [[b"referer", b"https://example.com/?token=s3cret"]]},
+        {"headers": [[b"referer", b"https://ada:s3cret@example.com/"]]},
+        {"headers": {"Cookie": "sessionid=s3cret"}},
+        {"headers": {b"Sec-WebSocket-Protocol": b"s3cret"}},
+        {"subprotocols": ["chat", "s3cret"]},
+        {"query_string": b"token=s3cret&x=\xff"},
+        {"query_string": b"to%6ben=s3cret"},
+        {"text": 'Token="a s3cret"'},
+        {"text": '{"token": "s3cret", '},
+        {"text": '{"token": "s3cret"}{"token": "s3cret"}'},
+        {"text": r'"{\"token\": \"s3cret\"}"'},
+        {"text": "{'token': 's3cret'}"},
+        {"bytes": b'\xef\xbb\xbf{"password":["s3cret"]}'},
+        {"bytes": b'{"password":"s3cret"}\xff'},
+        {"body": FORM % (b'"password"', b"s3cret")},
+        {"body": FORM % (b"password", b"\xffs3cret\r\n\r\n--s3cret")},
     ],
     ids=repr,
 )
@@ -126,9 +147,22 @@ def test_what_does_not_look_secret_is_as_it_was():
         "text": '{"n":1,"a":[1,2]}',
         "body": b"name=ada&b=\xff",
         "query_string": b"a=1&b=2",
+        "form": FORM % (b'"a"', b"\xff\r\nb"),
+        "broken": '{"n": 1, "a": [',
+        "url": "https://example.com/a@b?c=d",
         "headers": [[b"host", b"example.com"]],
         "pair": ["a", "b"],
         "n": 5,
         "nothing": None,
     }
     assert legible.masked(content, HIDDEN) == content
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "x:", "://", "a=", "=a&", '="', "'a':", '"a" ', '{"', "--\r\n", 'name="a"\r\n']
+)
+def test_a_client_cannot_make_the_masking_take_long(piece):
+    # 2 MB are read in less than a second; a pattern that looked at each character for each
+    # other one would take hours, and the test's time limit ends it.
+    for beginning in ("", "--", "{"):
+        legible.masked(beginning + piece * (2_000_000 // len(piece)), HIDDEN)
