@@ -16,12 +16,14 @@ the other waits for each.
 
 import contextlib
 import logging
+import multiprocessing
 import os
 import resource
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
@@ -32,6 +34,7 @@ from djchan.log import escaping
 logger = escaping(logging.getLogger(__name__))
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_EXIT = 1.0  # Seconds that the interpreter has for its end, at least.
 READY, STOPPING = "READY=1", "STOPPING=1"
 
 
@@ -108,8 +111,37 @@ def leave(status: int, why: str = "") -> NoReturn:
     """End the process now, whatever its threads do; ``why`` goes to stderr."""
     if why:
         os.write(2, f"{why}\n".encode())
+    _end_children()
     _flush()
     os._exit(status)
+
+
+def leave_by(deadline: float) -> None:
+    """Let the interpreter end by itself until ``deadline`` (monotonic), then end the process.
+
+    The interpreter waits without a limit for threads of executors (``ThreadPoolExecutor``,
+    ``asyncio.to_thread``) and for children of ``multiprocessing``.
+    """
+
+    def leave_then() -> None:
+        time.sleep(max(deadline - time.monotonic(), _EXIT))
+        names = [thread.name for thread in threading.enumerate() if not thread.daemon]
+        names += [child.name for child in multiprocessing.active_children()]
+        left = ", ".join(name for name in names if name != threading.main_thread().name)
+        leave(1, f"djchan: consumers of this worker have left running: {left}; leaving without")
+
+    # A process that can have no more threads ends when the interpreter does.
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=leave_then, name="djchan-exit", daemon=True).start()
+
+
+def _end_children() -> list[multiprocessing.process.BaseProcess]:
+    # Of a Pool or a ProcessPoolExecutor: nobody would ever give them work again, or wait for them.
+    children = multiprocessing.active_children()
+    for child in children:
+        with contextlib.suppress(OSError):
+            child.terminate()
+    return list(children)
 
 
 def tell_systemd(state: str) -> None:
@@ -169,6 +201,8 @@ def begin_anew(beginning: Beginning) -> NoReturn:
         beginning.restore()
     except OSError as error:
         leave(1, f"djchan: this process cannot begin anew where it was started: {error}")
+    for child in _end_children():
+        child.join(_EXIT)  # Its new program would not know that it has to.
     _flush()
     os.execve(beginning.command[0], beginning.command, beginning.environment)
 

@@ -95,6 +95,7 @@ class Worker:
                 **{name: value for name, value in given.items() if value is not None},
             }
         )
+        self.leaves_at = 0.0  # When grace is over (monotonic).
         self.unfinished = 0  # Consumers that still ran when run() returned.
         self.can_restart = can_restart
         self.restart = False  # run() has returned for the process to be started anew.
@@ -263,7 +264,7 @@ class Worker:
             # Whoever has said so is killed when TimeoutStopSec is over, begun anew or not.
             tell_systemd(STOPPING)
         registrations, grace = crew.registrations, self.options.grace
-        deadline = time.monotonic() + grace
+        deadline = self.leaves_at = time.monotonic() + grace
         crew.stopping = True
         roster.monitor.wake()
         if self.in_job:

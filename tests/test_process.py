@@ -126,6 +126,26 @@ def test_one_that_cannot_begin_anew_where_it_was_started_tells_why(tmp_path):
     assert str(folder) in run.stderr
 
 
+CHILDREN = """
+import multiprocessing, os, pathlib, sys, time
+from djchan.process import Beginning, begin_anew
+beginning = Beginning()
+noted = pathlib.Path(sys.argv[1])
+if not noted.exists():
+    pool = multiprocessing.get_context("fork").Pool(2)
+    noted.write_text(" ".join(str(child.pid) for child in multiprocessing.active_children()))
+    begin_anew(beginning)
+pids = noted.read_text().split()
+print(len(pids), [pid for pid in pids if pathlib.Path("/proc", pid).exists()])
+"""
+
+
+def test_one_that_begins_anew_leaves_no_children_behind(tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", CHILDREN, str(tmp_path / "noted")]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=15)
+    assert ran.stdout == "2 []\n", ran.stderr
+
+
 def test_they_are_given_back():
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     signals = Signals(lambda: None)

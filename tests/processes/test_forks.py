@@ -1,6 +1,8 @@
 """A consumer that forks: its child keeps nothing that is the worker's alone."""
 
+import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +60,24 @@ def test_the_death_of_a_worker_is_noticed_though_its_child_lives(forking: Projec
     worker.kill9()
     # Well before worker_silence, which is 15 seconds.
     wait_for(lambda: texts(forking)["again"], timeout=8, what="the second run")
+
+
+@pytest.mark.parametrize("channel", ["leave_running", "aleave_running"])
+def test_a_worker_ends_after_grace_whatever_its_consumers_left_running(
+    forking: Project, channel: str
+) -> None:
+    layer = RedisChannelLayer(hosts=[forking.broker.url])
+    worker = forking.worker()
+    layer.send(channel, {})
+    wait_for(lambda: forking.lines(), timeout=10, what="the consumer's end")
+    began = time.monotonic()
+    assert worker.stop() == 1
+    assert time.monotonic() - began > 1.5, "they have grace to end by themselves"
+    assert "have left running: " in worker.output()
+    (_, left), *_ = forking.lines()
+    children = [int(pid) for pid in left.split()[1:]]
+    wait_for(lambda: not any(map(lives, children)), timeout=5, what="the end of the children")
+
+
+def lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()

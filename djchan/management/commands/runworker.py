@@ -23,7 +23,7 @@ from djchan.checks import shared_layer
 from djchan.delay.consumer import serve_delay
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.log import LIBRARY, setup_logger
-from djchan.process import Beginning, begin_anew, leave
+from djchan.process import Beginning, begin_anew, leave, leave_by
 from djchan.signals import worker_process_ready
 from djchan.staticfiles import StaticFilesConsumer
 from djchan.worker import Worker
@@ -46,6 +46,7 @@ class Command(BaseCommand):
     options: dict[str, Any]
     verbosity: int
     logger = logging.getLogger(LIBRARY)
+    _leaves_at: float | None = None
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -82,6 +83,12 @@ class Command(BaseCommand):
             help="Starts anew when code changes; for development.",
         )
         parser.add_argument("--skip-checks", action="store_true", help="Skips system checks.")
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """From a command line: what follows is the end of the interpreter."""
+        super().run_from_argv(argv)
+        if self._leaves_at is not None:
+            leave_by(self._leaves_at)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["reload"]:
@@ -125,6 +132,7 @@ class Command(BaseCommand):
         if worker.unfinished and not options["reload"]:
             # Their threads would keep the interpreter from ending.
             leave(1)
+        self._leaves_at = None if options["reload"] else worker.leaves_at
 
     def make_worker(self, **options: Any) -> Worker:
         """The worker that the options ask for. Raises CommandError when there cannot be one."""

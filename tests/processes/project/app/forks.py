@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -90,6 +91,23 @@ def linger(message: Message) -> None:
     time.sleep(30)
 
 
+KEPT: list[object] = []
+
+
+def leave_running(message: Message) -> None:
+    """Return, and leave work behind that outlasts ``grace``."""
+    child = FORK.Process(target=time.sleep, args=(60,))
+    child.start()
+    pool = ProcessPoolExecutor(1, mp_context=FORK)
+    KEPT.extend([child, pool, pool.submit(time.sleep, 60), pool.submit(time.sleep, 60)])
+    mark(f"left {child.pid} {' '.join(str(pid) for pid in pool._processes)}")
+
+
+async def aleave_running(message: Message) -> None:
+    KEPT.append(asyncio.get_running_loop().run_in_executor(None, time.sleep, 60))
+    mark("left")
+
+
 def arrived(message: Message) -> None:
     mark(message["tag"])
 
@@ -106,4 +124,6 @@ routing = [
     route("linger", linger),
     route("member", member),
     route("arrived", arrived),
+    route("leave_running", leave_running),
+    route("aleave_running", aleave_running),
 ]
