@@ -10,13 +10,15 @@ middleware and view, and with the response to the message's reply channel::
 A worker has a thread for this, in which everything runs synchronously. A request whose view, or
 a middleware, is asynchronous goes to the worker's event loop (``djchan.async_views``). A response
 that fits into one message goes out with what else the view has sent, when the delivery is
-committed; a longer one goes part by part.
+committed; a longer one goes part by part. Where that may have to wait for the client and needs no
+thread, the event loop does it (``djchan.detached``).
 """
 
 import asyncio
 import functools
 import inspect
 import logging
+import tempfile
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -51,6 +53,7 @@ from djchan.async_views import (
     send_response,
 )
 from djchan.channel import Channel
+from djchan.detached import Detached, NoDisk, detach
 from djchan.exceptions import (
     ChannelFull,
     Fenced,
@@ -62,6 +65,7 @@ from djchan.exceptions import (
 from djchan.log import escaping
 from djchan.message import Message
 from djchan.request import AsgiRequest, scope_of
+from djchan.throttling import throttled
 
 __all__ = ["AsgiHandler", "AsgiRequest", "ViewConsumer"]
 
@@ -70,6 +74,7 @@ logger = escaping(logging.getLogger(__name__))
 request_logger = logging.getLogger("django.request")
 
 CHUNK_SIZE = 512 * 1024  # Bytes of content in one message.
+_FULL_PAUSE = 0.05  # Seconds until a part is sent again that a reply channel had no room for.
 
 Part = dict[str, Any]
 
@@ -260,15 +265,27 @@ class ViewConsumer:
         self._urlconfs: dict[object, bool] = {}  # Each with whether it has asynchronous views.
 
     def __call__(self, message: Message, **kwargs: object) -> Awaitable[None] | None:
-        """Answer ``message``. An asynchronous stream is sent when the return value is awaited."""
+        """Answer ``message``. What needs no thread while its client is slow is sent when the
+        return value is awaited: an asynchronous stream, a large page, a file."""
+        content = None
         with ExitStack() as undo:
             response = undo.enter_context(self.handler.responding(message))
             if response is None:
                 return None
-            if getattr(response, "is_async", False) and not is_without_content(
-                message.content, response
-            ):
-                return self._stream(message, response, undo.pop_all())
+            if not is_without_content(message.content, response):
+                if getattr(response, "is_async", False):
+                    return self._stream(message, response, undo.pop_all())
+                try:
+                    content = self._detach(response)
+                except NoDisk as error:
+                    _log_refused(error)
+                    response = HttpResponse(
+                        "503 Service Unavailable: too many large responses wait for their clients.",
+                        status=503,
+                        headers={"Content-Type": "text/plain", "Retry-After": "5"},
+                    )
+                if content is not None:
+                    return self._send_content(message, self.handler.start_of(response), content)
             with closing(self.handler.parts_of(message, response)) as parts:
                 for number, part in enumerate(parts):
                     if number == 0 and not part["more_content"]:
@@ -284,6 +301,47 @@ class ViewConsumer:
                 await send_response(self.handler, response, partial(self._asend, message))
         finally:
             await sync_to_async(undo.close)()
+
+    def _detach(self, response: HttpResponseBase) -> Detached | None:
+        """The content of a large response that this thread need not send. Raises NoDisk."""
+        if not self._encodes_as_we_do:
+            return None
+        try:
+            return detach(response)
+        except OSError as error:
+            throttled(
+                logger,
+                logging.WARNING,
+                "large response in memory",
+                "A large response keeps its thread until its client has read it, as no file could "
+                "be written in %s: %s",
+                tempfile.gettempdir(),
+                error,
+            )
+            return None
+
+    async def _send_content(self, message: Message, part: Part, content: Detached) -> None:
+        with closing(content):
+            async with (
+                WhileClientStays(),
+                aclosing(content.chunks(self.handler.chunk_size)) as chunks,
+            ):
+                async for chunk in chunks:
+                    if not await self._asend_now(
+                        message, {**part, "content": chunk, "more_content": True}
+                    ):
+                        return
+                    part = {}
+                await self._asend_now(message, {**part, "more_content": False})
+
+    @cached_property
+    def _encodes_as_we_do(self) -> bool:
+        """Whether its handler does not make messages of a response in a way of its own."""
+        kind = type(self.handler)
+        return kind.parts_of is AsgiHandler.parts_of and all(
+            getattr(kind, name).__func__ is getattr(AsgiHandler, name).__func__
+            for name in ("encode_response", "chunk_bytes")
+        )
 
     def on_loop(self, message: Message) -> Callable[..., Awaitable[None]] | None:
         """The consumer for ``message`` on an event loop; None: this one answers, in a thread."""
@@ -335,12 +393,16 @@ class ViewConsumer:
 
     async def _asend_now(self, message: Message, part: Part) -> bool:
         """``_send_now`` for an event loop. ``outbox.client_left`` says when to stop before that."""
-        try:
-            await _reply_to(message).asend(part, immediately=True)
-        except (ProcessGone, Fenced) as gone:
-            logger.debug("The response for %s is not wanted: %s", message.get("path"), gone)
-            return False
-        return True
+        deadline = time.monotonic() + self.full_wait
+        while True:
+            try:
+                await _reply_to(message).asend(part, immediately=True)
+            except (ProcessGone, Fenced, ChannelFull) as error:
+                if not self._is_worth_waiting(message, error, deadline):
+                    return False
+                await asyncio.sleep(_FULL_PAUSE)
+            else:
+                return True
 
     def _send_now(self, message: Message, part: Part) -> bool:
         """Send a part of a response; False when its client has left.
@@ -351,22 +413,31 @@ class ViewConsumer:
         while True:
             try:
                 _reply_to(message).send(part, immediately=True)
-            except (ProcessGone, Fenced) as gone:
-                logger.debug("The response for %s is not wanted: %s", message.get("path"), gone)
-                return False
-            except ChannelFull:
-                if time.monotonic() >= deadline:
-                    logger.warning(
-                        "The response for %s is cut: %s had no room for %s seconds "
-                        "(ViewConsumer.full_wait).",
-                        message.get("path"),
-                        _reply_to(message).name,
-                        self.full_wait,
-                    )
+            except (ProcessGone, Fenced, ChannelFull) as error:
+                if not self._is_worth_waiting(message, error, deadline):
                     return False
-                time.sleep(0.05)
+                time.sleep(_FULL_PAUSE)
             else:
                 return True
+
+    def _is_worth_waiting(self, message: Message, error: Exception, deadline: float) -> bool:
+        """Whether a part that could not be sent is to be sent again. The log says why not."""
+        if not isinstance(error, ChannelFull):
+            logger.debug("The response for %s is not wanted: %s", message.get("path"), error)
+            return False
+        if time.monotonic() < deadline:
+            return True
+        logger.warning(
+            "The response for %s is cut: %s had no room for %s seconds (ViewConsumer.full_wait).",
+            message.get("path"),
+            _reply_to(message).name,
+            self.full_wait,
+        )
+        return False
+
+
+def _log_refused(error: NoDisk) -> None:
+    throttled(logger, logging.WARNING, "no disk for a response", "A request got a 503: %s", error)
 
 
 def _reply_to(message: Message) -> Channel:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
-from djchan import __version__
+from djchan import __version__, detached
 from djchan.asgi import ChannelLayerWrapper
 from djchan.dispatch import MESSAGE_RETRIES
 from djchan.exceptions import BrokerError, BrokerUnsupported
@@ -153,6 +153,7 @@ class Worker:
     def run(self) -> None:
         """Serve until stopped. Raises BrokerUnsupported for a Redis that cannot be used."""
         throttle.is_on = True
+        detached.disk.limit = self.options.http_response_disk
         if self.signal_handlers:
             self.install_signal_handler()
         in_children = None if self.signal_handlers else DefaultSignals()

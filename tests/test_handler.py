@@ -1,5 +1,6 @@
 """djchan.handler: messages to Django's requests, Django's responses to messages."""
 
+import asyncio
 import io
 import logging
 import sys
@@ -21,6 +22,7 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import get_script_prefix, path
 
+from djchan import detached
 from djchan.exceptions import (
     ChannelFull,
     Fenced,
@@ -153,6 +155,9 @@ class ReplyChannel:
         if self.errors and (error := self.errors.pop(0)) is not None:
             raise error
         self.sent.append((content, immediately))
+
+    async def asend(self, content, immediately=False):
+        self.send(content, immediately)
 
 
 def message(path="/hello/", *, layer=None, reply=None, **content):
@@ -872,6 +877,85 @@ def test_a_full_reply_channel_is_waited_for_but_not_for_ever(caplog):
     reply = ReplyChannel(None, *[ChannelFull()] * 100)
     assert streaming(reply, full_wait=0.01) == [0, 1, "closed"]
     assert "full_wait" in caplog.text
+
+
+class Unchanged(Given):
+    chunk_size = AsgiHandler.chunk_size
+
+
+def large_page(reply, *, full_wait=10.0):
+    """Let an event loop send a page to ``reply`` that is larger than any window."""
+    page = HttpResponse(b"x" * (9 * AsgiHandler.chunk_size))
+    consumer = ViewConsumer()
+    consumer.full_wait = full_wait
+    consumer.handler = Unchanged(page)
+    with Finished() as seen:
+        rest = consumer(message(reply=reply))
+        assert len(seen.finished) == 1, "the thread is done with the response"
+        assert page.closed
+        assert reply.sent == []
+        asyncio.run(rest)
+    assert len(seen.finished) == 1
+    return len(reply.sent)
+
+
+def test_a_large_page_is_sent_by_an_event_loop():
+    reply = ReplyChannel()
+    assert large_page(reply) == 10
+    assert [part.get("status") for part, _ in reply.sent] == [200, *[None] * 9]
+    assert {immediately for _, immediately in reply.sent} == {True}
+    assert [part["more_content"] for part, _ in reply.sent] == [*[True] * 9, False]
+
+
+@pytest.mark.parametrize("error", [ProcessGone, Fenced])
+def test_a_large_page_whose_client_is_gone_is_not_sent_on(error, caplog):
+    with caplog.at_level(logging.INFO):
+        assert large_page(ReplyChannel(None, None, error())) == 2
+    assert caplog.records == []
+
+
+def test_an_event_loop_waits_for_a_full_reply_channel_but_not_for_ever(caplog):
+    assert large_page(ReplyChannel(None, ChannelFull(), None, ProcessGone())) == 2
+    assert large_page(ReplyChannel(None, *[ChannelFull()] * 100), full_wait=0.01) == 1
+    assert "full_wait" in caplog.text
+
+
+def test_a_large_page_of_a_worker_without_disk_is_sent_by_its_thread(monkeypatch, caplog):
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    reply = ReplyChannel()
+    consumer = ViewConsumer()
+    consumer.handler = Unchanged(HttpResponse(b"x" * (9 * AsgiHandler.chunk_size)))
+    assert consumer(message(reply=reply)) is None
+    assert len(reply.sent) == 9
+    assert "/nowhere" in caplog.text
+
+
+def test_a_large_page_beyond_the_disk_for_all_gets_a_503(monkeypatch, caplog):
+    monkeypatch.setattr(detached, "disk", detached.Disk(1000))
+    reply = ReplyChannel()
+    consumer = ViewConsumer()
+    consumer.handler = Given(HttpResponse(b"x" * (9 * AsgiHandler.chunk_size)))
+    with Finished() as seen:
+        consumer(message(reply=reply))
+    assert len(seen.finished) == 1
+    part = reply.sent[0][0]
+    assert (part["status"], dict(part["headers"])[b"Retry-After"]) == (503, b"5")
+    assert "http_response_disk" in caplog.text
+
+
+class OfAProject(Unchanged):
+    @classmethod
+    def encode_response(cls, response):
+        for part in super().encode_response(response):
+            yield {**part, "mine": True}
+
+
+def test_a_handler_that_encodes_responses_itself_is_asked_for_large_ones_too():
+    reply = ReplyChannel()
+    consumer = ViewConsumer()
+    consumer.handler = OfAProject(HttpResponse(b"x" * (9 * AsgiHandler.chunk_size)))
+    assert consumer(message(reply=reply)) is None
+    assert all(part["mine"] for part, _ in reply.sent)
 
 
 def test_a_stream_that_fails_is_closed_and_the_failure_is_the_consumers():

@@ -24,6 +24,8 @@ class WorkerOptions:
     grace: float = 30.0  # For what runs, after the first SIGTERM or SIGINT.
     run_limit: float = 60.0  # One message of websocket.* may run; 0: for as long as it likes.
     http_run_limit: float = 120.0  # The same for http.*.
+    # Bytes of large responses, kept on disk until their clients have read them; then 503.
+    http_response_disk: int = 4096 * 1024 * 1024
 
     batch: int = 64  # Deliveries that one claim takes at most …
     batch_seconds: float = 0.005  # … and how long it should take to run them.

@@ -1,9 +1,12 @@
 """Responses go as fast as their clients: whole at any speed, in bounded memory, and ended at once
 when nobody is there any more."""
 
+import json
 import re
 import signal
+import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -104,8 +107,12 @@ def test_a_client_that_leaves_ends_the_iterator_within_a_second(
         assert client.body()[0] == 200, "its thread is free"
 
 
-@pytest.mark.parametrize("path", ["/download-async/", "/endless-async/"])
-def test_asynchronous_views_hold_no_thread_while_their_clients_are_slow(
+# Those of synchronous views: an open file, a page, a file in memory.
+LARGE = ["/download/", "/large-page/", "/buffered/"]
+
+
+@pytest.mark.parametrize("path", [*LARGE, "/download-async/", "/endless-async/"])
+def test_only_the_iterator_of_a_synchronous_view_holds_a_thread_while_its_client_is_slow(
     downloads: Project, path: str
 ) -> None:
     server = downloads.daphne()
@@ -116,10 +123,77 @@ def test_asynchronous_views_hold_no_thread_while_their_clients_are_slow(
     wait_for(lambda: idle(worker), timeout=15, what="the worker waits for the clients")
     with Raw(server.port, get("/page/")) as other:
         assert other.body()[0] == 200, "the one thread is free"
-    if path == "/download-async/":
+    if path != "/endless-async/":
         Body(clients[0], begun=True).read(SIZE)
+        assert clients[0].rest() == b"", "and its connection ends"
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("path", LARGE)
+def test_the_content_of_a_response_is_let_go_of_when_its_client_leaves(
+    downloads: Project, path: str
+) -> None:
+    server = downloads.daphne()
+    worker = downloads.worker("--threads", "1")
+    with Raw(server.port, get("/page/")) as client:
+        assert client.body()[0] == 200
+    before = regular_files(worker)
+    clients = [Raw(server.port, get(path)) for _ in range(2)]
+    for client in clients:
+        assert client.status() == 200
+    wait_for(lambda: idle(worker), timeout=15, what="the worker waits for the clients")
+    assert len(regular_files(worker)) == len(before) + 2
+    if path == "/large-page/":
+        assert len(downloads.lines()) == 2, "the responses are closed by the thread of their view"
+    for client in clients:
+        client.reset()
+    wait_for(lambda: regular_files(worker) == before, timeout=1, what="their files are closed")
+    assert "Traceback" not in worker.output()
+
+
+def regular_files(process: Process) -> list[str]:
+    """The regular files that it has open."""
+    found = []
+    for link in Path(f"/proc/{process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            if stat.S_ISREG(link.stat().st_mode):
+                found.append(str(link.readlink()))
+    return sorted(found)
+
+
+def test_a_file_that_is_shorter_than_announced_has_no_clean_end(downloads: Project) -> None:
+    server = downloads.daphne()
+    downloads.worker("--threads", "1")
+    with Raw(server.port, get("/shrinking/")) as client:
+        assert client.status() == 200
+        assert len(client.rest()) <= 20 * MIB < SIZE
+    assert "Content-Length" in server.output()
+    with Raw(server.port, get("/page/")) as client:
+        assert client.body()[0] == 200
+
+
+def test_large_responses_beyond_the_disk_get_a_503_and_the_worker_goes_on(
+    downloads: Project,
+) -> None:
+    downloads.env["LAYER_WORKER"] = json.dumps({"http_response_disk": SIZE + 1})
+    server = downloads.daphne()
+    worker = downloads.worker("--threads", "1")
+    slow = Raw(server.port, get("/large-page/"))
+    assert slow.status() == 200
+    with Raw(server.port, get("/large-page/")) as client:
+        status, content = client.body()
+    assert (status, b"large responses" in content) == (503, True)
+    assert "http_response_disk" in worker.output()
+    with Raw(server.port, get("/page/")) as client:
+        assert client.body()[0] == 200
+    slow.reset()
+
+    def has_room() -> bool:
+        with Raw(server.port, get("/buffered/")) as client:
+            return client.status() == 200
+
+    wait_for(has_room, timeout=2, what="there is room once its client has left")
 
 
 def idle(process: Process) -> bool:

@@ -1,9 +1,11 @@
 """Responses that are larger than any buffer on their way."""
 
 import asyncio
+import io
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
@@ -19,6 +21,24 @@ def download(request: HttpRequest) -> FileResponse:
 
 async def download_async(request: HttpRequest) -> FileResponse:
     return FileResponse(open(os.environ["DOWNLOAD"], "rb"))
+
+
+def large_page(request: HttpRequest) -> HttpResponse:
+    response = HttpResponse(Path(os.environ["DOWNLOAD"]).read_bytes())
+    response["Content-Length"] = len(response.content)
+    response._resource_closers.append(lambda: mark("the response is closed"))
+    return response
+
+
+def buffered(request: HttpRequest) -> FileResponse:
+    return FileResponse(io.BytesIO(Path(os.environ["DOWNLOAD"]).read_bytes()))
+
+
+def shrinking(request: HttpRequest) -> FileResponse:
+    """A file that loses its end once its response has begun."""
+    response = download(request)
+    os.truncate(os.environ["DOWNLOAD"], len(BLOCK) * 40)
+    return response
 
 
 def endless(request: HttpRequest) -> StreamingHttpResponse:
@@ -51,6 +71,9 @@ def page(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("download/", download),
     path("download-async/", download_async),
+    path("large-page/", large_page),
+    path("buffered/", buffered),
+    path("shrinking/", shrinking),
     path("endless/", endless),
     path("endless-async/", endless_async),
     path("page/", page),

@@ -22,5 +22,6 @@ CHANNEL_LAYERS = {
             **json.loads(os.environ.get("LAYER_CONFIG", "{}")),
         },
         "INTERFACE": json.loads(os.environ.get("LAYER_INTERFACE", "{}")),
+        "WORKER": json.loads(os.environ.get("LAYER_WORKER", "{}")),
     },
 }
