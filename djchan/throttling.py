@@ -6,6 +6,7 @@ says how many were left out. The interface counts as well (``interface.journal``
 """
 
 import logging
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -57,6 +58,13 @@ class Throttle:
 
 
 throttle = Throttle()
+
+
+def _forked() -> None:
+    throttle._lock = threading.Lock()  # A thread that held it is not in the child.
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def throttled(

@@ -101,3 +101,103 @@ def test_a_child_has_a_database_connection_of_its_own(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", DATABASE, str(tmp_path / "db")]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=15)
     assert ran.stdout == "(0, True)\n", ran.stderr
+
+
+LOCKS = """
+import gc, logging, os, sys, threading
+from django.conf import settings
+layer = {
+    "BACKEND": "djchan.layers.redis.RedisChannelLayer",
+    "ROUTING": [],
+    "CONFIG": {"hosts": sys.argv[1:], "symmetric_encryption_keys": ["some secret"]},
+}
+settings.configure(
+    SECRET_KEY="x", INSTALLED_APPS=["djchan"], CHANNEL_LAYERS={"default": layer}, USE_TZ=True
+)
+import django
+django.setup()
+from djchan import Channel, Group
+from djchan.asgi import channel_layers
+from djchan.layer_sessions import SessionStore
+from djchan.layers.operations import Address
+from djchan.throttling import throttle, throttled
+
+throttle.is_on = True
+layer = channel_layers["default"].channel_layer
+stream = layer.flow.open(Address("i", "c", 1))
+
+def use(key):
+    session = SessionStore(key)
+    session["n"] = session.get("n", 0) + 1
+    session.save()
+    Channel("x").send({"a": 1})
+    Group("g").send({"a": 1})
+    layer.flow.close(layer.flow.open(Address("i", "d", 1)))
+    throttled(logging.getLogger("x"), logging.ERROR, "cause", "a line")
+    return session.session_key
+
+key = use(None)
+kind, locks = type(threading.Lock()), {}
+for thing in gc.get_objects():
+    if str(type(thing).__module__).startswith("djchan."):
+        for name in getattr(type(thing), "__slots__", ()) or getattr(thing, "__dict__", {}):
+            if isinstance(lock := getattr(thing, name, None), kind):
+                locks[f"{type(thing).__name__}.{name}"] = lock
+assert {"Throttle._lock", "Stamps._lock", "Flow._lock"} <= locks.keys(), locks
+held = threading.Event()
+
+def hold():
+    for lock in locks.values():
+        lock.acquire()
+    held.set()
+    threading.Event().wait()
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+if os.fork() == 0:
+    use(key)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_child_waits_for_no_lock_that_another_thread_held(redis_server):
+    redis_server.start()
+    command = [sys.executable, "-W", "ignore", "-c", LOCKS, redis_server.url]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
+    assert ran.stdout == "0\n", ran.stderr
+
+
+MEMORY = """
+import os, sys
+from djchan.exceptions import BrokerUnsupported
+from djchan.layers.inmemory import InMemoryChannelLayer
+from djchan.layers.operations import Register
+
+layer = InMemoryChannelLayer()
+layer.send("go", {"n": 1})
+if "serves" in sys.argv:
+    layer.engine.link("test").perform(Register("w1", "worker", b"", ("go",)))
+if os.fork() == 0:
+    try:
+        layer.send("go", {"n": 2})
+        print(layer.receive(["go"])[1], flush=True)
+    except BrokerUnsupported as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+print(layer.receive(["go"])[1], layer.receive(["go"])[1])
+"""
+
+
+def test_a_child_is_told_that_nobody_gets_what_it_sends_to_a_layer_in_memory():
+    command = [sys.executable, "-W", "ignore", "-c", MEMORY, "serves"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
+    assert ran.stdout.startswith("This is a forked child"), ran.stderr
+    assert ran.stdout.endswith("\n{'n': 1} None\n")
+
+
+def test_a_child_of_a_process_that_serves_nobody_has_a_layer_in_memory_of_its_own():
+    command = [sys.executable, "-W", "ignore", "-c", MEMORY]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
+    assert ran.stdout == "{'n': 1}\n{'n': 1} None\n", ran.stderr

@@ -17,13 +17,13 @@ a while.
 
 import asyncio
 import logging
-import os
 import secrets
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from djchan import forks
 from djchan.exceptions import BrokerError, ProcessGone
 from djchan.layers import threads
 from djchan.layers.engine import Engine, Link
@@ -129,11 +129,15 @@ class Flow:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._lock = threading.Lock()
-        self._start_over()
+        self._begin()
+        forks.give_back_in_child(self)
 
-    def _start_over(self) -> None:
-        self._pid = os.getpid()
+    def give_back(self) -> None:
+        """In a forked child: the thread, and those that held the lock, are the parent's."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
         self._wakeup = f"flow-{secrets.token_hex(8)}"
         self._streams: dict[Address, Stream] = {}
         self._looking: threading.Thread | None = None
@@ -142,8 +146,6 @@ class Flow:
     def open(self, address: Address) -> Stream:
         """The response to ``address``, which its run is about to begin."""
         with self._lock:
-            if self._pid != os.getpid():
-                self._start_over()  # After a fork: the thread is the parent's.
             stream = self._streams[address] = Stream(self, address)
             return stream
 

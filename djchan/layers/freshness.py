@@ -12,6 +12,8 @@ import threading
 import time
 from collections import OrderedDict
 
+from djchan import forks
+
 REMEMBERED = 10_000  # Keys of which a stamp is remembered; the one used longest ago goes first.
 SIZE = 8  # Bytes of a stamp.
 
@@ -20,6 +22,11 @@ class Stamps:
     def __init__(self) -> None:
         self._read: OrderedDict[str, int] = OrderedDict()
         self._history = ""
+        self._lock = threading.Lock()
+        forks.give_back_in_child(self)
+
+    def give_back(self) -> None:
+        """In a forked child: a thread that held the lock is not here."""
         self._lock = threading.Lock()
 
     def next(self, key: str) -> bytes:

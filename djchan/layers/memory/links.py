@@ -13,10 +13,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeGuard
 
+from djchan import forks
+from djchan.exceptions import BrokerUnsupported
 from djchan.layers.memory.bells import Signal
 from djchan.layers.memory.engine import MemoryState
 from djchan.layers.operations import Operation, Pop, Wait
 
+_COPY = (
+    "This is a forked child, and the channel layer is in the memory of the process that it was "
+    "forked from: nobody would get what it sends. Let the consumer send it when the child is "
+    'done, or use the BACKEND "djchan.layers.redis.RedisChannelLayer".'
+)
 READ_SECONDS = 5.0  # How long an inbox is waited at, as the contract says.
 
 Waker = Callable[[], None]
@@ -34,6 +41,14 @@ class MemoryEngine:
         self._state = MemoryState()
         self._lock = threading.Lock()
         self._wakers: dict[Signal, set[Waker]] = {}
+        self._is_copy = False
+        forks.give_back_in_child(self)
+
+    def give_back(self) -> None:
+        """In a forked child: those who serve the layer, one of whom may have held the lock, are
+        threads of the parent's."""
+        self._lock = threading.Lock()
+        self._is_copy = self._is_copy or bool(self._state.registry.processes)
 
     def link(self, name: str) -> "MemoryLink":
         return MemoryLink(self)
@@ -45,7 +60,12 @@ class MemoryEngine:
         return MemoryInbox(self, process)
 
     def perform(self, operation: Operation) -> Any:
-        """Do one operation without blocking; a Wait answers at once whether its bell is rung."""
+        """Do one operation without blocking; a Wait answers at once whether its bell is rung.
+
+        Raises BrokerUnsupported in a forked child of the process that serves the layer.
+        """
+        if self._is_copy:
+            raise BrokerUnsupported(_COPY)
         with self._lock:
             if isinstance(operation, Wait):
                 return self._state.bells.take(operation.bell)
