@@ -30,6 +30,7 @@ from djchan.layers.base import BaseChannelLayer
 from djchan.layers.channels4 import Channels4Layer
 from djchan.log import escaping
 from djchan.routing import Router
+from djchan.tracebacks import clear_locals
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -61,12 +62,14 @@ _NO_SUCCESSOR = {
 class InvalidChannelLayerError(InvalidChannelLayer):
     """CHANNEL_LAYERS cannot be used as it is.
 
-    ``hint``: what to do. ``check``: the id of the system check that says the same.
+    ``message``: what is wrong. ``hint``: what to do. ``check``: the id of the system check that
+    says the same.
     """
 
     def __init__(self, message: str, hint: str, *, check: str) -> None:
-        super().__init__(f"{message}. {hint}")
-        self.message = message
+        message = message.rstrip(".")
+        self.message = message if message.endswith("?") else f"{message}."
+        super().__init__(f"{self.message} {hint}")
         self.hint = hint
         self.check = check
 
@@ -181,18 +184,11 @@ class ChannelLayerManager:
         Raises NoChannelLayerError (a KeyError) for an alias that is not there,
         InvalidChannelLayerError for one that cannot be used.
         """
-        return self._make(name, self._entry(name), "CONFIG")
+        return self._checked(name, "CONFIG")
 
     def make_test_backend(self, name: str) -> ChannelLayerWrapper:
         """The same with its TEST_CONFIG in place of its CONFIG."""
-        entry = self._entry(name)
-        if not isinstance(entry, Mapping) or "TEST_CONFIG" not in entry:
-            raise InvalidChannelLayerError(
-                f"No TEST_CONFIG specified for {name}",
-                'Give the entry a "TEST_CONFIG": the CONFIG of the layer that tests use.',
-                check="djchan.E007",
-            )
-        return self._make(name, entry, "TEST_CONFIG")
+        return self._checked(name, "TEST_CONFIG")
 
     def set(self, key: str, layer: Any) -> Any:
         """Let ``key`` be ``layer`` (None: forget it); what it was before, or None."""
@@ -215,7 +211,21 @@ class ChannelLayerManager:
             raise no_layer(name)
         return configs[name]
 
-    def _make(self, name: str, entry: Any, which: str) -> ChannelLayerWrapper:
+    def _checked(self, name: str, which: str) -> ChannelLayerWrapper:
+        try:
+            return self._make(name, which)
+        except InvalidChannelLayerError as error:
+            clear_locals(error)  # They hold the entry, with the password of Redis.
+            raise
+
+    def _make(self, name: str, which: str) -> ChannelLayerWrapper:
+        entry = self._entry(name)
+        if which == "TEST_CONFIG" and not (isinstance(entry, Mapping) and which in entry):
+            raise InvalidChannelLayerError(
+                f"No TEST_CONFIG specified for {name}",
+                'Give the entry a "TEST_CONFIG": the CONFIG of the layer that tests use.',
+                check="djchan.E007",
+            )
         check_entry(name, entry)
         for key in (which, "INTERFACE", "WORKER"):
             if not isinstance(entry.get(key) or {}, Mapping):

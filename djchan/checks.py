@@ -243,4 +243,4 @@ def sentence(problem: CheckMessage) -> str:
 
 def _message(error: InvalidChannelLayerError) -> CheckMessage:
     kind = Warning if ".W" in error.check else Error
-    return kind(f"{error.message}.", hint=error.hint, id=error.check)
+    return kind(error.message, hint=error.hint, id=error.check)

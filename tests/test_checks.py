@@ -248,6 +248,7 @@ def test_an_option_that_redis_py_cannot_use_is_found_without_redis(settings, con
 
     assert problem.id == "djchan.E005"
     assert "S3CRET" not in str(problem)
+    assert problem.msg.endswith((".", "?")) and not problem.msg.endswith(("..", "?."))
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,8 @@ def _shape(value: object) -> str:
         scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://", value)
         return f"a text that begins with {scheme[0]!r}" if scheme else "a text without a scheme"
     if isinstance(value, Mapping):
-        return f"a dict with the keys {', '.join(sorted(map(str, value))) or '(none)'}"
+        keys = [str(key) if re.fullmatch(r"\w{1,30}", str(key)) else "…" for key in value]
+        return f"a dict with the keys {', '.join(sorted(keys)) or '(none)'}"
     if isinstance(value, list | tuple):
         kinds = ", ".join(type(each).__name__ for each in value)
         return f"a {type(value).__name__} ({kinds})"

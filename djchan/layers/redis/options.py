@@ -16,18 +16,32 @@ from djchan.exceptions import InvalidChannelLayer
 # Longer than any blocking command (5 s), so that only a dead connection times out.
 SHORTEST_TIMEOUT = 5.0
 
-# Options of redis-py's pools and clients; djchan uses its connections only.
+_REPEATS = "djchan itself repeats what can be repeated (send_retry, stream_retry in CONFIG)"
+# Options of redis-py that djchan does not use, and why.
 _NOT_OURS = {
     "max_connections": "djchan makes a connection for each thread and event loop that needs one",
     "connection_class": "the URL in hosts says what kind of connection it is",
     "connection_pool": "djchan keeps connections itself",
     "single_connection_client": "djchan keeps connections itself",
     "auto_close_connection_pool": "djchan keeps connections itself",
+    "retry": _REPEATS,
+    "retry_on_timeout": _REPEATS,
+    "retry_on_error": _REPEATS,
+    "protocol": "djchan speaks RESP 2",
+    "decode_responses": "djchan reads bytes",
     "parser_class": "djchan reads replies with hiredis",
     "encoder_class": "djchan writes commands with hiredis",
     "command_packer": "djchan writes commands with hiredis",
     "cache": "nothing that djchan reads may be old",
     "cache_config": "nothing that djchan reads may be old",
+}
+# Values of them that ask for what djchan does anyway.
+_HARMLESS: dict[str, tuple[object, ...]] = {
+    "retry": (None,),
+    "retry_on_timeout": (False,),
+    "retry_on_error": (None, []),
+    "protocol": (None, 2, "2"),
+    "decode_responses": (False,),
 }
 _SECONDS = ("socket_timeout", "socket_connect_timeout")
 _BOOLEANS = ("socket_keepalive", "ssl_check_hostname", "ssl")
@@ -52,7 +66,7 @@ def check(given: object, *, where: str, allowed: Iterable[str]) -> None:
             raise InvalidChannelLayer(
                 f"ssl in {where} has no effect on a connection: write rediss:// in hosts for TLS."
             )
-        if name in _NOT_OURS:
+        if name in _NOT_OURS and value not in _HARMLESS.get(name, ()):
             raise InvalidChannelLayer(
                 f"{name} in {where} has no effect: {_NOT_OURS[name]}. Take it out."
             )

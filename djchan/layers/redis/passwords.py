@@ -1,11 +1,14 @@
-"""Keeps Redis passwords out of exceptions: their messages, causes and reprs.
+"""Keeps Redis passwords out of exceptions: their messages, causes, reprs and frames.
 
 redis-py and Redis may quote their input. ``Passwords.scrub`` is called on each of their exceptions
-before it is translated or logged.
+before it is translated or logged. Error reports such as Sentry's show the local variables of the
+frames in a traceback, so those are cleared as well.
 """
 
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
+
+from djchan.tracebacks import clear_locals, with_causes
 
 MASK = "***"
 _NAMES = ("password", "ssl_password")
@@ -26,16 +29,10 @@ class Passwords:
         return text
 
     def scrub(self, error: BaseException) -> None:
-        """Mask them in ``error`` and in its causes."""
-        seen: list[BaseException] = []
-        waiting: list[BaseException | None] = [error]
-        while waiting:
-            each = waiting.pop()
-            if each is None or each in seen:
-                continue
-            seen.append(each)
+        """Mask them in ``error`` and in its causes, whose frames lose their local variables."""
+        for each in with_causes(error):
             each.args = tuple(self._masked(argument) for argument in each.args)
-            waiting += [each.__cause__, each.__context__]
+        clear_locals(error)
 
     def _masked(self, argument: object) -> object:
         if isinstance(argument, bytes):

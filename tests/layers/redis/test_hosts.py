@@ -74,18 +74,26 @@ def test_connection_kwargs_reach_the_connection():
     assert connection.client_name == "n"
 
 
-@pytest.mark.parametrize(
-    "hosts", [None, ["redis://cache?protocol=3&decode_responses=true&retry_on_timeout=true"]]
-)
-def test_nobody_can_change_what_the_links_rely_on(hosts: Any):
-    connection = Hosts(
-        hosts,
-        connection_kwargs={"protocol": 3, "decode_responses": True, "retry_on_timeout": True},
-    ).connection()
+@pytest.mark.parametrize("hosts", [None, ["redis://cache"]])
+def test_what_the_links_rely_on_is_so(hosts: Any):
+    connection = Hosts(hosts).connection()
 
     assert connection.protocol == 2
     assert connection.encoder.decode_responses is False
     assert connection.retry.get_retries() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("protocol", 3), ("decode_responses", True), ("retry_on_timeout", True)]
+)
+def test_nobody_can_change_what_the_links_rely_on(name: str, value: Any):
+    for hosts, kwargs in (
+        ([f"redis://cache?{name}={value}"], {}),
+        ([{"address": ("cache", 6379), name: value}], {}),
+        (None, {name: value}),
+    ):
+        with pytest.raises(InvalidChannelLayer, match=f"{name} in .* has no effect"):
+            Hosts(hosts, connection_kwargs=kwargs)
 
 
 def test_describe_tells_no_password():

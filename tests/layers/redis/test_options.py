@@ -12,6 +12,11 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"ssl": True}, "ssl in connection_kwargs has no effect .* write rediss://"),
     ({"max_conections": 10}, "'max_conections' in connection_kwargs is no option"),
     ({"max_connections": 10}, "max_connections in connection_kwargs has no effect: djchan makes"),
+    ({"retry": 3}, "retry in connection_kwargs has no effect: djchan itself repeats"),
+    ({"retry_on_timeout": True}, "retry_on_timeout in connection_kwargs has no effect"),
+    ({"retry_on_error": [OSError]}, "retry_on_error in connection_kwargs has no effect"),
+    ({"protocol": 3}, "protocol in connection_kwargs has no effect: djchan speaks RESP 2"),
+    ({"decode_responses": True}, "decode_responses in connection_kwargs has no effect"),
     ({"parser_class": object}, "parser_class in connection_kwargs has no effect"),
     ({"socket_timout": 20}, "is socket_timeout meant"),
     ({"socket_timeout": "30"}, "socket_timeout in connection_kwargs is a number of seconds"),
@@ -64,6 +69,11 @@ def test_options_are_a_dict(kwargs: Any, where: str):
 def test_what_is_wrong_with_tls_is_found_when_settings_are_read(kwargs: Any, words: str):
     with pytest.raises(InvalidChannelLayer, match=words):
         Hosts(["rediss://cache"], connection_kwargs=kwargs)
+
+
+def test_an_option_that_asks_for_what_djchan_does_is_taken():
+    same = {"retry": None, "retry_on_timeout": False, "protocol": 2, "decode_responses": False}
+    assert Hosts(None, connection_kwargs=same).connection()
 
 
 def test_what_tls_takes_is_taken():

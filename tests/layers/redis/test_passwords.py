@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.views.debug import get_default_exception_reporter_filter
 
+from djchan.asgi import REDIS, SENTINEL, channel_layers
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.layers.operations import Length
 from djchan.layers.redis.engine import RedisEngine
 from djchan.layers.redis.passwords import Passwords, passwords_in
+from djchan.tracebacks import with_causes
 from tests.support.servers import Server
 from tests.support.waiting import free_port
 
@@ -53,6 +56,7 @@ CONFIGS: list[dict[str, Any]] = [
     {"hosts": [{"host": "127.0.0.1", "port": 1, "password": S}]},
     {"hosts": [{"host": "h", "port": "one", "password": S}]},
     {"hosts": [{"url": f"redis://:{S}@h"}]},
+    {"hosts": [{f"redis://:{S}@h": {}}]},
     {"hosts": {"host": "h", "password": S}},
     {"hosts": [("h", 1, S)]},
     {"hosts": [("h", S)]},
@@ -73,14 +77,20 @@ CONFIGS: list[dict[str, Any]] = [
 def everything(error: BaseException) -> str:
     """All texts that a log, a report or a person may see of ``error``."""
     texts = ["".join(traceback.format_exception(error))]
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        each = waiting.pop()
-        if each is not None:
-            texts += [str(each), repr(each), repr(each.args)]
-            waiting += [each.__cause__, each.__context__]
+    for each in with_causes(error):
+        texts += [str(each), repr(each), repr(each.args)]
     # A traceback has lines of this file, and the lines have S, not its value.
     return "\n".join(texts)
+
+
+def variables(error: BaseException) -> str:
+    """What an error report shows of the functions that ``error`` has ended, but for the test's."""
+    return "\n".join(
+        repr(frame.f_locals)
+        for each in with_causes(error)
+        for frame, _ in traceback.walk_tb(each.__traceback__)
+        if frame.f_code.co_filename != __file__
+    )
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
@@ -90,7 +100,7 @@ def test_nothing_that_is_said_of_a_configuration_has_its_password(config: dict[s
         texts = [engine.hosts.describe(), repr(engine), repr(engine.hosts)]
         with pytest.raises(BrokerError) as caught:
             engine.link("test").perform(Length("a"))
-        texts.append(everything(caught.value))
+        texts += [everything(caught.value), variables(caught.value)]
     except InvalidChannelLayer as error:
         texts = [everything(error)]
 
@@ -108,7 +118,17 @@ async def test_nor_on_an_event_loop(config: dict[str, Any]):
     with pytest.raises(BrokerError) as caught:
         await alink.perform(Length("a"))
 
-    assert S not in everything(caught.value)
+    assert S not in everything(caught.value) + variables(caught.value)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_nor_where_settings_are_read(config: dict[str, Any], settings: Any):
+    backend = REDIS if "services" not in config else SENTINEL
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "ROUTING": [], "CONFIG": config}}
+    try:
+        channel_layers.make_backend("default")
+    except InvalidChannelLayer as error:
+        assert S not in everything(error) + variables(error)
 
 
 @pytest.mark.parametrize("option", ["AUTH", "HELLO"])
@@ -131,8 +151,19 @@ def test_a_wrong_password_is_not_told(start_server: Callable[..., Server]):
     with pytest.raises(BrokerError, match="did not accept the login") as caught:
         link.perform(Length("a"))
 
-    assert S not in everything(caught.value)
+    assert S not in everything(caught.value) + variables(caught.value)
     assert f"127.0.0.1:{server.port}" in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_password_is_not_told_on_an_event_loop(start_server: Callable[..., Server]):
+    server = start_server("redis", "--requirepass", "another")
+    alink = RedisEngine([f"redis://:{S}@127.0.0.1:{server.port}/0"]).alink("test")
+
+    with pytest.raises(BrokerError, match="did not accept the login") as caught:
+        await alink.perform(Length("a"))
+
+    assert S not in everything(caught.value) + variables(caught.value)
 
 
 def test_exceptions_are_scrubbed_with_all_that_led_to_them():
@@ -158,3 +189,17 @@ def test_nobody_there_and_no_password_needed():
     port = free_port()
     with pytest.raises(BrokerError, match=f"Redis at redis://127.0.0.1:{port}/0 did not answer"):
         RedisEngine([f"redis://127.0.0.1:{port}/0"]).link("test").perform(Length("a"))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"hosts": [("cache", 6379)], "connection_kwargs": {"password": S}},
+        {"hosts": [{"address": ("cache", 6379), "password": S}]},
+        {"symmetric_encryption_keys": [S]},
+    ],
+    ids=str,
+)
+def test_djangos_error_reports_mask_it_where_the_docs_say_so(config: Any, settings: Any):
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "ROUTING": [], "CONFIG": config}}
+    assert S not in str(get_default_exception_reporter_filter().get_safe_settings())
