@@ -16,6 +16,9 @@ from djchan import detached
 from djchan.detached import Disk, NoDisk, detach
 from djchan.layers.operations import WINDOW
 
+# A response that is closed looks for stale database connections.
+pytestmark = pytest.mark.django_db
+
 CONTENT = bytes(range(256)) * (WINDOW // 256) + b"the rest"
 
 
