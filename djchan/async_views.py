@@ -37,7 +37,7 @@ Part = dict[str, Any]
 # Sends a part of a response; False when its client has left.
 Send = Callable[[Part], Awaitable[bool]]
 
-_EMPTY = (204, 304)  # Statuses of responses without content.
+_EMPTY = (204, 205, 304)  # Statuses of responses without content.
 
 
 class ViewHandler(Protocol):

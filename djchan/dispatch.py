@@ -288,14 +288,17 @@ async def arun(
     response: Address | None = None,
     uncommitted: Uncommitted | None = None,
     retries: int = MESSAGE_RETRIES,
+    ends: Callable[[], bool] | None = None,
 ) -> Run:
     """Run the consumer that was found, on this event loop; a synchronous one in a thread.
 
-    In a context of its own, within the task that awaits this.
+    In a context of its own, within the task that awaits this. ``ends``: whether a cancellation of
+    that task is the caller's, and ends this; None: each one is. Any other has come from the
+    project, and is a failure of the consumer.
     """
     context = fresh_for_task(message.channel.name, message.content)
     return await within(
-        context, _arun(message, found, sender, fence, response, uncommitted, retries)
+        context, _arun(message, found, sender, fence, response, uncommitted, retries, ends)
     )
 
 
@@ -307,8 +310,9 @@ async def _arun(
     response: Address | None,
     uncommitted: Uncommitted | None,
     retries: int,
+    ends: Callable[[], bool] | None,
 ) -> Run:
-    value = None
+    value = canceled = None
     layer = layer_of(message)
     with opened(layer, fence=fence, response=response, uncommitted=uncommitted) as outbox:
         refused = refusal(message, found.consumer)
@@ -323,6 +327,13 @@ async def _arun(
                 if value is not None and inspect.isawaitable(value):
                     value = await value
                 outcome = Outcome.DONE
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling() and (ends is None or ends()):
+                    canceled = error
+                else:
+                    forget_cancellations()
+                    outcome = settle(message, found.consumer, error, retries)
             except RAISED as error:
                 outcome = settle(message, found.consumer, error, retries)
             finally:
@@ -332,11 +343,20 @@ async def _arun(
                 await consumer_finished.asend(sender=sender, message=message)
             except RAISED:
                 logger.exception("A receiver of consumer_finished failed for %s.", message)
+            if canceled is not None:
+                raise canceled
         if outcome in RUNS_AGAIN:
             outbox.clear(sessions=outcome is Outcome.WAITING)
         elif outbox.others:
             outcome = await _asend_others(outbox, message, found.consumer, outcome, retries)
     return Run(outcome, outbox.words, value, found.consumer)
+
+
+def forget_cancellations() -> None:
+    """Let the running task go on, although the project has canceled it: it is ours."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
 
 
 async def _rehomed(awaitable: Awaitable[object]) -> object:

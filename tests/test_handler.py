@@ -489,7 +489,9 @@ def test_a_long_response_is_chunked():
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+@pytest.mark.parametrize(
+    ("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 205), ("GET", 304)]
+)
 def test_content_that_is_not_sent_is_not_asked_for(method, status, streaming):
     asked = []
 

@@ -12,9 +12,9 @@ from typing import Any
 
 Pairs = list[tuple[bytes, bytes]]
 
-# Statuses whose responses end with their headers (RFC 9112, section 6.3). Those below 200 are
-# no final responses.
-WITHOUT_CONTENT = frozenset({204, 304})
+# Statuses whose responses end with their headers (RFC 9112, section 6.3), or have no content
+# (RFC 9110, section 15.3.6). Those below 200 are no final responses.
+WITHOUT_CONTENT = frozenset({204, 205, 304})
 
 # RFC 9110, sections 5.6.2 and 5.5.
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -41,6 +41,7 @@ _HOP_BY_HOP = frozenset(
 _ESSENTIAL = frozenset({_CONTENT_LENGTH, b"content-type", b"content-encoding", b"set-cookie"})
 # A response with this status has to name the protocol to upgrade to (RFC 9110, section 15.5.22).
 _UPGRADE_REQUIRED = 426
+_RESET_CONTENT = 205
 
 
 def end_to_end(given: Any, status: int) -> Pairs:
@@ -80,11 +81,12 @@ def of_no_content(status: int, pairs: Pairs) -> Pairs:
     """The fields of a response that ends with its headers.
 
     For HEAD, Content-Length is what GET would get. With 204 it is forbidden, and with 304
-    servers such as uvicorn would wait for the content.
+    servers such as uvicorn would wait for the content. A 205 has content of no bytes.
     """
     if status not in WITHOUT_CONTENT:
         return pairs
-    return [pair for pair in pairs if pair[0].lower() != _CONTENT_LENGTH]
+    kept = [pair for pair in pairs if pair[0].lower() != _CONTENT_LENGTH]
+    return [*kept, (_CONTENT_LENGTH, b"0")] if status == _RESET_CONTENT else kept
 
 
 @functools.lru_cache(maxsize=1024)  # A project has few, and sends them all the time.

@@ -13,7 +13,7 @@ again: the message for ``http.request``, and actions for the client's server.
 
 A response that was cut never looks whole: its connection is closed without a clean end. So is
 one whose content is not as long as its Content-Length. A response to HEAD, and one with status
-204 or 304, ends with its headers.
+204, 205 or 304, ends with its headers.
 """
 
 import enum
@@ -31,7 +31,7 @@ CHUNK = 512 * 1024  # Bytes of one chunk of a request body, as in Channels 1.x.
 # The first two sentences are Channels 1.x's: scripts look for them.
 TIMED_OUT = "Worker server failed to respond within time limit."
 QUEUE_FULL = "Request queue full."
-TOO_MANY = "You have made too many requests. Try again later."
+TOO_OFTEN = "You have made too many requests. Try again later."
 NO_BROKER = "The server cannot reach its message queue. Try again in a moment."
 GAVE_UP = "The worker that ran this request was lost, or could not take it."
 FAILED = "The server failed to answer this request."

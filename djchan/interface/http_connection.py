@@ -100,7 +100,7 @@ class HttpConnection(ResponseConnection):
                 option,
                 host.sources.limit(option),
             )
-            self._perform(self._exchange.refuse(429, http.TOO_MANY))
+            self._perform(self._exchange.refuse(429, http.TOO_OFTEN))
         return not option
 
     def end_call(self) -> None:

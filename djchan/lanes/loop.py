@@ -21,12 +21,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from asgiref.sync import SyncToAsync
 
 from djchan.delivery import Work
-from djchan.dispatch import Run, arun
+from djchan.dispatch import Run, arun, forget_cancellations
 from djchan.exceptions import BrokerUnavailable
 from djchan.lanes import limits
 from djchan.lanes.crew import Crew, Frames, keep
@@ -232,11 +233,19 @@ class AsyncLane:
     # ------------------------------------------------------------- on the loop
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                runner.run(self._main())
-        except Exception:
-            logger.exception("The async lane of the worker ended.")
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            main = runner.get_loop().create_task(self._main())
+            while not main.done():
+                try:
+                    loop.run_until_complete(main)
+                except BaseException:
+                    # SystemExit leaves the loop when a task or a callback of a consumer raises
+                    # it, and loop.stop() raises RuntimeError here. The tasks of others go on.
+                    logger.exception(
+                        "The async lane of the worker ended."
+                        if main.done()
+                        else "A task of a consumer tried to end the worker, or its event loop."
+                    )
 
     async def _main(self) -> None:
         crew = self.crew
@@ -304,6 +313,10 @@ class AsyncLane:
         except asyncio.CancelledError:
             if running.stuck:
                 return
+            if not self._end.is_set():
+                # The project has canceled it, between two frames.
+                self._finish(running, work.left(registration.id))
+                return
             self._left.append((registration, work))
             self._let_go(work.token)
             raise
@@ -329,18 +342,25 @@ class AsyncLane:
                 response=running.work.response,
                 uncommitted=running.work.uncommitted,
                 retries=crew.retries,
+                ends=partial(self._ends, running),
             )
         except BaseException as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise  # We are leaving, or it was too long: this run has not happened.
+            if isinstance(error, asyncio.CancelledError):
+                if self._ends(running):
+                    raise
+                forget_cancellations()
             logger.error(
-                "%s tried to end the worker, for %s.",
+                "%s was canceled, or tried to end the worker, for %s.",
                 name_that_thing(found.consumer),
                 message,
                 exc_info=error,
             )
             return Run(Outcome.FAILED, [])
+
+    def _ends(self, running: Running) -> bool:
+        """Whether we have canceled it: it was too long, or we are leaving. Then this run has not
+        happened."""
+        return running.stuck or self._end.is_set()
 
     def _finish(self, running: Running, end: End) -> None:
         self._finished.append((running, end))

@@ -144,6 +144,13 @@ def test_the_size_of_content_that_is_not_sent_is_told_to_head_only(method, statu
     assert start.headers == [(b"Content-Length", b"5")] * kept
 
 
+def test_a_205_has_a_size_of_zero():
+    (start,) = exchange().reply(
+        {"status": 205, "headers": {"Content-Length": "1"}, "content": b"x"}
+    )
+    assert start == Start(205, [(b"content-length", b"0")], b"", False)
+
+
 def announcing(size, *, content=b"", more=True):
     message = {"status": 200, "headers": {"Content-Length": size}}
     it = exchange()

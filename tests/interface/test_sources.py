@@ -218,7 +218,9 @@ class TestConnections:
             server = Server(interface, scope_of("192.0.2.1", http_scope))
             server.event("http.request", body=b"")
             statuses.append((await server.wait("http.response.start"))["status"])
+            page = (await server.wait("http.response.body"))["body"]
             server.event("http.disconnect")
             await asyncio.wait_for(server.task, 5)
         assert statuses == [200, 429]
+        assert b"made too many requests" in page
         assert interface.counts["source.refused"] == 1

@@ -79,7 +79,8 @@ def request(path: str, method: str = "GET") -> bytes:
 BOTH = pytest.mark.parametrize("name", ["daphne", "uvicorn"])
 FAILURES = [
     *("exit", "cancel", "cookie", "103", "wrong-size", "request-started"),
-    *("own", "own-async", "later", "no-status", "unspeakable"),
+    *("own", "own-async", "own-canceled", "later", "no-status", "unspeakable"),
+    *("cancels-itself", "raises-cancelled"),
 ]
 
 
@@ -95,7 +96,7 @@ def test_a_run_that_failed_is_a_500_at_once(
 
 
 @BOTH
-@pytest.mark.parametrize("path", ["raises", "raises-async", "shorter"])
+@pytest.mark.parametrize("path", ["raises", "raises-async", "cancels-midway", "shorter"])
 def test_a_response_that_failed_midway_is_cut_at_once(
     servers: dict[str, Process], name: str, path: str
 ) -> None:
@@ -103,6 +104,24 @@ def test_a_response_that_failed_midway_is_cut_at_once(
         said = client.rest()
         assert b"half a page" in said
         assert not said.endswith(b"0\r\n\r\n"), "it does not look whole"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("task-exits", 500), ("group-exits", 500), ("callback-exits", 200), ("stops-the-loop", 200)],
+)
+def test_what_a_task_does_to_its_event_loop_is_no_others_end(
+    servers: dict[str, Process], path: str, status: int
+) -> None:
+    port = servers["daphne"].port
+    with Raw(port, request("/lasts/")) as beside:
+        beside.head()
+        with Raw(port, request(f"/{path}/")) as client:
+            assert client.body()[0] == status
+            client.send(request("/let-go-on/"))
+            assert client.body() == (200, b"ok"), "async views are run as before"
+        while b"ended" not in beside.buffer:
+            assert beside.more(), "a stream that ran meanwhile goes on"
 
 
 @BOTH
@@ -135,6 +154,16 @@ def test_no_content_leaves_where_none_belongs(
                     client.send(then)
                 # Whatever had been sent as content would stand here.
                 assert client.body() == (200, b"ok"), client.buffer
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["stream", "small"])
+def test_a_205_has_no_content_whatever_its_view_says(
+    servers: dict[str, Process], name: str, kind: str
+) -> None:
+    with Raw(servers[name].port, request(f"/{kind}/205/") + request("/ok/")) as client:
+        assert client.body() == (205, b"")
+        assert client.body() == (200, b"ok")
 
 
 @BOTH

@@ -1,6 +1,7 @@
 """Requests whose runs fail, each in its own way, and responses that have no content."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -65,6 +66,73 @@ def shorter(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse([b"half a page"], headers={"Content-Length": "22"})
 
 
+async def ok_async(request: HttpRequest) -> HttpResponse:
+    await asyncio.sleep(0)
+    return HttpResponse("ok")
+
+
+async def cancels_itself(request: HttpRequest) -> HttpResponse:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+    return HttpResponse("ok")
+
+
+async def raises_cancelled(request: HttpRequest) -> HttpResponse:
+    raise asyncio.CancelledError
+
+
+async def cancels_midway(request: HttpRequest) -> StreamingHttpResponse:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"half a page"
+        await cancels_itself(request)
+
+    return StreamingHttpResponse(parts())
+
+
+async def _exit() -> None:
+    raise SystemExit(1)
+
+
+async def task_exits(request: HttpRequest) -> HttpResponse:
+    await asyncio.create_task(_exit())
+    return HttpResponse("ok")
+
+
+async def group_exits(request: HttpRequest) -> HttpResponse:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_exit())
+    return HttpResponse("ok")
+
+
+async def callback_exits(request: HttpRequest) -> HttpResponse:
+    asyncio.get_running_loop().call_soon(sys.exit, 1)
+    await asyncio.sleep(0.01)
+    return HttpResponse("ok")
+
+
+async def stops_the_loop(request: HttpRequest) -> HttpResponse:
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0.01)
+    return HttpResponse("ok")
+
+
+async def lasts(request: HttpRequest) -> StreamingHttpResponse:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"begun, "
+        await go_on.wait()
+        go_on.clear()
+        yield b"ended"
+
+    return StreamingHttpResponse(parts())
+
+
+async def let_go_on(request: HttpRequest) -> HttpResponse:
+    go_on.set()
+    return HttpResponse("ok")
+
+
 def stream(request: HttpRequest, status: int) -> HttpResponseBase:
     return StreamingHttpResponse([b"first part", FORGED], status=status)
 
@@ -91,6 +159,13 @@ def own(message: Message) -> None:
 
 async def own_async(message: Message) -> None:
     raise LookupError("an own consumer")
+
+
+async def own_canceled(message: Message) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
 
 
 def later(message: Message) -> None:
@@ -133,6 +208,7 @@ def fails_at_start(sender: Any, **kwargs: Any) -> None:
         raise LookupError("a receiver")
 
 
+go_on = asyncio.Event()
 armed: list[bool] = []
 armed_next: list[bool] = []
 request_started.connect(fails_before)
@@ -142,6 +218,7 @@ consumer_started.connect(fails_at_start)
 routing = [
     route("http.request", own, path=r"^/own/$"),
     route("http.request", own_async, path=r"^/own-async/$"),
+    route("http.request", own_canceled, path=r"^/own-canceled/$"),
     route("http.request", later, path=r"^/later/$"),
     route("http.request", no_status, path=r"^/no-status/$"),
     route("http.request", unspeakable, path=r"^/unspeakable/$"),
@@ -159,6 +236,16 @@ urlpatterns = [
     path("ok/", ok),
     path("raises/", raises),
     path("raises-async/", raises_async),
+    path("ok-async/", ok_async),
+    path("cancels-itself/", cancels_itself),
+    path("raises-cancelled/", raises_cancelled),
+    path("cancels-midway/", cancels_midway),
+    path("task-exits/", task_exits),
+    path("group-exits/", group_exits),
+    path("callback-exits/", callback_exits),
+    path("stops-the-loop/", stops_the_loop),
+    path("lasts/", lasts),
+    path("let-go-on/", let_go_on),
     path("shorter/", shorter),
     path("passed-on/", passed_on),
     path("stream/<int:status>/", stream),
