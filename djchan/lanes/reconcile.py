@@ -1,11 +1,12 @@
 """Tell the layer what we know to be leased to us; the rest goes back to its channels.
 
 From ``djchan.worker``'s own thread, which looks in now and then; on to the engine. It is
-said after every error on one of the worker's connections, and every ``reconcile`` seconds
-for what went wrong without one (a history that was lost, a fault of our own)::
+said after every error on one of the worker's connections, once more ``LATE`` seconds after that,
+and every ``reconcile`` seconds for what went wrong without an error (a history that was lost, a
+fault of our own)::
 
     an answer got lost ──► doubt ──► Held ──► what nobody here runs runs elsewhere
-         ▲                   │
+         ▲                   │        └── LATE ──► Held
          └── no answer ──────┘
 """
 
@@ -18,6 +19,10 @@ from djchan.layers.engine import Link
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
+
+# Seconds until no claim can be run any more that was sent over a connection which broke. The layer
+# may not know that it broke, and runs the claim when the wait before it is over (5 s).
+LATE = 6.0
 
 
 class Reconciler:
@@ -52,8 +57,8 @@ class Reconciler:
         (given_back,) = self._link.perform(held)
         if given_back is not None and given_back < 0:
             return  # Lanes have claimed meanwhile. Said at the next look, or the doubt would stay.
+        self._next = now + (self._interval if doubts == self._seen else min(LATE, self._interval))
         self._seen = doubts
-        self._next = now + self._interval
         if given_back:
             self._counters["reconciled"] += given_back
             logger.warning(

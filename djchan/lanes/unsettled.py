@@ -17,7 +17,7 @@ from typing import TypeVar
 from djchan.layers.operations import CommitResult, GiveUp, Outcome, Release
 
 End = Outcome | GiveUp
-Word = TypeVar("Word", bound=Outcome | GiveUp | Release)
+Ending = TypeVar("Ending", bound=Outcome | GiveUp | Release)
 
 
 class Unsettled:
@@ -39,17 +39,17 @@ class Unsettled:
             for end in ends:
                 self._waiting.setdefault(end.token, []).append(end)
 
-    def hold_back(self, words: Sequence[Word]) -> Sequence[Word]:
-        """Those of ``words`` that can be said now; the others wait here."""
+    def hold_back(self, endings: Sequence[Ending]) -> Sequence[Ending]:
+        """Those of ``endings`` that can be said now; the others wait here."""
         if not self._waiting:
-            return words
-        now: list[Word] = []
+            return endings
+        now: list[Ending] = []
         with self._lock:
-            for word in words:
-                if not isinstance(word, Release) and word.token in self._waiting:
-                    self._waiting[word.token].append(word)
+            for ending in endings:
+                if not isinstance(ending, Release) and ending.token in self._waiting:
+                    self._waiting[ending.token].append(ending)
                 else:
-                    now.append(word)
+                    now.append(ending)
         return now
 
     def waiting(self) -> tuple[End, ...]:

@@ -5,6 +5,7 @@ import pytest
 
 from djchan import route
 from djchan.exceptions import BrokerUnavailable
+from djchan.lanes import reconcile, thread
 from djchan.lanes.outage import Outage
 from djchan.lanes.reconcile import Reconciler
 from djchan.lanes.registration import Registration
@@ -66,6 +67,15 @@ def test_it_is_said_after_an_error_once():
     assert [bench.said(101.0), bench.said(101.1)] == [1, 0]
     bench.outage.doubt()
     assert bench.said(101.2) == 1
+
+
+def test_it_is_said_again_when_no_claim_of_a_broken_connection_can_be_under_way():
+    bench = Bench()
+    bench.outage.doubt()
+    assert [bench.said(at) for at in (101.0, 101.1, 106.9, 107.0, 107.1, 136.9, 137.0)] == [
+        1, 0, 0, 1, 0, 0, 1,
+    ]  # fmt: skip
+    assert thread.WAIT < reconcile.LATE
 
 
 def test_it_is_said_until_there_is_an_answer():
