@@ -24,6 +24,7 @@ from django.utils.module_loading import import_string
 from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.conf import setting
 from djchan.exceptions import InvalidChannelLayer
+from djchan.hidden import hidden_keys
 from djchan.interface.application import Interface
 from djchan.interface.reactor import when_running
 from djchan.layers.base import BaseChannelLayer
@@ -111,7 +112,7 @@ class ChannelLayerWrapper:
     @cached_property
     def interface(self) -> Interface:
         """The application that holds the sockets; options are read when it is first used."""
-        return Interface(self.channel_layer, **self.interface_options)
+        return Interface(self.channel_layer, hidden=hidden_keys(), **self.interface_options)
 
     @cached_property
     def channels4(self) -> Channels4Layer:

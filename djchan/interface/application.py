@@ -34,6 +34,7 @@ from djchan.interface.websocket import TRY_AGAIN_LATER
 from djchan.interface.websocket_connection import Outlet as SocketOutlet
 from djchan.interface.websocket_connection import WebSocketConnection
 from djchan.interface.writer import PlainResponse, PlainSocket
+from djchan.legible import Hidden
 from djchan.log import escaping
 from djchan.throttling import throttle
 
@@ -52,13 +53,16 @@ class Interface:
     """The ASGI application over ``layer``.
 
     ``options``: InterfaceOptions, or a dict of them (INTERFACE in CHANNEL_LAYERS);
-    ``settings``: single options. Raises InvalidChannelLayer for one that does not exist.
+    ``settings``: single options; raises InvalidChannelLayer for one that does not exist.
+    ``hidden``: parameters of queries whose values Daphne's access log does not show.
     """
 
     def __init__(
         self,
         layer: Layer,
         options: InterfaceOptions | Mapping[str, Any] | None = None,
+        *,
+        hidden: Hidden = None,
         **settings: object,
     ) -> None:
         if isinstance(options, InterfaceOptions):
@@ -108,6 +112,7 @@ class Interface:
             journal=self.journal,
             connections=self.options.connections,
             root_path=self.options.root_path_header,
+            hidden=hidden,
         )
         self._warming: asyncio.Future[Any] | None = None
         self._growth: memory.Growth | None = None  # Only where collections were made rare.

@@ -36,6 +36,7 @@ from djchan.interface.options import MIB
 from djchan.interface.spool import Storage
 from djchan.interface.websocket import TOO_BIG, TRY_AGAIN_LATER
 from djchan.interface.wires import ConnectionRefusal, Wires
+from djchan.legible import Hidden
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -88,7 +89,7 @@ class Bounds:
     ``connections``: how many there may be. They count from the
     moment that ``requests`` says that requests come to the interface and not to Django:
     it is the server's application, or one request came. ``root_path``: whether a proxy in
-    front sets Daphne-Root-Path."""
+    front sets Daphne-Root-Path; ``hidden``: parameters of queries that are not logged."""
 
     def __init__(
         self,
@@ -101,7 +102,9 @@ class Bounds:
         journal: Journal,
         connections: int = sys.maxsize,
         root_path: bool = False,
+        hidden: Hidden = None,
     ) -> None:
+        self.hidden = hidden
         self.outgoing = outgoing
         self.incoming = incoming
         self.body = body
@@ -119,7 +122,7 @@ class Bounds:
         if server in self._bound:
             return
         self._bound.append(server)
-        trust.escape_logs(server)
+        trust.escape_logs(server, self.hidden)
         application = getattr(server, "application", None)
         if interface in (application, getattr(application, "interface", None)):
             self.requests = True
@@ -166,10 +169,10 @@ def log_refused(log: Journal, limit: int) -> None:
     )
 
 
-def bound_sockets(server: Any, *, outgoing: int, journal: Journal) -> None:
+def bound_sockets(server: Any, *, outgoing: int, journal: Journal, hidden: Hidden = None) -> None:
     """Bound the WebSockets that ``server`` accepts from now on, if no interface has done it."""
     ws: Any = getattr(server, "ws_factory", None)
-    trust.escape_logs(server)
+    trust.escape_logs(server, hidden)
     if not _is_known(ws):
         logger.warning(_UNKNOWN)
     elif not hasattr(ws.protocol, "unbounded"):

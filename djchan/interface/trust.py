@@ -5,13 +5,15 @@ Daphne 4.2.3 and autobahn 26.10 leave to a proxy, which may be missing or may no
 
 - Daphne takes the root path from a header ``Daphne-Root-Path``, whoever sent it. It is
   removed here unless ``root_path_header`` is on, because a proxy sets it.
-- Behind ``--proxy-headers`` a forwarded value that is not ASCII ends in a traceback and a 500.
-  It is removed here.
+- Behind ``--proxy-headers`` a forwarded value that is not ASCII, or a port of a hundred digits,
+  ends in a traceback and a 500, and any text becomes the scheme of the site's links. What is no
+  address, port or scheme is removed here.
 - autobahn parses the target of a handshake as a URL: ``//x/ws/``, ``/ws/;x`` and a path with
   a tab in it all become ``/ws/``, which is not the path that a proxy has checked. The path
   is what stands before the ``?``, as it is for requests.
 - A subprotocol that is not ASCII ends in a traceback and a 500; it gets a 400 here.
-- Daphne's access log writes the request line and the client's name as they came.
+- Daphne's access log writes the request line and the client's name as they came, and the tokens
+  in a query.
 """
 
 import logging
@@ -19,7 +21,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from djchan.legible import escaped
+from djchan.legible import Hidden, escaped, masked
 from djchan.log import DAPHNE, escaping
 
 ROOT_PATH = "daphne-root-path"
@@ -36,16 +38,30 @@ def clean_headers(headers: Any, server: Any, *, root_path: bool) -> None:
     """
     if not root_path:
         headers.removeHeader(ROOT_PATH.encode())
-    believed = [
-        ROOT_PATH,
-        getattr(server, "proxy_forwarded_address_header", None),
-        getattr(server, "proxy_forwarded_port_header", None),
-        getattr(server, "proxy_forwarded_proto_header", None),
-    ]
-    for name in filter(None, believed):
-        values = headers.getRawHeaders(name.encode(), ())
-        if not all(value.isascii() for value in values):
-            headers.removeHeader(name.encode())
+    _keep_if(headers, ROOT_PATH, str.isascii)
+    for option, is_good in _FORWARDED.items():
+        name = getattr(server, f"proxy_forwarded_{option}_header", None)
+        if name:
+            _keep_if(headers, name, is_good)
+
+
+def _is_port(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and len(value) <= 5 and int(value) < 65536
+
+
+# What Daphne believes behind --proxy-headers -> whether it may.
+_FORWARDED: Mapping[str, Callable[[str], bool]] = {
+    "address": str.isascii,
+    "port": _is_port,
+    "proto": {"http", "https", "ws", "wss"}.__contains__,
+}
+
+
+def _keep_if(headers: Any, name: str, is_good: Callable[[str], bool]) -> None:
+    """Remove the header ``name`` unless each value of it ``is_good``."""
+    values = headers.getRawHeaders(name.encode(), ())
+    if not all(is_good(value.decode("latin-1")) for value in values):
+        headers.removeHeader(name.encode())
 
 
 def handshake_path(target: str) -> str | None:
@@ -68,8 +84,11 @@ def handshake_problem(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def escape_logs(server: Any) -> None:
-    """Keep control characters out of Daphne's logs, and quotes out of its access log."""
+def escape_logs(server: Any, hidden: Hidden = None) -> None:
+    """Keep control characters out of Daphne's logs, and quotes out of its access log.
+
+    ``hidden``: a pattern of the parameters of queries whose values are not in the access log.
+    """
     for name in DAPHNE:
         escaping(logging.getLogger(name))
     write: ActionLogger | None = getattr(server, "action_logger", None)
@@ -77,6 +96,9 @@ def escape_logs(server: Any) -> None:
         return
 
     def log_action(protocol: str, action: str, details: Mapping[str, object]) -> None:
+        path = details.get("path")
+        if isinstance(path, str) and "?" in path:
+            details = {**details, "path": masked(path, hidden)}
         write(protocol, action, {name: _escaped(value) for name, value in details.items()})
 
     log_action.escapes = True  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, ResolverMatch, get_resolver, set_script_prefix, set_urlconf
 
 from djchan.conf import setting
+from djchan.hidden import hidden_keys
 from djchan.interface import bounds, daphne, reactor
 from djchan.interface.journal import Journal
 from djchan.legible import value
@@ -101,7 +102,12 @@ class SocketViews:
             self._bound(server)
 
     def _bound(self, server: Any) -> None:
-        bounds.bound_sockets(server, outgoing=self.limits.outgoing_bytes, journal=self._journal)
+        bounds.bound_sockets(
+            server,
+            outgoing=self.limits.outgoing_bytes,
+            journal=self._journal,
+            hidden=hidden_keys(),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":

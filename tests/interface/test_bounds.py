@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from djchan.interface import bounds
 from djchan.interface.bounds import EARLY, PIECES
 from djchan.interface.wires import ConnectionRefusal
+from djchan.layers import codec
 from tests.interface.bounded import INCOMING, OUTGOING, Request, bounds_of
 from tests.support import raw
 
@@ -424,3 +425,35 @@ async def test_a_header_that_daphne_cannot_decode_is_left_out(server, journal, n
     (scope,) = server.created
     assert scope["root_path"] == "" and name.lower().encode() not in dict(scope["headers"])
     assert request.answer == b"" and not caplog.records
+
+
+FORWARDED = [
+    ("X-Forwarded-Port", "80", ["1.2.3.4", 80], "http"),
+    ("X-Forwarded-Port", "65535", ["1.2.3.4", 65535], "http"),
+    ("X-Forwarded-Port", "65536", ["1.2.3.4", 0], "http"),
+    ("X-Forwarded-Port", "9" * 100, ["1.2.3.4", 0], "http"),
+    ("X-Forwarded-Port", "-1", ["1.2.3.4", 0], "http"),
+    ("X-Forwarded-Port", "1_0", ["1.2.3.4", 0], "http"),
+    ("X-Forwarded-Port", "", ["1.2.3.4", 0], "http"),
+    ("X-Forwarded-Proto", "https", ["1.2.3.4", 0], "https"),
+    ("X-Forwarded-Proto", "javascript", ["1.2.3.4", 0], "http"),
+    ("X-Forwarded-Proto", "https, http", ["1.2.3.4", 0], "http"),
+    ("X-Forwarded-Proto", "", ["1.2.3.4", 0], "http"),
+]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("no_calls_are_left")
+@pytest.mark.parametrize(("name", "value", "client", "scheme"), FORWARDED, ids=str)
+async def test_a_forwarded_port_is_one_and_so_is_a_scheme(
+    server, journal, name, value, client, scheme
+):
+    server.proxy_forwarded_address_header = "X-Forwarded-For"
+    server.proxy_forwarded_port_header = "X-Forwarded-Port"
+    server.proxy_forwarded_proto_header = "X-Forwarded-Proto"
+    server.http_factory = type(server.http_factory)(server)
+    bounds_of(journal).bind(server, object())
+    Request(server).post("X-Forwarded-For: 1.2.3.4", f"{name}: {value}", method="GET")
+    (scope,) = server.created
+    assert (scope["client"], scope["scheme"]) == (client, scheme)
+    codec.encode({"client": scope["client"]})

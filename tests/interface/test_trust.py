@@ -4,6 +4,7 @@ With Daphne's own classes around it: test_bounds.
 """
 
 import io
+import re
 
 import pytest
 from daphne.access import AccessLogGenerator
@@ -52,3 +53,19 @@ def test_the_access_log_has_no_line_and_no_quote_of_a_client(path, client):
     line = stream.getvalue()
     assert line.endswith("\n") and line[:-1].isprintable()
     assert line.count('"') == 2
+
+
+def test_the_access_log_has_no_token_of_a_query():
+    stream = io.StringIO()
+
+    class Server:
+        action_logger = staticmethod(AccessLogGenerator(stream))
+
+    trust.escape_logs(Server, re.compile("token|key", re.IGNORECASE))
+    for path in ("/a/?n=1&access_token=s3cret&b=2", "/?session_key=s3cret", "/?Tok%65n=s3cret"):
+        details = {"path": path, "client": "c", "method": "GET", "status": 200, "size": 5}
+        Server.action_logger("http", "complete", details)
+        Server.action_logger("websocket", "connecting", details)
+    lines = stream.getvalue()
+    assert "s3cret" not in lines and lines.count("(not shown)") == 6
+    assert "GET /a/?n=1&access_token=(not shown)&b=2" in lines
