@@ -49,14 +49,18 @@ class _Connections(threading.local):
 
 _of_thread = _Connections()
 
-# Statements whose effect outlives the transaction, at PostgreSQL, MySQL, Oracle or SQLite.
-_OF_SESSION = re.compile(
-    r"\s*(?:SET\s(?!\s*(?:LOCAL|CONSTRAINTS?|TRANSACTION)\b)|RESET\b|BEGIN\b|START\s+TRANSACTION\b"
-    r"|PRAGMA\b|LISTEN\b|PREPARE\b|LOCK\s+TABLES\b|USE\b|ATTACH\b|ALTER\s+SESSION\b"
-    r"|CREATE\s+(?:LOCAL\s+|GLOBAL\s+)?TEMP)",
-    re.IGNORECASE,
+# Statements whose effect outlives the transaction, at PostgreSQL, MySQL, Oracle or SQLite: at the
+# start, or behind the semicolon of another one, with comments before them.
+_OF_SESSION = (
+    r"(?:\s|--[^\n]*\n|#[^\n]*\n|/\*.*?\*/)*"
+    r"(?:SET\b(?!\s+(?:LOCAL|CONSTRAINTS?|TRANSACTION)\b)|RESET\b|BEGIN\b|START\s+TRANSACTION\b"
+    r"|PRAGMA\b|LISTEN\b|UNLISTEN\b|PREPARE\b|DEALLOCATE\b|LOCK\s+TABLES\b|FLUSH\b|USE\b"
+    r"|ATTACH\b|DETACH\b|ALTER\s+SESSION\b|DECLARE\b[^;]*\bWITH\s+HOLD\b"
+    r"|CREATE\s+(?:OR\s+REPLACE\s+)?(?:LOCAL\s+|GLOBAL\s+)?TEMP)"
 )
-_FUNCTIONS = ("set_config(", "advisory_lock", "get_lock(")
+_FIRST = re.compile(_OF_SESSION, re.IGNORECASE | re.DOTALL)
+_BEHIND = re.compile(rf";{_OF_SESSION}", re.IGNORECASE | re.DOTALL)
+_FUNCTIONS = ("set_config(", "advisory_lock", "get_lock(", "setseed(", "dblink_connect", ":=")
 
 
 def close_stale_connections(**kwargs: object) -> None:
@@ -141,11 +145,22 @@ def _opened(*, connection: BaseDatabaseWrapper, **kwargs: object) -> None:
 
 
 def _watch(execute: Execute, sql: str, params: object, many: bool, context: Context) -> object:
-    text = str(sql)  # It may be psycopg's Composable.
-    of_session = _OF_SESSION.match(text) or any(name in text for name in _FUNCTIONS)
-    if of_session and _open_before.get() is not None:
+    if _open_before.get() is not None and _is_of_session(_text_of(sql, context["connection"])):
         _of_thread.changed.add(context["connection"])
     return execute(sql, params, many, context)
+
+
+def _text_of(sql: object, connection: BaseDatabaseWrapper) -> str:
+    # psycopg's Composable is no text: str() of one is how it was made.
+    compose = getattr(sql, "as_string", None)
+    return str(sql) if compose is None else str(compose(connection.connection))
+
+
+def _is_of_session(text: str) -> bool:
+    if _FIRST.match(text) or (";" in text and _BEHIND.search(text)):
+        return True
+    lower = text.lower()
+    return any(name in lower for name in _FUNCTIONS)
 
 
 # The parent process's own connections: freeing them here would end them there.

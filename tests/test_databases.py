@@ -83,6 +83,19 @@ def closed(monkeypatch):
     return calls
 
 
+class Composed:
+    """As psycopg's: its text is known once there is a connection."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return f"Composed([SQL({self.text!r})])"
+
+    def as_string(self, context):
+        return self.text
+
+
 @pytest.mark.django_db(transaction=True)
 class TestASessionThatAConsumerChanges:
     @pytest.mark.parametrize(
@@ -101,6 +114,17 @@ class TestASessionThatAConsumerChanges:
             "LOCK TABLES a WRITE",
             "SELECT set_config('search_path', 'other', false)",
             "SELECT pg_try_advisory_lock(1)",
+            "SELECT PG_ADVISORY_LOCK(1)",
+            "SELECT GET_LOCK('a', 1)",
+            "SELECT @a := 1",
+            "-- for this report\nSET statement_timeout = 5",
+            "/* for this report */ SET statement_timeout = 5",
+            "SELECT 1; SET search_path TO other",
+            "UPDATE a SET b = 1; /* and */ RESET ALL",
+            "CREATE OR REPLACE TEMP VIEW v AS SELECT 1",
+            "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+            "DETACH DATABASE other",
+            Composed("SET search_path TO other"),
         ],
     )
     def test_its_connection_is_closed(self, statement, closed):
@@ -117,6 +141,12 @@ class TestASessionThatAConsumerChanges:
             "UPDATE a SET b = 1",
             "LOCK TABLE a IN SHARE MODE",
             "CREATE TABLE temp (a int)",
+            "DECLARE c CURSOR FOR SELECT 1",
+            "SELECT pg_advisory_xact_lock(1)",
+            "SELECT 1;",
+            "SELECT 1; SET LOCAL statement_timeout = 5",
+            "-- SET statement_timeout = 5\nSELECT 1",
+            Composed("SELECT 1"),
         ],
     )
     def test_what_ends_with_the_transaction_closes_nothing(self, statement, closed):
