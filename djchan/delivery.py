@@ -145,6 +145,8 @@ class Work:
 
     def attempt_of(self, content: Mapping[str, object]) -> int:
         """The number of the run that is about to begin for this content, from 1."""
+        if RETRIES not in content and WAITS not in content:
+            return self._begun
         put_off = (content.get(RETRIES, 0), content.get(WAITS, 0))
         return self._begun + sum(count for count in put_off if isinstance(count, int))
 

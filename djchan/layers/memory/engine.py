@@ -185,7 +185,8 @@ class MemoryState:
             return None
         process = self.registry.register(name, "interface", operation.info)
         self.registry.refresh(name)
-        self.leases.copies_until = now + COPIES
+        if self.queues.stored or any(each.leases for each in self.registry.processes.values()):
+            self.leases.copies_until = now + COPIES
         cursor = parse_id(operation.cursor)
         process.inbox.resume(cursor, operation.read, operation.inbox)
         process.floors = {

@@ -51,8 +51,9 @@ class Resume(NamedTuple):
     leaves others as by Leave. ``records``: as of Record, all there are. ``number``: of the
     last Send on ``link`` that was answered: the layer's is raised to it. ``read``: bytes, as of
     Beat; ``inbox``: as of Register. It is not stale any more. For COPIES ms claims drop what was
-    answered, as what it sends again may be in the layer already. Answer: the layer's clock, or
-    None when this id was declared dead (then the process closes its sockets and takes a new id).
+    answered, as what it sends again may be in the layer already; not if the layer holds nothing.
+    Answer: the layer's clock, or None when this id was declared dead (then the process closes its
+    sockets and takes a new id).
     """
 
     process: str

@@ -13,6 +13,9 @@ import select
 from collections.abc import Callable
 from typing import Any
 
+# Seconds. One that was used just now is not looked at: that costs system calls, and gives the GIL
+# to another thread, and a connection that is closed now could as well be closed a moment later.
+BRIEF = 0.001
 LONGEST = 60.0  # Seconds. Shorter than the idle timeouts of firewalls and load balancers.
 
 
@@ -22,12 +25,14 @@ class Use(enum.Enum):
     REPLACE = enum.auto()  # Close it and connect again.
 
 
-def judge(idle: float, *, spoiled: bool, health_check_interval: float) -> Use:
+def judge(idle: float, *, is_spoiled: Callable[[], bool], health_check_interval: float) -> Use:
     """What to do with a connection that was ``idle`` for so many seconds.
 
-    ``spoiled``: the other side has closed it, or sent data that no command asked for.
+    ``is_spoiled()``: whether the other side has closed it, or sent data that no command asked for.
     """
-    if spoiled or idle >= LONGEST:
+    if idle < BRIEF:
+        return Use.READY
+    if idle >= LONGEST or is_spoiled():
         return Use.REPLACE
     if 0 < health_check_interval <= idle:
         return Use.PING

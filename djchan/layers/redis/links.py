@@ -81,7 +81,7 @@ class Connecting:
         """What to do with the open connection before it is used."""
         return idle.judge(
             time.monotonic() - self._used_at,
-            spoiled=self._is_spoiled(),
+            is_spoiled=self._is_spoiled,
             health_check_interval=self._hosts.health_check_interval,
         )
 

@@ -4,6 +4,7 @@ import pytest
 
 from djchan.layers.operations import (
     Address,
+    Delay,
     Flush,
     History,
     Later,
@@ -27,9 +28,11 @@ def resume(*floors: tuple[str, int, int]) -> Resume:
 
 @pytest.fixture
 def resumed(talk: Talk) -> Talk:
-    """Worker w1, and interface i1, which has announced c1 (answered up to 1) and c2 again."""
+    """Worker w1, and interface i1, which has announced c1 (answered up to 1) and c2 again while
+    the layer held something."""
     talk.worker("w1", "x")
     talk.interface("i1")
+    talk.send(Push("elsewhere", b"job"))
     assert isinstance(talk(resume(("c1", 1, 0), ("c2", 0, 0))), int)
     return talk
 
@@ -97,6 +100,36 @@ class TestAfterAResume:
         ]
         # What its death has left has no number.
         assert resumed.payloads("w1", "x") == [b"left"]
+
+
+class TestAfterAResumeOfAnEmptyLayer:
+    """It has no copies, so claims do not look for them."""
+
+    @pytest.fixture
+    def empty(self, talk: Talk) -> Talk:
+        talk.worker("w1", "x")
+        talk.interface("i1")
+        return talk
+
+    def test_nothing_is_looked_at(self, empty: Talk) -> None:
+        assert isinstance(empty(resume(("c1", 1, 0))), int)
+        empty.send(frame(1, b"what cannot be"))
+        assert empty.payloads("w1", "x") == [b"what cannot be"]
+
+    @pytest.mark.parametrize("place", ["queue", "lease", "suspect", "delayed"])
+    def test_what_it_holds_anywhere_may_be_copied(self, empty: Talk, place: str) -> None:
+        if place == "delayed":
+            empty.send(Delay("x", b"later", 60_000))
+        else:
+            empty.send(Push("elsewhere", b"job"))
+        if place in ("lease", "suspect"):
+            empty.worker("w2", "elsewhere")
+            assert empty.payloads("w2", "elsewhere") == [b"job"]
+        if place == "suspect":
+            empty.bury("w2")
+        assert isinstance(empty(resume(("c1", 1, 0))), int)
+        empty.send(frame(1, b"copy"))
+        assert empty.payloads("w1", "x") == []
 
 
 class TestSuspects:

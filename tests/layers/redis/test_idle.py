@@ -12,8 +12,10 @@ import pytest
 from djchan.exceptions import BrokerUnavailable
 from djchan.layers.operations import Length, Push, Register, Send, Sent, Tell
 from djchan.layers.redis import idle
+from djchan.layers.redis.async_links import RedisAsyncLink
 from djchan.layers.redis.engine import RedisEngine
-from djchan.layers.redis.idle import LONGEST, Use, judge
+from djchan.layers.redis.idle import BRIEF, LONGEST, Use, judge
+from djchan.layers.redis.links import RedisLink
 from tests.support.servers import Server, any_kind
 from tests.support.waiting import free_port, wait_for
 
@@ -25,8 +27,10 @@ def push() -> Send:
 @pytest.mark.parametrize(
     ("seconds", "spoiled", "interval", "use"),
     [
-        (0.0, False, 0, Use.READY),
-        (0.0, True, 0, Use.REPLACE),
+        (BRIEF, False, 0, Use.READY),
+        (BRIEF, True, 0, Use.REPLACE),
+        # Not looked at.
+        (BRIEF / 2, True, 0, Use.READY),
         (LONGEST - 1, False, 0, Use.READY),
         (LONGEST, False, 0, Use.REPLACE),
         (29.9, False, 30, Use.READY),
@@ -38,7 +42,8 @@ def push() -> Send:
 def test_what_becomes_of_an_idle_connection(
     seconds: float, spoiled: bool, interval: float, use: Use
 ):
-    assert judge(seconds, spoiled=spoiled, health_check_interval=interval) is use
+    use_of = judge(seconds, is_spoiled=lambda: spoiled, health_check_interval=interval)
+    assert use_of is use
 
 
 @pytest.fixture(params=["tcp", "unix", "tls"])
@@ -74,6 +79,11 @@ def restart(server: Server) -> None:
     server.start()
 
 
+def let_idle(link: RedisLink | RedisAsyncLink) -> None:
+    """The link was last used so long ago that it is looked at."""
+    link._used_at -= BRIEF
+
+
 @pytest.mark.parametrize("closed_by", [close_all, restart])
 def test_one_that_was_closed_is_replaced_before_anything_is_sent(
     engine: tuple[Server, RedisEngine], closed_by: Callable[[Server], None]
@@ -84,6 +94,7 @@ def test_one_that_was_closed_is_replaced_before_anything_is_sent(
         for _ in range(3):
             link.perform(Length("a"))
             closed_by(server)
+            let_idle(link)
             assert link.perform(push()) == [Sent(("ok",))]
     finally:
         link.close()
@@ -105,6 +116,7 @@ async def test_one_of_an_event_loop_that_was_closed_is_replaced_before_anything_
             else:
                 await asyncio.to_thread(closed_by, server)
                 await asyncio.sleep(0)
+            let_idle(link)
             assert await link.perform(push()) == [Sent(("ok",))]
     finally:
         await link.aclose()
@@ -145,6 +157,7 @@ def test_an_answer_that_nobody_asked_for_is_nobody_elses(own_broker: Server):
     client = link.client_id()
     link._connection._sock.sendall(b"*1\r\n$4\r\nPING\r\n")
     wait_for(link._is_spoiled, timeout=5, what="the answer is there")
+    let_idle(link)
 
     assert link.perform(Length("a")) == [0]
     assert link.client_id() != client
@@ -218,6 +231,7 @@ def test_without_poll_select_is_used(own_broker: Server, monkeypatch: pytest.Mon
     close_all(own_broker)
 
     wait_for(link._is_spoiled, timeout=5, what="the close is seen")
+    let_idle(link)
     assert link.perform(push()) == [Sent(("ok",))]
     link.close()
 

@@ -106,9 +106,10 @@ class TestCost:
         effects = tuple(Push("a", b"x", 1000) for _ in range(many))
         link.perform(Send(INTERFACE, 1, (), link="out"))
 
-        # Of each: n, queue. Once: number, stale, bell; number; and the bytes of the layer.
+        # However many there are: number, stale, bell; queue; number. First and, if there are
+        # more, at the end: n and the bytes of the layer.
         operation = Send(INTERFACE, 2, effects, link="out")
-        assert self.calls(broker, link, operation) == 4 + stored + 2 * many
+        assert self.calls(broker, link, operation) == 5 + 2 * stored
 
     def test_a_send_of_connections_that_begin(self, broker: Server, link: RedisLink):
         link.perform(Send(INTERFACE, 1, (), link="out"))
@@ -147,9 +148,10 @@ class TestCost:
         link.perform(Commit(WORKER, "1", 1, ()))
         outcomes = tuple(Outcome(each.token, (Push("b", b"y", limit=900),)) for each in leased)
 
-        # Of each: lease, n, queue. Once: number, unusual, bell; number; the bytes of the layer.
+        # Of each: its lease. Once: number, unusual, bell; queue; number. First and at the end:
+        # n and the bytes of the layer.
         operation = Commit(WORKER, "1", 2, outcomes)
-        assert self.calls(broker, link, operation) == 4 + stored + 3 * many
+        assert self.calls(broker, link, operation) == 5 + 2 * stored + many
 
     @pytest.mark.parametrize(("many", "room"), [(1, 1), (50, 2)])
     def test_group_messages(self, broker: Server, link: RedisLink, many: int, room: int):

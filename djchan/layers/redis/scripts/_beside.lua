@@ -10,9 +10,7 @@ end
 -- So many messages, of so many bytes, wait no longer.
 local function taken(channel, frames, bytes)
   if frames == 0 then return end
-  if redis.call('HINCRBY', base .. 'n', channel, -(frames * UNIT + bytes)) <= 0 then
-    redis.call('HDEL', base .. 'n', channel)
-  end
+  hold(channel, -(frames * UNIT + bytes))
   store(-bytes)
 end
 
@@ -31,7 +29,7 @@ local function unpark(channel, wanted)
   if not entries then return end
   for _, entry in ipairs(entries) do
     enqueue('RPUSH', channel, entry, source_of(entry))
-    redis.call('HINCRBY', base .. 'n', channel, weight(entry))
+    hold(channel, weight(entry))
     store_in('p:' .. channel, -#entry)
   end
   note_odd('p:' .. channel, redis.call('LLEN', base .. 'park:' .. channel))

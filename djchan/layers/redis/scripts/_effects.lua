@@ -37,7 +37,7 @@ local function apply(i)
         if ends ~= '' and tonumber(ends) <= now_ms() then
           redis.call('HDEL', base .. 'g:' .. a, members[m])
         elseif bounds ~= '0' and reached(limits_of(bounds),
-          tonumber(redis.call('HGET', base .. 'n', queue) or '0'), store(0)) then
+          held[queue] or tonumber(redis.call('HGET', base .. 'n', queue) or '0'), store(0)) then
           count('skipped:' .. queue)
         else
           push(queue, '00001000k0000000000000' .. name .. '\0\0' .. c, {0, 0, 0})

@@ -8,25 +8,25 @@ local function forget_letter(channel, letter)
   return size
 end
 
-local function oldest_letter(channel)
-  return redis.call('XRANGE', base .. 'dead:' .. channel, '-', '+', 'COUNT', 1)[1]
-end
-
--- The channel whose dead letters take most room.
-local function heaviest()
-  local fields, channel, most = redis.call('HGETALL', base .. 'bytes'), nil, 0
-  for i = 1, #fields, 2 do
-    local name, size = string.sub(fields[i], 3), tonumber(fields[i + 1])
-    if string.sub(fields[i], 1, 2) == 'x:'
-      and (size > most or size == most and name < channel) then
-      channel, most = name, size
-    end
-  end
-  return channel
-end
-
 -- Keep an entry as a dead letter of its channel; the oldest make room for it.
 local function bury(channel, entry, reason)
+  local function oldest_letter(channel)
+    return redis.call('XRANGE', base .. 'dead:' .. channel, '-', '+', 'COUNT', 1)[1]
+  end
+
+  -- The channel whose dead letters take most room.
+  local function heaviest()
+    local fields, channel, most = redis.call('HGETALL', base .. 'bytes'), nil, 0
+    for i = 1, #fields, 2 do
+      local name, size = string.sub(fields[i], 3), tonumber(fields[i + 1])
+      if string.sub(fields[i], 1, 2) == 'x:'
+        and (size > most or size == most and name < channel) then
+        channel, most = name, size
+      end
+    end
+    return channel
+  end
+
   local letters = base .. 'dead:' .. channel
   if redis.call('XLEN', letters) >= 1000 then forget_letter(channel, oldest_letter(channel)) end
   redis.call('XADD', letters, '*', 'r', reason, 'e', entry)

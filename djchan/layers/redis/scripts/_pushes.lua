@@ -11,43 +11,22 @@ local function refuse(channel, full)
   return full
 end
 
--- Take what has expired off the head of a queue.
-local function drop_expired(channel, source)
-  local queue, now = base .. 'q:' .. channel, now_ms()
-  if source then queue = queue .. '~' .. source end
-  while true do
-    local head = redis.call('LINDEX', queue, 0)
-    local expires = head and tonumber(string.sub(head, 10, 22)) or 0
-    if expires == 0 or expires > now then break end
-    redis.call('LPOP', queue)
-    redis.call('HINCRBY', base .. 'n', channel, -weight(head))
-    if source and redis.call('HINCRBY', base .. 'src:' .. channel, source, -weight(head)) <= 0 then
-      redis.call('HDEL', base .. 'src:' .. channel, source)
-      redis.call('LREM', base .. 'ring:' .. channel, 0, source)
-      end_turns(channel)
-    end
-    store(-#head)
-    count('giveup:expired')
-    if string.sub(head, 9, 9) == 'k' then bury(channel, head, 'expired') end
-  end
-end
-
 -- Which limit refuses an entry. A source may hold as much of a channel as is free: half of it
 -- alone, a third each of two. One that holds nothing is admitted while fewer than "capacity"
 -- sources wait: what others have had put back does not keep it out.
 local function refused(limits, size, total, channel, source)
   local full = reached(limits, size, total)
   if not (source and admission) or full == 'full:total' then return full end
-  local held = redis.call('HGET', base .. 'src:' .. channel, source)
-  if not held then
+  local own_weight = redis.call('HGET', base .. 'src:' .. channel, source)
+  if not own_weight then
     if not full then return end
     if limits[3] > 0 and total >= limits[3] then return 'full:total' end
     local sources = redis.call('HLEN', base .. 'src:' .. channel)
     return limits[1] > 0 and sources >= limits[1] and full
   end
-  local messages, own = math.floor(size / UNIT), math.floor(held / UNIT)
+  local messages, own = math.floor(size / UNIT), math.floor(own_weight / UNIT)
   if full or limits[1] > 0 and own >= limits[1] - messages
-    or limits[2] > 0 and held - own * UNIT >= limits[2] - (size - messages * UNIT) then
+    or limits[2] > 0 and own_weight - own * UNIT >= limits[2] - (size - messages * UNIT) then
     return full or 'full:share'
   end
 end
@@ -56,6 +35,28 @@ end
 -- (what was in a crash lies elsewhere, and does not expire). From a commit: beside the channel,
 -- or when ten times as many messages, or as many bytes, are there, among the dead letters.
 local function overflow(channel, limits, entry, source)
+  -- Take what has expired off the head of a queue.
+  local function drop_expired(channel, source)
+    local queue, now = base .. 'q:' .. channel, now_ms()
+    if source then queue = queue .. '~' .. source end
+    while true do
+      local head = redis.call('LINDEX', queue, 0)
+      local expires = head and tonumber(string.sub(head, 10, 22)) or 0
+      if expires == 0 or expires > now then break end
+      redis.call('LPOP', queue)
+      hold(channel, -weight(head))
+      local sources = base .. 'src:' .. channel
+      if source and redis.call('HINCRBY', sources, source, -weight(head)) <= 0 then
+        redis.call('HDEL', sources, source)
+        redis.call('LREM', base .. 'ring:' .. channel, 0, source)
+        end_turns(channel)
+      end
+      store(-#head)
+      count('giveup:expired')
+      if string.sub(head, 9, 9) == 'k' then bury(channel, head, 'expired') end
+    end
+  end
+
   local park = base .. 'park:' .. channel
   if not admission then
     local parked = 'p:' .. channel
@@ -74,13 +75,13 @@ local function overflow(channel, limits, entry, source)
     end
     return 'parked'
   end
+  write_tails()
   drop_expired(channel)
   if source then drop_expired(channel, source) end
-  local size = tonumber(redis.call('HGET', base .. 'n', channel) or '0')
-  local full = refused(limits, size, stored, channel, source)
+  local full = refused(limits, hold(channel, 0), stored, channel, source)
   if full then return refuse(channel, full) end
   enqueue('RPUSH', channel, entry, source)
-  redis.call('HINCRBY', base .. 'n', channel, weight(entry))
+  hold(channel, weight(entry))
   store(#entry)
   ring(channel)
   return 'ok'
@@ -88,13 +89,11 @@ end
 
 local function push(channel, entry, limits)
   local own, source = weight(entry), limits[4] and source_of(entry)
-  local size = redis.call('HINCRBY', base .. 'n', channel, own) - own
+  local size = hold(channel, own)
   if refused(limits, size, store(#entry), channel, source) or odd and limits[1] + limits[2] > 0
     and redis.call('HEXISTS', base .. 'odd', 'p:' .. channel) == 1 then
     store(-#entry)
-    if redis.call('HINCRBY', base .. 'n', channel, -own) == 0 then
-      redis.call('HDEL', base .. 'n', channel)
-    end
+    hold(channel, -own)
     return overflow(channel, limits, entry, source)
   end
   enqueue('RPUSH', channel, entry, source)

@@ -15,6 +15,6 @@ local function put(side, channel, entry)
     redis.call('HSET', base .. 'odd', 's:' .. channel, size)
     suspected = true
   end
-  redis.call('HINCRBY', base .. 'n', channel, weight(entry))
+  hold(channel, weight(entry))
   store(#entry)
 end

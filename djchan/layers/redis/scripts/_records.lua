@@ -7,8 +7,8 @@ local function follow(process, connection)
   redis.call('HDEL', orphans, connection)
   local channel = string.sub(entry, 23, string.find(entry, '\0', 23, true) - 1)
   if redis.call('SISMEMBER', base .. 'routed', channel) == 1 then
-    redis.call('RPUSH', base .. 'q:' .. channel, entry)
-    redis.call('HINCRBY', base .. 'n', channel, weight(entry))
+    enqueue('RPUSH', channel, entry)
+    hold(channel, weight(entry))
     store(#entry)
     ring(channel)
   else

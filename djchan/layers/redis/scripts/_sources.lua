@@ -6,7 +6,13 @@ end
 
 local function enqueue(side, channel, entry, source)
   if not source then
-    redis.call(side, base .. 'q:' .. channel, entry)
+    if not tails or side == 'LPUSH' then
+      redis.call(side, base .. 'q:' .. channel, entry)
+    elseif tails[channel] then
+      table.insert(tails[channel], entry)
+    else
+      tails[channel] = {entry}
+    end
     return
   end
   local own = weight(entry)

@@ -1,15 +1,18 @@
 -- How much a layer holds. A channel's messages and bytes are counted in one number, and so in
 -- one command: messages * UNIT + bytes. (A channel cannot hold 64 GiB.)
 local UNIT = 68719476736 -- 2^36
-local stored, unwritten = nil, 0 -- Bytes in the whole layer, and what of them is only here.
+-- A script reads each figure once and keeps what it adds after that; settle_stored() writes it.
+local stored, unwritten = nil, 0 -- Bytes in the whole layer, and what of them is not written.
+local held, owed_to = {}, {} -- The same by channel, of messages * UNIT + bytes.
+local tails -- Channel -> entries that are queued at the end; nil: each is queued at once.
 local known_limits = {}
 
 local function weight(entry)
   return tonumber(string.sub(entry, 3, 5)) * UNIT + #entry
 end
 
--- So many bytes more; how many there were before. The first call in a script writes at once,
--- which tells how many there are; settle_stored() writes the rest.
+-- So many bytes more; how many there were before. The first call writes at once, which tells
+-- how many there are.
 local function store(bytes)
   if stored then
     stored, unwritten = stored + bytes, unwritten + bytes
@@ -19,7 +22,36 @@ local function store(bytes)
   return stored - bytes
 end
 
+-- A channel holds so much more, or less; how much it held before.
+local function hold(channel, change)
+  local now = held[channel]
+  if now then
+    now = now + change
+    owed_to[channel] = owed_to[channel] + change
+  else
+    now = redis.call('HINCRBY', base .. 'n', channel, change)
+    owed_to[channel] = 0
+  end
+  held[channel] = now
+  return now - change
+end
+
+local function write_tails()
+  for channel, entries in pairs(tails or {}) do
+    for from = 1, #entries, 1000 do
+      local to = math.min(from + 999, #entries)
+      redis.call('RPUSH', base .. 'q:' .. channel, unpack(entries, from, to))
+    end
+    tails[channel] = nil
+  end
+end
+
 local function settle_stored()
+  if tails then write_tails() end
+  for channel, change in pairs(owed_to) do
+    if change ~= 0 then redis.call('HINCRBY', base .. 'n', channel, change) end
+    if held[channel] <= 0 then redis.call('HDEL', base .. 'n', channel) end
+  end
   if unwritten ~= 0 then redis.call('HINCRBY', base .. 'bytes', 'all', unwritten) end
 end
 

@@ -117,6 +117,7 @@ local function settle(i, effects)
   return result
 end
 
+if n > 1 then tails = {} end
 local i, words = 5, ''
 for k = 1, n do
   local effects = tonumber(ARGV[i + 9])

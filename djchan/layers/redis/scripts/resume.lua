@@ -16,8 +16,12 @@ redis.call('SREM', base .. 'stale', process)
 redis.call('HSET', base .. 'io', 'l' .. process, ARGV[7], 'r' .. process, ARGV[6],
   'b' .. process, ARGV[8])
 redis.call('DEL', base .. 'gap:' .. process)
--- What it sends again now may be here already.
-redis.call('SET', base .. 'copies', '1', 'PX', ARGV[9])
+-- What it sends again may be here already, or was answered; a store that is empty has neither.
+local holds = tonumber(redis.call('HGET', base .. 'bytes', 'all') or '0') > 0
+for _, name in ipairs(redis.call('HKEYS', base .. 'kinds')) do
+  holds = holds or redis.call('EXISTS', base .. 'l:' .. name) == 1
+end
+if holds then redis.call('SET', base .. 'copies', '1', 'PX', ARGV[9]) end
 
 local inbox = base .. 'in:' .. process
 if redis.call('EXISTS', inbox) == 0 then

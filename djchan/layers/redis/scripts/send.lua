@@ -48,6 +48,7 @@ if ARGV[4] ~= '' and redis.call('HEXISTS', base .. 'l:' .. ARGV[4], ARGV[5]) == 
   count('fenced')
   for k = 1, n do results[k] = 'fenced' end
 else
+  if n > 1 then tails = {} end
   for k = 1, n do results[k] = apply(first + 1 + (k - 1) * 5) end
   settle_inboxes()
   settle_stored()
