@@ -12,7 +12,8 @@ E005    the CONFIG, INTERFACE or WORKER of an entry cannot be used
 E006    a ROUTING cannot be imported, or is none
 E008    ``runserver`` or ``runworker`` of another app is found before ours
 E009    Redis does not answer (``check --deploy`` only, as the next two)
-E010    Redis answers, and cannot be used: its version, its settings, the rights of its user
+E010    Redis answers, and cannot be used: the login, TLS, its version, its settings, the rights
+        of its user
 E011    Redis answers that it cannot serve now: it loads its data, has no replicas …
 W001    there is no default layer
 W002    a layer in memory, and DEBUG is off
@@ -209,7 +210,7 @@ def _problem(alias: str, error: BrokerError) -> CheckMessage:
     text = f"The channel layer {alias!r} cannot be used: {error}"
     if error.transient:
         return Error(text, hint="It is there: try again in a while.", id="djchan.E011")
-    if isinstance(error, BrokerUnavailable):
+    if isinstance(error, BrokerUnavailable) and not error.answered:
         return Error(
             text,
             hint="Start a Redis 7.0 or Valkey 7.2 or newer there, or set hosts in the CONFIG of "

@@ -154,15 +154,22 @@ class BrokerUnavailable(BrokerError):
 
     ``sent``: whether what was asked may have reached Redis, and so may have been applied. When
     it is False, nothing was: it is safe to send again. ``cut``: the connection was closed while
-    an answer was waited for; a new one may answer at once.
+    an answer was waited for; a new one may answer at once. ``answered``: there is a server, which
+    lets nobody in as it is configured here (the login, TLS, the port).
     """
 
     def __init__(
-        self, *args: object, sent: bool = True, transient: bool = False, cut: bool = False
+        self,
+        *args: object,
+        sent: bool = True,
+        transient: bool = False,
+        cut: bool = False,
+        answered: bool = False,
     ) -> None:
         super().__init__(*args, transient=transient)
         self.sent = sent
         self.cut = cut
+        self.answered = answered
 
 
 class SessionUnavailable(BrokerUnavailable):

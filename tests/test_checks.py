@@ -209,6 +209,7 @@ class TestBrokers:
 
 ERRORS = [
     (BrokerUnavailable("Redis at x did not answer."), "djchan.E009", False),
+    (BrokerUnavailable("Redis at x is in protected mode", answered=True), "djchan.E010", False),
     (BrokerUnavailable("Redis at x is loading.", transient=True), "djchan.E011", True),
     (BrokerRefused("Redis at x has no replicas.", transient=True), "djchan.E011", True),
     (BrokerRefused("Redis at x refused: something"), "djchan.E010", False),

@@ -61,6 +61,17 @@ _NO_TLS = Meaning(
     "port that has TLS (tls-port).",
 )
 
+_TLS_ONLY = Meaning(
+    BrokerUnavailable,
+    "speaks only TLS on that port ({text}). Write rediss:// in hosts of CHANNEL_LAYERS, or the "
+    "port without TLS.",
+)
+_NO_REDIS = Meaning(
+    BrokerUnavailable,
+    "does not answer like a Redis ({text}). Another server has that port: check the port in hosts "
+    "of CHANNEL_LAYERS.",
+)
+
 # The first word of an error reply -> what it means.
 BY_CODE: dict[str, Meaning] = {
     "LOADING": Meaning(
@@ -74,6 +85,8 @@ BY_CODE: dict[str, Meaning] = {
     ),
     "READONLY": Meaning(BrokerUnavailable, _NOT_MASTER, transient=True, leave=True),
     "MASTERDOWN": Meaning(BrokerUnavailable, _NOT_MASTER, transient=True, leave=True),
+    # To a command that waits, when its server becomes a replica.
+    "UNBLOCKED": Meaning(BrokerUnavailable, _NOT_MASTER, transient=True, leave=True),
     "CLUSTERDOWN": Meaning(
         BrokerUnavailable,
         "belongs to a cluster that is down ({text}). The next call connects anew.",
@@ -109,6 +122,12 @@ BY_CODE: dict[str, Meaning] = {
         "refused to write, since it cannot save its data to the disk: {text}",
         transient=True,
     ),
+    "DENIED": Meaning(
+        BrokerUnavailable,
+        "is in protected mode, and takes no connection from another machine. Give it a password "
+        "(requirepass, or a user of its ACL), and write that in hosts of CHANNEL_LAYERS.",
+        leave=True,  # It closes the connection itself.
+    ),
     "NOPERM": _NO_RIGHT,
     "WRONGPASS": _LOGIN,
     "NOAUTH": _LOGIN,
@@ -138,6 +157,9 @@ BY_PHRASE: dict[str, Meaning] = {
     "wrong version number": _NO_TLS,
     "record layer failure": _NO_TLS,
     "packet length too long": _NO_TLS,
+    # The first byte of an alert of TLS.
+    'got "\\x15" as reply type byte': _TLS_ONLY,
+    "as reply type byte": _NO_REDIS,
 }
 
 OTHER_REPLY = Meaning(BrokerRefused, "refused: {text}")
@@ -156,6 +178,7 @@ NO_ANSWER = Meaning(
     "did not answer ({text}). Check that it runs and that hosts in CHANNEL_LAYERS names it.",
 )
 
+_NOBODY = (NO_ANSWER, _NO_FILES)
 _TIMEOUTS = (TimeoutError, redis.exceptions.TimeoutError)
 
 # Behind Sentinel, a master whose replicas are gone may follow another one already.
@@ -234,7 +257,9 @@ def translate(
     sentence = f"Redis at {where} " + row.sentence.format(text=text)
     if issubclass(row.raises, BrokerUnavailable):
         cut = sent and row is NO_ANSWER and not isinstance(error, _TIMEOUTS)
-        return row.raises(sentence, sent=sent, transient=row.transient, cut=cut)
+        return row.raises(
+            sentence, sent=sent, transient=row.transient, cut=cut, answered=row not in _NOBODY
+        )
     return row.raises(sentence, transient=row.transient)
 
 

@@ -78,6 +78,7 @@ class Hosts:
             **(connection_kwargs or {}),
             **self.hosts[0].options,
         }
+        self.kwargs = {**_unnamed(self.kwargs), **self.kwargs}
         self.sentinel_kwargs = {
             "socket_timeout": SENTINEL_TIMEOUT,
             "socket_connect_timeout": SENTINEL_TIMEOUT,
@@ -225,6 +226,19 @@ class Hosts:
             f"The options for connections to Redis at {self.describe()} cannot be used "
             f"(connection_kwargs, or hosts, in the layer's CONFIG): {problem}"
         )
+
+
+def _unnamed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with which a connection does not begin by naming redis-py, unless ``given`` do.
+
+    That would be two round trips, and redis-py would drop the error with which a server greets
+    whom it does not let in.
+    """
+    names = {"driver_info", "lib_name", "lib_version"}
+    if names & given.keys():
+        return {}
+    known = options.names_of(redis.Connection, redis.asyncio.Connection)
+    return dict.fromkeys({"driver_info"} & known or names & known)
 
 
 def _options_of(url: str) -> dict[str, Any]:

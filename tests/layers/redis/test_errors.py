@@ -92,6 +92,15 @@ REPLIES: list[tuple[str, type[BrokerError], bool, bool, str]] = [
         "ERR SELECT is not allowed in cluster mode",
         BrokerUnsupported, False, False, "a cluster has only 0",
     ),
+    (
+        "DENIED Redis is running in protected mode because protected mode is enabled",
+        BrokerUnavailable, False, True, "in protected mode.*requirepass",
+    ),
+    (
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
+        "replica?)",
+        BrokerUnavailable, True, True, "not the master.*UNBLOCKED",
+    ),
     ("ERR something else", BrokerRefused, False, False, r"Redis at here refused: something else$"),
     ("WRONGTYPE not a list", BrokerRefused, False, False, r"refused: WRONGTYPE not a list"),
 ]  # fmt: skip
@@ -160,6 +169,10 @@ def test_a_connection_that_was_cut_is_told_from_one_that_is_silent(
     assert isinstance(error, BrokerUnavailable) and error.cut is cut
 
 
+# In tests/layers/redis/test_greetings.py.
+NO_REDIS = ('got "\\x15" as reply type byte', "as reply type byte")
+
+
 @pytest.mark.parametrize("row", [*errors.BY_CODE, *errors.BY_PHRASE])
 def test_every_row_has_a_reply_above(row: str):
     assert any(row.lower() in reply.lower() for reply, *_ in REPLIES) or row in (
@@ -171,6 +184,7 @@ def test_every_row_has_a_reply_above(row: str):
         "packet length too long",
         "record layer failure",
         *(phrase for _, phrase, _ in TLS),
+        *NO_REDIS,
     )
 
 
