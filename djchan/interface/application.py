@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from djchan.exceptions import BrokerError, InvalidChannelLayer
-from djchan.interface import bounds, daphne, daphne_response, drain, http, memory, reactor
+from djchan.interface import arrival, bounds, daphne, daphne_response, drain, http, memory, reactor
 from djchan.interface.body_connection import BodyConnection
 from djchan.interface.connection import ChannelLimits, Connection, Layer, Local
 from djchan.interface.http_connection import HttpConnection
@@ -108,6 +108,7 @@ class Interface:
             incoming=self.incoming,
             body=self.options.http_max_body,
             inline=self.options.http_inline_body,
+            arrival=arrival.Limits(self.options.http_body_timeout, self.options.http_body_rate),
             storage=self.storage,
             journal=self.journal,
             connections=self.options.connections,

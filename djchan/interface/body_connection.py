@@ -6,9 +6,11 @@ slow client costs no worker; once the request runs, its reader asks for chunk af
 (``upload``), and all requests of the process take turns at putting them.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from djchan.interface.arrival import Arrival
 from djchan.interface.connection import Connection, Host, Local
 from djchan.interface.http import CHUNK, Exchange
 from djchan.interface.spool import NoRoom, Spool
@@ -24,13 +26,14 @@ _END_TTL = 5.0  # Seconds that the end of a body may, for a reader that waits fo
 class BodyConnection(Connection):
     """Subclasses decide what becomes of a request, and of one whose body is refused."""
 
-    __slots__ = ("_exchange", "_spool", "_upload")
+    __slots__ = ("_arriving", "_exchange", "_spool", "_upload")
 
     def __init__(self, host: Host, local: Local, scope: Mapping[str, Any]) -> None:
         super().__init__(host, local)
         self._exchange = Exchange(scope)
         self._spool = self._new_spool(scope)
         self._upload: Upload | None = None
+        self._arriving: asyncio.TimerHandle | None = None  # While its body arrives.
 
     def _new_spool(self, scope: Mapping[str, Any]) -> Spool:
         ready: Spool | None = (scope.get("extensions") or {}).get(KEY)
@@ -53,6 +56,10 @@ class BodyConnection(Connection):
         """Refuse it."""
         raise NotImplementedError
 
+    def _too_slow(self, size: int) -> None:
+        """Refuse it: so many bytes have come in the time that it has."""
+        raise NotImplementedError
+
     def _no_room(self, error: NoRoom) -> None:
         """Refuse it for now."""
         raise NotImplementedError
@@ -69,9 +76,12 @@ class BodyConnection(Connection):
         if self._is_refused():
             return True
         more = not spool.size  # Otherwise all of it is there.
+        arrival = self._watch_arrival() if more else None
         try:
             while more:
                 event = await receive()
+                if spool.closed:
+                    return True  # It was too slow.
                 if event["type"] == "http.disconnect":
                     return False
                 part = event.get("body") or b""
@@ -80,6 +90,8 @@ class BodyConnection(Connection):
                     return True
                 if part:
                     spool.write(part)
+                    if arrival is not None:
+                        arrival.heard(len(part), self._loop.time())
                 more = bool(event.get("more_body"))
             if spool.size <= options.http_inline_body:
                 self._request(spool.whole() if spool.size else b"", None)
@@ -87,9 +99,32 @@ class BodyConnection(Connection):
         except NoRoom as error:
             self._no_room(error)
             return True
+        finally:
+            self._stop_watching()
         self._upload = Upload(-(-spool.size // CHUNK))
         self._request(b"", self._body_channel)
         return True
+
+    def _watch_arrival(self) -> Arrival | None:
+        """Its client has a time for it."""
+        options = self._host.options
+        if options.http_body_timeout is None:
+            return None
+        arrival = Arrival(options.http_body_timeout, options.http_body_rate, self._loop.time())
+        self._look_at_arrival(arrival)
+        return arrival
+
+    def _look_at_arrival(self, arrival: Arrival) -> None:
+        pause = arrival.look(self._loop.time())
+        if pause:
+            self._arriving = self._loop.call_later(pause, self._look_at_arrival, arrival)
+        else:
+            self._too_slow(arrival.size)
+
+    def _stop_watching(self) -> None:
+        if self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
 
     # ------------------------------------------------------------- the handing on
 

@@ -30,6 +30,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from djchan.interface import daphne, request_bounds, trust, uploads
+from djchan.interface.arrival import Limits
 from djchan.interface.incoming import Incoming
 from djchan.interface.journal import Journal
 from djchan.interface.options import MIB
@@ -84,8 +85,8 @@ def servers() -> list[Any]:
 
 class Bounds:
     """``outgoing``: bytes that wait for one client; ``incoming``: the unfinished messages of all
-    sockets; ``body``: bytes of one request body, of which
-    ``inline`` may be in memory; ``storage``: for the bodies of all requests;
+    sockets; ``body``: bytes of one request body, of which ``inline`` may be in memory;
+    ``arrival``: how slowly it may come; ``storage``: for the bodies of all requests;
     ``connections``: how many there may be. They count from the
     moment that ``requests`` says that requests come to the interface and not to Django:
     it is the server's application, or one request came. ``root_path``: whether a proxy in
@@ -98,6 +99,7 @@ class Bounds:
         incoming: Incoming,
         body: int,
         inline: int,
+        arrival: Limits,
         storage: Storage,
         journal: Journal,
         connections: int = sys.maxsize,
@@ -109,6 +111,7 @@ class Bounds:
         self.incoming = incoming
         self.body = body
         self.inline = inline
+        self.arrival = arrival
         self.storage = storage
         self.root_path = root_path
         self.journal = journal

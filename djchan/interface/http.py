@@ -37,11 +37,18 @@ GAVE_UP = "The worker that ran this request was lost, or could not take it."
 FAILED = "The server failed to answer this request."
 TOO_LARGE = "The request is larger than this server takes."
 TOO_MANY = "The server has as many connections as it takes. Try again in a moment."
+TOO_SLOW = "The request's body did not arrive in time."
 NO_ROOM = "The server holds too many uploads. Try again in a moment."
+# For the log, of either server.
+SLOW_BODY = (
+    "A request got a 408: its body stopped or came too slowly, after %d bytes (http_body_timeout "
+    "and http_body_rate under INTERFACE in CHANNEL_LAYERS)"
+)
 RETRY_AFTER = b"5"  # Seconds.
 RESTARTING = "This server is restarting. Try again in a moment."
 
 _REASONS = {
+    408: "Request Timeout",
     413: "Content Too Large",
     429: "Too Many Requests",
     500: "Internal Server Error",
@@ -248,6 +255,8 @@ class Exchange:
         headers = [(b"content-type", b"text/html; charset=utf-8")]
         if status == 503:
             headers.append((b"retry-after", RETRY_AFTER))
+        elif status == 408 and self._scope.get("http_version", "1.1") in ("1.0", "1.1"):
+            headers.append((b"connection", b"close"))  # Nobody waits for the rest of its body.
         return self._start(status, headers, content, False)
 
     def fail(self) -> list[Action]:

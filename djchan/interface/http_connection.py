@@ -118,6 +118,10 @@ class HttpConnection(ResponseConnection):
         )
         self._perform(self._exchange.refuse(413, http.TOO_LARGE))
 
+    def _too_slow(self, size: int) -> None:
+        self._host.journal.say("http.body_timeout", http.SLOW_BODY, size)
+        self._perform(self._exchange.refuse(408, http.TOO_SLOW))
+
     def _no_room(self, error: NoRoom) -> None:
         self._refuse("http.no_room", str(error), http.NO_ROOM)
 

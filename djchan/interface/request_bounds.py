@@ -17,7 +17,8 @@ import io
 from typing import Protocol
 
 from djchan.interface import trust
-from djchan.interface.http import NO_ROOM, RETRY_AFTER, TOO_LARGE
+from djchan.interface.arrival import Arrival, Limits
+from djchan.interface.http import NO_ROOM, RETRY_AFTER, SLOW_BODY, TOO_LARGE, TOO_SLOW
 from djchan.interface.journal import Journal
 from djchan.interface.spool import NoRoom, Spool, Storage
 from djchan.interface.uploads import Scope, Send
@@ -41,6 +42,7 @@ class BodyLimits(Protocol):
 
     body: int
     inline: int
+    arrival: Limits
     requests: bool
     storage: Storage
     root_path: bool
@@ -69,6 +71,8 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
         _read = 0
         _refused = False
         _body: Twisted = None
+        _arrival: Arrival | None = None
+        _look: asyncio.TimerHandle | None = None
         content: Twisted
 
         def gotLength(self, length: int | None) -> None:
@@ -82,11 +86,34 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
                 self._refuse(b"400 Bad Request", _BAD_ENCODING)
             elif length is not None and length > limit and bounds.requests:
                 self._too_large()
+            elif length != 0 and bounds.requests and bounds.arrival.seconds is not None:
+                loop = asyncio.get_running_loop()
+                self._arrival = Arrival(bounds.arrival.seconds, bounds.arrival.rate, loop.time())
+                self._look_at_client()
+
+        def _look_at_client(self) -> None:
+            arrival, loop = self._arrival, asyncio.get_running_loop()
+            if arrival is None:
+                return
+            pause = arrival.look(loop.time())
+            if pause:
+                self._look = loop.call_later(pause, self._look_at_client)
+                return
+            log.say("http.body_timeout", SLOW_BODY, arrival.size)
+            self._refuse(b"408 Request Timeout", TOO_SLOW)
+
+        def _stop_looking(self) -> None:
+            self._arrival = None
+            if self._look is not None:
+                self._look.cancel()
+                self._look = None
 
         def handleContentChunk(self, data: bytes) -> None:
             if self._refused:
                 return
             self._read += len(data)
+            if self._arrival is not None:
+                self._arrival.heard(len(data), asyncio.get_running_loop().time())
             if self._read > limit and bounds.requests:
                 self._too_large()
                 return
@@ -100,6 +127,7 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
             if self._refused:
                 self.channel.loseConnection()
                 return
+            self._stop_looking()
             channel = self.channel
             self._body, self.content = self.content, io.BytesIO()
             super().requestReceived(command, path, version)
@@ -127,6 +155,7 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
                 self.channel.transport.abortConnection()
 
         def connectionLost(self, reason: object) -> None:
+            self._stop_looking()
             channel = self.channel
             super().connectionLost(reason)
             if channel is not None and hasattr(channel, "_transferDecoder"):
@@ -143,6 +172,7 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
 
         def _refuse(self, status: bytes, sentence: str, *, retry: bool = False) -> None:
             self._refused = True
+            self._stop_looking()
             self.content.close()
             self.requestHeaders.removeHeader(b"expect")  # Or 100 would follow the 413.
             channel = self.channel

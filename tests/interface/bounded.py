@@ -2,11 +2,13 @@
 
 from twisted.internet.testing import StringTransport
 
+from djchan.interface.arrival import Limits
 from djchan.interface.bounds import Bounds
 from djchan.interface.incoming import Incoming
 from djchan.interface.spool import Storage
 
 BODY = 1000
+SECONDS, RATE = 0.2, 100  # Of a body, which has a second for so many bytes.
 OUTGOING = 5000
 INCOMING = 50_000
 
@@ -18,6 +20,7 @@ def bounds_of(journal, **options):
         incoming=Incoming(INCOMING),
         body=BODY,
         inline=BODY // 2,
+        arrival=Limits(SECONDS, RATE),
         storage=room,
         journal=journal,
         **options,

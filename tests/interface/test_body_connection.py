@@ -200,3 +200,32 @@ async def test_a_body_that_the_server_has_whole_is_taken_as_it_is(layer, local):
     assert b"".join(each["content"] for each in local.bodies()) == CONTENT[: 2 * CHUNK]
     await server.end()
     assert spool.closed
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("pieces", [[], [b"x"] * 8], ids=["silent", "dribbling"])
+async def test_a_body_that_comes_too_slowly_gets_a_408(layer, local, caplog, pieces):
+    interface = Interface(layer, http_body_timeout=0.2, http_body_rate=100)
+    server = Server(interface, http_scope("POST"))
+    for piece in pieces:
+        server.event("http.request", body=piece, more_body=True)
+        await asyncio.sleep(0.05)
+    start = await server.wait("http.response.start")
+    assert start["status"] == 408
+    assert (b"connection", b"close") in start["headers"]
+    server.event("http.request", body=b"x", more_body=False)
+    server.event("http.disconnect")
+    await server.task
+    assert "http_body_timeout" in caplog.text
+    assert interface.counts["http.body_timeout"] == 1
+    assert interface.counts["bytes of bodies in memory"] == 0
+    assert local.deliveries() == []
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_has_its_body_has_no_time_for_it(layer, local):
+    async with uploading(layer, http_body_timeout=0.05) as (server, interface):
+        await asyncio.sleep(0.2)
+        assert server.sent == []
+        assert len(local.deliveries()) == 1
+        assert "http.body_timeout" not in interface.counts

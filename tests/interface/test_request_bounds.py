@@ -1,5 +1,6 @@
 """The bounds of requests against Daphne's and Twisted's own classes, fed byte by byte."""
 
+import asyncio
 import functools
 import time
 
@@ -8,7 +9,8 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
 from djchan.interface import request_bounds
-from tests.interface.bounded import BODY
+from tests.interface.bounded import BODY, SECONDS
+from tests.interface.fakes import until
 
 
 @pytest.mark.asyncio
@@ -143,3 +145,50 @@ async def test_an_encoding_that_a_proxy_may_read_otherwise_is_refused(request_, 
     assert request_.answer.startswith(b"HTTP/1.1 400 ")
     assert request_.answer.count(b"HTTP/1.1 ") == 1
     assert server.created == []
+
+
+SLOW = [
+    pytest.param([f"Content-Length: {BODY}"], [], id="silent"),
+    pytest.param([f"Content-Length: {BODY}"], [b"x"] * 10, id="dribbling"),
+    pytest.param(["Transfer-Encoding: chunked"], [b"1\r\nx\r\n"] * 10, id="dribbling chunks"),
+]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("lines", "pieces"), SLOW)
+async def test_a_body_that_comes_too_slowly_gets_a_408(
+    request_, server, limits, journal, caplog, lines, pieces
+):
+    began = time.monotonic()
+    request_.post(*lines)
+    for piece in pieces:
+        await asyncio.sleep(SECONDS / 4)
+        request_.channel.dataReceived(piece)
+    await until(lambda: request_.answer)
+    assert time.monotonic() - began >= SECONDS
+    assert request_.answer.startswith(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n")
+    assert request_.answer.count(b"HTTP/1.1") == 1
+    assert "http_body_timeout" in caplog.text
+    assert journal.counts["http.body_timeout"] == 1
+    assert limits.storage.memory + limits.storage.disk == 0
+    assert server.created == []
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_comes_piece_by_piece_and_then_waits_is_served(request_, server, journal):
+    request_.post("Content-Length: 60")
+    for _ in range(6):
+        await asyncio.sleep(SECONDS / 4)
+        request_.channel.dataReceived(b"x" * 10)
+    assert len(server.created) == 1
+    await asyncio.sleep(2 * SECONDS)
+    assert request_.answer == b""
+    assert journal.counts["http.body_timeout"] == 0
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_leaves_within_its_body_is_not_looked_at_any_more(request_, journal):
+    request_.post("Content-Length: 60", body=b"x")
+    request_.channel.connectionLost(Failure(ConnectionLost()))
+    await asyncio.sleep(2 * SECONDS)
+    assert journal.counts["http.body_timeout"] == 0

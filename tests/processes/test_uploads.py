@@ -114,3 +114,21 @@ def test_a_worker_that_dies_with_a_body_half_read_loses_nothing_of_it(
     client.join()
 
     assert answers == [hashlib.sha256(body).hexdigest()]
+
+
+@pytest.mark.parametrize("name", ["daphne", "uvicorn"])
+@pytest.mark.parametrize("framing", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+def test_a_body_that_dribbles_for_ever_ends(project: Project, name: str, framing: str) -> None:
+    project.env["LAYER_INTERFACE"] = '{"http_body_timeout": 0.5, "http_body_rate": 100}'
+    server: Process = getattr(project, name)()
+    piece = b"x" if framing.startswith("Content") else b"1\r\nx\r\n"
+    with Raw(
+        server.port, f"POST /hello/ HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n".encode()
+    ) as client:
+        dribbled = 0
+        while client.silent(0.1) and dribbled < 100:
+            dribbled += client.send(piece)
+        assert client.status() == 408
+        assert dribbled >= 4, "it has its time"
+        if name == "uvicorn":  # On Daphne five seconds later.
+            assert b"did not arrive" in client.rest(), "and its connection ends"
