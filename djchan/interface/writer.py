@@ -9,6 +9,8 @@ Daphne has a shorter way: ``djchan.interface.daphne``.
 
 import asyncio
 import logging
+import socket
+import struct
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -24,6 +26,7 @@ Send = Callable[[Event], Awaitable[None]]
 
 _OVERHEAD = 64  # Bytes that an event takes beside its content, roughly.
 _CLOSE_TIMEOUT = 10.0
+_TRANSPORT = ("abort", "get_extra_info", "is_closing")  # What is used of a transport.
 PIECE = 64 * 1024  # Bytes of content that are given to a server at a time.
 
 
@@ -236,6 +239,9 @@ class PlainResponse:
                 await self._attempt(event)
                 if self._listener is None:
                     return
+                if event.get("more_body") and _is_closed(self._send):
+                    self._listener.on_broken()
+                    return
                 parts.popleft()
                 self.unsent -= size
                 if "more_body" in event:
@@ -259,6 +265,7 @@ class PlainResponse:
     def cut(self) -> None:
         listener = self._listener
         self.gone()
+        _reset(self._send)
         if listener is not None:
             listener.end_call()
 
@@ -269,6 +276,29 @@ class PlainResponse:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+
+
+def _transport_of(send: Send) -> Any | None:
+    """uvicorn's transport behind ``send``; None where there is none of that shape."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    return transport if all(hasattr(transport, name) for name in _TRANSPORT) else None
+
+
+def _is_closed(send: Send) -> bool:
+    """Whether the connection is gone. uvicorn tells only the last of pipelined requests so."""
+    transport = _transport_of(send)
+    return transport is not None and bool(transport.is_closing())
+
+
+def _reset(send: Send) -> None:
+    """End the connection with a reset: with HTTP/1.0, a clean end is that of the response."""
+    transport = _transport_of(send)
+    if transport is None or transport.is_closing():
+        return
+    wire = transport.get_extra_info("socket")
+    if wire is not None:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _ignore() -> None:

@@ -207,3 +207,55 @@ async def test_a_response_that_is_cut_makes_the_application_return():
     way.content(b"y", False, 1)
     await settle()
     assert (listener.told, way.unsent, sink.sent) == (["returned"], 0, [])
+
+
+class Cycle:
+    """Has the shape of uvicorn's, whose ``send`` says nothing when its client is gone."""
+
+    def __init__(self):
+        self.transport = self
+        self.sent = []
+        self.closing = self.aborted = False
+
+    async def send(self, event):
+        self.sent.append(event)
+
+    def is_closing(self):
+        return self.closing
+
+    def get_extra_info(self, name):
+        return None
+
+    def abort(self):
+        self.aborted = True
+
+
+@pytest.mark.asyncio
+async def test_a_response_in_parts_ends_when_its_transport_is_closed():
+    cycle, listener = Cycle(), Listener()
+    response = PlainResponse(cycle.send, listener)
+    response.start(200, [], b"a", True, 1)
+    await settle()
+    assert "broken" not in listener.told
+    cycle.closing = True
+    response.content(b"b", True, 1)
+    await settle()
+    assert "broken" in listener.told
+
+
+@pytest.mark.asyncio
+async def test_a_whole_response_may_be_followed_by_the_end_of_its_connection():
+    cycle, listener = Cycle(), Listener()
+    cycle.closing = True
+    PlainResponse(cycle.send, listener).start(200, [], b"a", False, 1)
+    await settle()
+    assert listener.told == [1]
+
+
+@pytest.mark.asyncio
+async def test_a_response_that_is_cut_has_no_clean_end():
+    cycle = Cycle()
+    response = PlainResponse(cycle.send, Listener())
+    response.start(200, [], b"a", True, 1)
+    response.cut()
+    assert cycle.aborted

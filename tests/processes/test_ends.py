@@ -106,6 +106,17 @@ def test_a_response_that_failed_midway_is_cut_at_once(
         assert not said.endswith(b"0\r\n\r\n"), "it does not look whole"
 
 
+@BOTH
+def test_a_response_that_is_cut_does_not_look_whole_to_an_http_1_0_client(
+    servers: dict[str, Process], name: str
+) -> None:
+    """The end of the connection is the end of such a response, as of nginx's by default."""
+    asked = b"GET /raises/ HTTP/1.0\r\nHost: h\r\n\r\n"
+    with Raw(servers[name].port, asked) as client, pytest.raises(ConnectionResetError):
+        while client.socket.recv(65536):
+            pass
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [("task-exits", 500), ("group-exits", 500), ("callback-exits", 200), ("stops-the-loop", 200)],
