@@ -110,9 +110,11 @@ os.register_at_fork(
 def leave(status: int, why: str = "") -> NoReturn:
     """End the process now, whatever its threads do; ``why`` goes to stderr."""
     if why:
-        os.write(2, f"{why}\n".encode())
-    _end_children()
+        # Whoever read it may be gone; that must not keep this process here.
+        with contextlib.suppress(OSError):
+            os.write(2, f"{why}\n".encode())
     _flush()
+    _end_children()
     os._exit(status)
 
 
@@ -135,13 +137,11 @@ def leave_by(deadline: float) -> None:
         threading.Thread(target=leave_then, name="djchan-exit", daemon=True).start()
 
 
-def _end_children() -> list[multiprocessing.process.BaseProcess]:
+def _end_children() -> None:
     # Of a Pool or a ProcessPoolExecutor: nobody would ever give them work again, or wait for them.
-    children = multiprocessing.active_children()
-    for child in children:
+    for child in multiprocessing.active_children():
         with contextlib.suppress(OSError):
             child.terminate()
-    return list(children)
 
 
 def tell_systemd(state: str) -> None:
@@ -183,7 +183,8 @@ class Beginning:
         """Raises OSError when the working directory is not there any more."""
         os.chdir(self.directory)
         os.umask(self.umask)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
         for kind, limits in self.limits.items():
             if resource.getrlimit(kind) != limits:
@@ -201,9 +202,8 @@ def begin_anew(beginning: Beginning) -> NoReturn:
         beginning.restore()
     except OSError as error:
         leave(1, f"djchan: this process cannot begin anew where it was started: {error}")
-    for child in _end_children():
-        child.join(_EXIT)  # Its new program would not know that it has to.
     _flush()
+    _end_children()  # Last of all: a Pool has a thread that replaces them.
     os.execve(beginning.command[0], beginning.command, beginning.environment)
 
 
