@@ -137,7 +137,7 @@ class AsyncLane:
 
     def _patient_loop(self) -> asyncio.AbstractEventLoop | None:
         """``event_loop()``, as soon as this process can have one; None when it ends before."""
-        while not (self.abandoned or self.crew.stopping):
+        while not self.abandoned:
             try:
                 return self.event_loop()
             except (OSError, BrokerUnavailable) as error:
@@ -148,6 +148,8 @@ class AsyncLane:
                     "Async consumers have to wait: their event loop cannot be made (%s).",
                     error,
                 )
+            if self.crew.stopping:
+                return None
             self.crew.leaving.wait(NO_LOOP)
         return None
 

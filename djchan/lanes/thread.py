@@ -22,7 +22,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from django.db import connections
 
@@ -258,8 +258,7 @@ class Lane:
             batch.began = began
             ran = self._run_frame(registration, work, frames[0], may_suspend=True)
             if isinstance(ran.value, Suspended):
-                self._hand_on(registration, work, frames[0], ran)
-                return None
+                return self._hand_on(registration, work, frames[0], ran)
             keep(work, 0, ran, self.counters)
             return self._end_of(registration, work)
         for index, frame in enumerate(frames):
@@ -289,21 +288,29 @@ class Lane:
         return self._end_of(registration, work)
 
     def _end_of(self, registration: Registration, work: Work) -> operations.Outcome | None:
-        end = work.end(registration.id)
+        return self._told(work.end(registration.id))
+
+    def _told(self, end: operations.Outcome | GiveUp) -> operations.Outcome | None:
         if isinstance(end, GiveUp):
             self._words.append(end)
             return None
         return end
 
-    def _hand_on(self, registration: Registration, work: Work, frame: Frame, ran: Run) -> None:
+    def _hand_on(
+        self, registration: Registration, work: Work, frame: Frame, ran: Run
+    ) -> operations.Outcome | None:
         """Let the event loop run the rest of it: this thread has other work."""
         message, found = frame
         assert isinstance(found, Found)
         with self.batch.lock:
             if self.batch.abandoned:
-                return
-        if not self._loop().take(registration, work, [(message, rest_of(found, ran))]):
-            self._words.append(Release(registration.id, (work.token,)))
+                return None
+        if self._loop().take(registration, work, [(message, rest_of(found, ran))]):
+            return None
+        # Not given back as if it had not begun: a POST would run a second time.
+        if isinstance(ran.value.awaitable, Coroutine):
+            ran.value.awaitable.close()
+        return self._told(work.left(registration.id))
 
     def _run_frame(
         self, registration: Registration, work: Work, frame: Frame, *, may_suspend: bool = False

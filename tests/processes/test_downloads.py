@@ -234,6 +234,23 @@ def test_a_download_that_takes_longer_is_cut_and_said_to_be(downloads: Project) 
     assert server.printed("1 responses are cut") == 1
 
 
+@pytest.mark.parametrize("path", ["/late-page/", "/late-stream/"])
+def test_a_view_that_runs_at_sigterm_runs_once_and_its_response_is_sent(
+    downloads: Project, path: str
+) -> None:
+    server, worker = downloads.daphne(), downloads.worker()
+    with Raw(server.port, get(path).replace(b"GET", b"POST")) as client:
+        wait_for(lambda: downloads.lines(), timeout=10, what="the view runs")
+        worker.send_signal(signal.SIGTERM)
+        worker.wait_printed("Stopping: what runs has")
+        downloads.worker()
+        Path(downloads.env["DOWNLOAD"] + "-go").touch()
+        status, content = client.body()
+        assert (status, len(content)) == (200, 10 * MIB)
+    assert worker.wait_exit(timeout=20) == 0
+    assert len(downloads.lines()) == 1
+
+
 @pytest.mark.parametrize("lost", [True, False], ids=["flushed", "restarted"])
 def test_a_download_that_a_restarted_redis_has_forgotten_is_cut_at_once(
     downloads: Project, lost: bool

@@ -4,6 +4,7 @@ import asyncio
 import io
 import itertools
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -64,6 +65,27 @@ async def endless_async(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts())
 
 
+def _await_go() -> None:
+    mark("a view runs")
+    end = time.monotonic() + 10
+    while not Path(os.environ["DOWNLOAD"] + "-go").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def late_page(request: HttpRequest) -> HttpResponse:
+    _await_go()
+    return HttpResponse(BLOCK * 20)
+
+
+def late_stream(request: HttpRequest) -> StreamingHttpResponse:
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield BLOCK
+
+    _await_go()
+    return StreamingHttpResponse(parts())
+
+
 def page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(BLOCK * 3)
 
@@ -76,5 +98,7 @@ urlpatterns = [
     path("shrinking/", shrinking),
     path("endless/", endless),
     path("endless-async/", endless_async),
+    path("late-page/", late_page),
+    path("late-stream/", late_stream),
     path("page/", page),
 ]
