@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from djchan import forks
 from djchan.log import escaping
 
 logger = escaping(logging.getLogger(__name__))
@@ -82,6 +83,26 @@ def when_running(start: Callable[[], object]) -> None:
     reactor: Any = sys.modules.get("twisted.internet.reactor")
     if reactor is not None:
         reactor.callWhenRunning(start)
+
+
+class Sockets:
+    """The sockets of a server that has consumers in its own process (``runserver``).
+
+    As long as this exists, forked children do not keep them: clients notice the death of the
+    server, and the next one gets its port.
+    """
+
+    def __init__(self) -> None:
+        forks.give_back_in_child(self)
+
+    def give_back(self) -> None:
+        """Called in a child."""
+        reactor: Any = sys.modules.get("twisted.internet.reactor")
+        selectables = {*reactor.getReaders(), *reactor.getWriters()} if reactor else set()
+        for selectable in selectables:
+            descriptor = selectable.fileno()
+            if descriptor >= 0:
+                forks.close_copy(descriptor)
 
 
 async def _drain(interface: Drained, server: Any, end: float) -> None:

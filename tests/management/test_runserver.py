@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.management import load_command_class
+from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from djchan.asgi import ChannelLayerWrapper
@@ -225,6 +226,7 @@ async def shout(socket):
 urlpatterns = [websocket("ws/shout/", shout), *urlpatterns]
 """,
     "site_routing.py": """\
+import os, time
 from djchan import Channel, route
 
 def echo(message):
@@ -236,8 +238,16 @@ def later(message):
         {"channel": message.reply_channel.name, "delay": 50, "content": answer}
     )
 
+def fork(message):
+    child = os.fork()
+    if child == 0:
+        time.sleep(20)
+        os._exit(0)
+    message.reply_channel.send({"text": "forked"})
+
 routing = [
     route("websocket.receive", later, path="^/later/$"),
+    route("websocket.receive", fork, path="^/fork/$"),
     route("websocket.receive", echo),
 ]
 """,
@@ -323,6 +333,24 @@ class TestServing:
         process.send_signal(signal.SIGINT)
         assert process.wait_exit(timeout=10) == 0
         assert "Traceback" not in process.output()
+
+    def test_a_child_that_a_consumer_left_behind_holds_neither_sockets_nor_the_port(
+        self, site: Site
+    ):
+        process = site.run("--noreload", LAYERS=IN_MEMORY)
+        process.wait_printed(READY)
+        process.wait_listening()
+        url = f"ws://127.0.0.1:{process.port}/fork/"
+        with connect(url, compression=None, open_timeout=10) as client:
+            client.send("fork")
+            assert client.recv(timeout=10) == "forked"
+            process.send_signal(signal.SIGKILL)  # To it alone.
+            with pytest.raises(ConnectionClosedError):
+                client.recv(timeout=10)
+        process.wait_exit()
+        again = site.run("--noreload", port=process.port, LAYERS=IN_MEMORY)
+        again.wait_printed(READY)
+        assert echo(again, "hello") == "You said: hello"
 
     def test_over_redis_with_a_worker_elsewhere(self, site: Site, own_broker: Server):
         layers = over_redis(own_broker.url)

@@ -40,6 +40,7 @@ from djchan.asgi import ChannelLayerWrapper, channel_layers
 from djchan.checks import broker_problem, sentence
 from djchan.delay.consumer import serve_delay
 from djchan.handler import ViewConsumer
+from djchan.interface.reactor import Sockets
 from djchan.log import escaping, setup_logger
 from djchan.sockets.application import SocketViews
 from djchan.staticfiles import StaticFilesConsumer
@@ -134,7 +135,7 @@ class Command(StaticCommand):
             websocket_handshake_timeout=options["websocket_handshake_timeout"],
         )
         self.stdout.write(self._banner(wrapper))
-        stop = _nothing
+        stop, sockets = _nothing, Sockets()
         if wrapper is not None and options["run_worker"]:
             stop = self._start_worker(wrapper, options)
         try:
@@ -143,6 +144,7 @@ class Command(StaticCommand):
             pass
         finally:
             stop()
+            del sockets
         if options.get("shutdown_message"):
             self.stdout.write(options["shutdown_message"])
 
