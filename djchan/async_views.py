@@ -10,7 +10,7 @@ in a thread of the request's own, whose database connections are closed with it.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -25,7 +25,9 @@ from django.utils import translation
 from django.utils.module_loading import import_string
 
 from djchan import databases
+from djchan.detached import Detached, NoDisk, refusal
 from djchan.exceptions import RequestAborted, ResponseLater
+from djchan.layers.operations import WINDOW
 from djchan.log import escaping
 from djchan.message import Message
 from djchan.outbox import client_left
@@ -48,6 +50,7 @@ class ViewHandler(Protocol):
     def read(self, message: Message) -> tuple[AsgiRequest | None, HttpResponse | None]: ...
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase | None: ...
     def last_resort(self, request: AsgiRequest, error: Exception) -> HttpResponse: ...
+    def detach(self, response: HttpResponseBase) -> Detached | None: ...
     def start_of(self, response: HttpResponseBase) -> Part: ...
     def encode_head(self, response: HttpResponseBase) -> Part: ...
     def chunk_bytes(self, data: bytes) -> Iterator[tuple[bytes, bool]]: ...
@@ -71,6 +74,8 @@ async def _answer(handler: ViewHandler, message: Message, send: Send, sender: ty
     scope = scope_of(message.content, errors="replace") if request is None else request.scope
     await signals.request_started.asend(sender=sender, scope=scope, message=message)
     response: Any = unread
+    start: Part = {}
+    content: Detached | None = None
     try:
         if request is not None:
             response = await _respond(handler, request)
@@ -82,12 +87,30 @@ async def _answer(handler: ViewHandler, message: Message, send: Send, sender: ty
         if is_without_content(message.content, response):
             await send(handler.encode_head(response))
         else:
-            await send_response(handler, response, send)
+            try:
+                content = await _detach(handler, response)
+            except NoDisk as error:
+                await send_response(handler, refusal(error), send)
+            else:
+                if content is None:
+                    await send_response(handler, response, send)
+                else:
+                    start = handler.start_of(response)
     finally:
         if response is None:
             await signals.request_finished.asend(sender=sender)
         else:
             await sync_to_async(response.close)()
+    if content is not None:
+        del request, response  # Its content is not in memory while its client reads.
+        await send_content(handler, start, content, send)
+
+
+async def _detach(handler: ViewHandler, response: HttpResponseBase) -> Detached | None:
+    size = len(response.content) if isinstance(response, HttpResponse) else 0
+    if size > WINDOW or isinstance(response, FileResponse):
+        return await sync_to_async(handler.detach)(response)
+    return None
 
 
 async def _read(
@@ -126,6 +149,18 @@ async def send_response(handler: ViewHandler, response: Any, send: Send) -> None
                     return
                 part = {}
     await send({**part, "more_content": False})
+
+
+async def send_content(handler: ViewHandler, start: Part, content: Detached, send: Send) -> None:
+    """Send a response that was detached, until its client has left; close its content."""
+    part = start
+    with closing(content):
+        async with aclosing(content.chunks(handler.chunk_size)) as chunks:
+            async for chunk in chunks:
+                if not await send({**part, "content": chunk, "more_content": True}):
+                    return
+                part = {}
+        await send({**part, "more_content": False})
 
 
 def is_without_content(content: Mapping[str, object], response: Any) -> bool:

@@ -2,10 +2,11 @@
 
 For ``djchan.handler``. A thread that sends a response waits as long as its client is slow. Most
 content does not need the thread that made it, so that one closes the response, as it closes a
-short one, and takes the next message; an event loop sends the content::
+short one, and takes the next message; an event loop sends the content. For an asynchronous view
+the same saves memory: its response is not kept while its client reads::
 
-    bytes, BytesIO ── over WINDOW ──► temporary file ─────┐
-    open file ─────── over WINDOW ──► a descriptor of its own ──► Detached ──► event loop
+    bytes, BytesIO ── over WINDOW ──► temporary file ──────────┐
+    open file ─────── over WINDOW ──► a descriptor of its own ─┴─► Detached ──► event loop
     anything else ──────────────────► None: its thread sends it
 
 A response within the window never waits for its client. An iterator, or a file with a ``read`` of
@@ -15,6 +16,7 @@ its own, may hold what belongs to its thread: a database cursor, a lock.
 import asyncio
 import inspect
 import io
+import logging
 import os
 import stat
 import tempfile
@@ -27,6 +29,10 @@ from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
 
 from djchan.layers.operations import WINDOW
+from djchan.log import escaping
+from djchan.throttling import throttled
+
+logger = escaping(logging.getLogger(__name__))
 
 _READING = ("__iter__", "streaming_content", "make_bytes")
 _PLAIN = (io.BufferedReader, io.BufferedRandom, io.FileIO)
@@ -101,10 +107,34 @@ class Detached:
 
 def detach(response: HttpResponseBase) -> Detached | None:
     """The content of ``response``, which may then be closed; None: only its thread can send it,
-    or it is short.
-
-    Raises NoDisk, and OSError when no temporary file can be written.
+    or it is short, or no file can be written (logged). Raises NoDisk.
     """
+    try:
+        return _detached(response)
+    except OSError as error:
+        throttled(
+            logger,
+            logging.WARNING,
+            "large response in memory",
+            "A large response stays in memory until its client has read it, and a synchronous one "
+            "keeps its thread, as no file could be written in %s: %s",
+            tempfile.gettempdir(),
+            error,
+        )
+        return None
+
+
+def refusal(error: NoDisk) -> HttpResponse:
+    """The response in place of one that does not fit (logged)."""
+    throttled(logger, logging.WARNING, "no disk for a response", "A request got a 503: %s", error)
+    return HttpResponse(
+        "503 Service Unavailable: too many large responses wait for their clients.",
+        status=503,
+        headers={"Content-Type": "text/plain", "Retry-After": "5"},
+    )
+
+
+def _detached(response: HttpResponseBase) -> Detached | None:
     if isinstance(response, HttpResponse):
         content = response.content
         return _spooled(memoryview(content)) if len(content) > WINDOW else None

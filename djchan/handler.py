@@ -18,7 +18,6 @@ import asyncio
 import functools
 import inspect
 import logging
-import tempfile
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -50,10 +49,11 @@ from djchan.async_views import (
     has_async_views,
     is_for_async_view,
     is_without_content,
+    send_content,
     send_response,
 )
 from djchan.channel import Channel
-from djchan.detached import Detached, NoDisk, detach
+from djchan.detached import Detached, NoDisk, detach, refusal
 from djchan.exceptions import (
     ChannelFull,
     Fenced,
@@ -65,7 +65,6 @@ from djchan.exceptions import (
 from djchan.log import escaping
 from djchan.message import Message
 from djchan.request import AsgiRequest, scope_of
-from djchan.throttling import throttled
 
 __all__ = ["AsgiHandler", "AsgiRequest", "ViewConsumer"]
 
@@ -128,6 +127,19 @@ class AsgiHandler(BaseHandler):
             yield self.encode_head(response)
         else:
             yield from self.encode_response(response)
+
+    def detach(self, response: HttpResponseBase) -> Detached | None:
+        """The content of a large response, which an event loop then sends. Raises NoDisk."""
+        return detach(response) if self._encodes_as_we_do else None
+
+    @cached_property
+    def _encodes_as_we_do(self) -> bool:
+        """Whether no subclass makes messages of a response in a way of its own."""
+        kind = type(self)
+        return kind.parts_of is AsgiHandler.parts_of and all(
+            getattr(kind, name).__func__ is getattr(AsgiHandler, name).__func__
+            for name in ("encode_response", "chunk_bytes")
+        )
 
     def read(self, message: Message) -> tuple[AsgiRequest | None, HttpResponse | None]:
         """The request in a message, or the response to an unreadable one."""
@@ -276,14 +288,9 @@ class ViewConsumer:
                 if getattr(response, "is_async", False):
                     return self._stream(message, response, undo.pop_all())
                 try:
-                    content = self._detach(response)
+                    content = self.handler.detach(response)
                 except NoDisk as error:
-                    _log_refused(error)
-                    response = HttpResponse(
-                        "503 Service Unavailable: too many large responses wait for their clients.",
-                        status=503,
-                        headers={"Content-Type": "text/plain", "Retry-After": "5"},
-                    )
+                    response = refusal(error)
                 if content is not None:
                     return self._send_content(message, self.handler.start_of(response), content)
             with closing(self.handler.parts_of(message, response)) as parts:
@@ -302,46 +309,9 @@ class ViewConsumer:
         finally:
             await sync_to_async(undo.close)()
 
-    def _detach(self, response: HttpResponseBase) -> Detached | None:
-        """The content of a large response that this thread need not send. Raises NoDisk."""
-        if not self._encodes_as_we_do:
-            return None
-        try:
-            return detach(response)
-        except OSError as error:
-            throttled(
-                logger,
-                logging.WARNING,
-                "large response in memory",
-                "A large response keeps its thread until its client has read it, as no file could "
-                "be written in %s: %s",
-                tempfile.gettempdir(),
-                error,
-            )
-            return None
-
-    async def _send_content(self, message: Message, part: Part, content: Detached) -> None:
-        with closing(content):
-            async with (
-                WhileClientStays(),
-                aclosing(content.chunks(self.handler.chunk_size)) as chunks,
-            ):
-                async for chunk in chunks:
-                    if not await self._asend_now(
-                        message, {**part, "content": chunk, "more_content": True}
-                    ):
-                        return
-                    part = {}
-                await self._asend_now(message, {**part, "more_content": False})
-
-    @cached_property
-    def _encodes_as_we_do(self) -> bool:
-        """Whether its handler does not make messages of a response in a way of its own."""
-        kind = type(self.handler)
-        return kind.parts_of is AsgiHandler.parts_of and all(
-            getattr(kind, name).__func__ is getattr(AsgiHandler, name).__func__
-            for name in ("encode_response", "chunk_bytes")
-        )
+    async def _send_content(self, message: Message, start: Part, content: Detached) -> None:
+        async with WhileClientStays():
+            await send_content(self.handler, start, content, partial(self._asend, message))
 
     def on_loop(self, message: Message) -> Callable[..., Awaitable[None]] | None:
         """The consumer for ``message`` on an event loop; None: this one answers, in a thread."""
@@ -434,10 +404,6 @@ class ViewConsumer:
             self.full_wait,
         )
         return False
-
-
-def _log_refused(error: NoDisk) -> None:
-    throttled(logger, logging.WARNING, "no disk for a response", "A request got a 503: %s", error)
 
 
 def _reply_to(message: Message) -> Channel:

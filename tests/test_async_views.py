@@ -18,12 +18,13 @@ from django.utils.decorators import sync_and_async_middleware
 from django.views import View
 from django.views.decorators.cache import never_cache
 
-from djchan import async_views, route
+from djchan import async_views, detached, route
 from djchan.asgi import ChannelLayerWrapper
 from djchan.dispatch import adispatch, dispatch
 from djchan.exceptions import ResponseLater
 from djchan.handler import AsgiHandler, ViewConsumer
 from djchan.layers.inmemory import InMemoryChannelLayer
+from djchan.layers.operations import WINDOW
 from djchan.message import Message
 from djchan.outcomes import Outcome
 from djchan.staticfiles import StaticFilesConsumer
@@ -116,6 +117,17 @@ async def file(request):
     return FileResponse(io.BytesIO(b"of a file"))
 
 
+LARGE = b"0123456789abcdef" * (WINDOW // 16 + 1)
+closed_after = []  # Parts that were sent when the response below was closed.
+
+
+async def large(request):
+    response = HttpResponse(LARGE)
+    reply = request.message.reply_channel
+    response._resource_closers.append(lambda: closed_after.append(len(reply.sent)))
+    return response
+
+
 def of_sync_view(request):
     async def parts():
         yield b"begin "
@@ -167,6 +179,7 @@ urlpatterns = [
     path("later/", later),
     path("fails/", fails),
     path("file/", file),
+    path("large/", large),
     path("of-sync-view/", of_sync_view),
     path("waits/", waits),
     path("streams/", streams),
@@ -277,6 +290,22 @@ class TestEnds:
     def test_a_whole_response_waits_for_the_commit(self, on_loop):
         made = answer("/decorated/", on_loop=on_loop)
         assert [part["more_content"] for part in made.sent] == [False]
+
+
+def test_a_large_page_is_closed_and_then_sent_from_disk():
+    closed_after.clear()
+    reply = answer("/large/")
+    assert (reply.status, reply.content) == (200, LARGE)
+    assert closed_after == [0]
+    assert detached.disk.used == 0
+
+
+def test_a_large_page_beyond_the_disk_for_all_gets_a_503(monkeypatch):
+    closed_after.clear()
+    monkeypatch.setattr(detached, "disk", detached.Disk(1000))
+    reply = answer("/large/")
+    assert (reply.status, len(reply.sent)) == (503, 1)
+    assert closed_after == [1]
 
 
 @sync_and_async_middleware

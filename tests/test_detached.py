@@ -207,11 +207,11 @@ def test_a_page_beyond_the_disk_is_refused_with_the_limit_and_its_setting(disk):
     detach(HttpResponse(CONTENT)).close()
 
 
-def test_a_disk_that_fails_is_given_its_space_back(disk, monkeypatch):
+def test_a_disk_that_fails_is_logged_and_given_its_space_back(disk, monkeypatch, caplog):
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-    with pytest.raises(FileNotFoundError):
-        detach(HttpResponse(CONTENT))
+    assert detach(HttpResponse(CONTENT)) is None
     assert disk.used == 0
+    assert "/nowhere" in caplog.text
 
 
 @pytest.mark.asyncio

@@ -108,7 +108,9 @@ class Interface:
             incoming=self.incoming,
             body=self.options.http_max_body,
             inline=self.options.http_inline_body,
-            arrival=arrival.Limits(self.options.http_body_timeout, self.options.http_body_rate),
+            arrival=arrival.ArrivalLimits(
+                self.options.http_body_timeout, self.options.http_body_rate
+            ),
             storage=self.storage,
             journal=self.journal,
             connections=self.options.connections,

@@ -17,7 +17,7 @@ from typing import NamedTuple
 LATE = 1.0
 
 
-class Limits(NamedTuple):
+class ArrivalLimits(NamedTuple):
     """``seconds``: between two reads, None without a limit; ``rate``: bytes per second."""
 
     seconds: float | None
@@ -27,26 +27,26 @@ class Limits(NamedTuple):
 class Arrival:
     """One body, which begins to arrive ``now`` (seconds, monotonic, as in all calls)."""
 
-    __slots__ = ("_begun", "_heard", "_next", "_rate", "_seconds", "size")
+    __slots__ = ("_begun", "_last", "_next", "_rate", "_seconds", "size")
 
     def __init__(self, seconds: float, rate: int, now: float) -> None:
         self._seconds = seconds
         self._rate = rate
-        self._begun = self._heard = now
+        self._begun = self._last = now
         self._next = now + seconds
         self.size = 0
 
-    def heard(self, size: int, now: float) -> None:
+    def received(self, size: int, now: float) -> None:
         """So many more bytes have come."""
         self.size += size
-        self._heard = now
+        self._last = now
 
     def look(self, now: float) -> float:
         """Seconds until the next look; 0: the client is too slow."""
         late = now - self._next
         if late > LATE:
             self._begun += late + LATE
-            self._heard += late + LATE
-        due = min(self._heard, self._begun + self.size / self._rate) + self._seconds
+            self._last += late + LATE
+        due = min(self._last, self._begun + self.size / self._rate) + self._seconds
         self._next = max(now, due)
         return self._next - now

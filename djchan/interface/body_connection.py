@@ -91,7 +91,7 @@ class BodyConnection(Connection):
                 if part:
                     spool.write(part)
                     if arrival is not None:
-                        arrival.heard(len(part), self._loop.time())
+                        arrival.received(len(part), self._loop.time())
                 more = bool(event.get("more_body"))
             if spool.size <= options.http_inline_body:
                 self._request(spool.whole() if spool.size else b"", None)

@@ -30,7 +30,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from djchan.interface import daphne, request_bounds, trust, uploads
-from djchan.interface.arrival import Limits
+from djchan.interface.arrival import ArrivalLimits
 from djchan.interface.incoming import Incoming
 from djchan.interface.journal import Journal
 from djchan.interface.options import MIB
@@ -99,7 +99,7 @@ class Bounds:
         incoming: Incoming,
         body: int,
         inline: int,
-        arrival: Limits,
+        arrival: ArrivalLimits,
         storage: Storage,
         journal: Journal,
         connections: int = sys.maxsize,

@@ -17,7 +17,7 @@ import io
 from typing import Protocol
 
 from djchan.interface import trust
-from djchan.interface.arrival import Arrival, Limits
+from djchan.interface.arrival import Arrival, ArrivalLimits
 from djchan.interface.http import NO_ROOM, RETRY_AFTER, SLOW_BODY, TOO_LARGE, TOO_SLOW
 from djchan.interface.journal import Journal
 from djchan.interface.spool import NoRoom, Spool, Storage
@@ -42,7 +42,7 @@ class BodyLimits(Protocol):
 
     body: int
     inline: int
-    arrival: Limits
+    arrival: ArrivalLimits
     requests: bool
     storage: Storage
     root_path: bool
@@ -113,7 +113,7 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
                 return
             self._read += len(data)
             if self._arrival is not None:
-                self._arrival.heard(len(data), asyncio.get_running_loop().time())
+                self._arrival.received(len(data), asyncio.get_running_loop().time())
             if self._read > limit and bounds.requests:
                 self._too_large()
                 return

@@ -36,6 +36,7 @@ from djchan.lanes.ledger import APPLIED, PROGRESS, Ledger, Words
 from djchan.lanes.limits import Frame
 from djchan.lanes.loopwatch import End, LoopWatch, Running
 from djchan.lanes.registration import Registration
+from djchan.lanes.slots import Slots
 from djchan.layers import operations, threads
 from djchan.layers.operations import CommitResult, GiveUp, Release
 from djchan.log import escaping
@@ -90,7 +91,7 @@ class AsyncLane:
         self.name = name
         self.counters: Counter[str] = Counter()
         self.abandoned = False  # It is blocked: whatever it still does is nothing.
-        self._room = threading.Semaphore(crew.options.concurrency)
+        self._slots = Slots(crew.options.concurrency)
         self._here: dict[int, tuple[Registration, Work]] = {}  # By token.
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -103,19 +104,24 @@ class AsyncLane:
         self._end = asyncio.Event()
         self._exchange: AsyncExchange | None = None
         self._watch = LoopWatch(
-            crew.layer, crew.options, self._running, self._finish, counters=self.counters
+            crew.layer,
+            crew.options,
+            self._running,
+            self._finish,
+            slots=self._slots,
+            counters=self.counters,
         )
 
     # ------------------------------------------------------ from other threads
 
     def take(self, registration: Registration, work: Work, frames: Frames) -> bool:
         """Run ``work`` here; waits while there is no room. False: it is not to run here."""
-        while not self._room.acquire(timeout=0.5):
+        while not self._slots.take(timeout=0.5):
             if self.abandoned or self.crew.leaving.is_set():
                 return False
         loop = self._patient_loop()
         if loop is None:
-            self._room.release()
+            self._slots.give_back()
             return False
         with self._changed:
             self._here[work.token] = registration, work
@@ -428,7 +434,7 @@ class AsyncLane:
 
     def _let_go(self, *tokens: int) -> None:
         if tokens:
-            self._room.release(len(tokens))
+            self._slots.free(*tokens)
             with self._changed:
                 for token in tokens:
                     self._here.pop(token, None)

@@ -21,6 +21,7 @@ from djchan.lanes import limits
 from djchan.lanes.limits import Frame
 from djchan.lanes.options import WorkerOptions
 from djchan.lanes.registration import Registration
+from djchan.lanes.slots import Slots
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.operations import GiveUp, Outcome
 from djchan.log import escaping
@@ -61,6 +62,7 @@ class LoopWatch:
         running: Mapping[asyncio.Task[None], Running],
         finish: Callable[[Running, End], object],
         *,
+        slots: Slots,
         counters: Counter[str],
     ) -> None:
         self.ticked = 0.0  # When it looked last (monotonic); 0: not yet.
@@ -69,6 +71,7 @@ class LoopWatch:
         self._options = options
         self._running = running
         self._finish = finish
+        self._slots = slots
         self._counters = counters
         set_limits = [each for each in (options.run_limit, options.http_run_limit) if each]
         self._tick = min([TICK, *(limit / 4 for limit in set_limits)])
@@ -86,12 +89,15 @@ class LoopWatch:
         for running in tuple(self._running.values()):
             if not running.began or running.stuck:
                 continue
+            work = running.work
+            if work.response is not None:
+                self._slots.set_waiting(work.token, self._layer.flow.waits(work.response))
             if late > limits.STANDSTILL:
                 running.began += late  # Nothing could run here.
-            limit = limits.limit_of(running.work.channel, self._options)
+            limit = limits.limit_of(work.channel, self._options)
             if not limit or now - running.began <= limit:
                 continue
-            if now - limits.got_on(running.work, self._layer) > limit:
+            if now - limits.got_on(work, self._layer) > limit:
                 self._give_up(running, now - running.began, limit)
 
     def _give_up(self, running: Running, seconds: float, limit: float) -> None:

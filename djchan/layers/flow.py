@@ -164,6 +164,12 @@ class Flow:
             return 0.0
         return time.monotonic() if stream.waits else stream.moved_at
 
+    def waits(self, address: Address) -> bool:
+        """Whether the run of this response waits for its client."""
+        with self._lock:
+            stream = self._streams.get(address)
+        return stream is not None and stream.waits
+
     def waking(self, stream: Stream, waker: _Waker) -> "_Waking":
         """Within, ``waker`` is called when something changes for ``stream``."""
         return _Waking(self, stream, waker)

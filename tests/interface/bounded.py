@@ -2,7 +2,7 @@
 
 from twisted.internet.testing import StringTransport
 
-from djchan.interface.arrival import Limits
+from djchan.interface.arrival import ArrivalLimits
 from djchan.interface.bounds import Bounds
 from djchan.interface.incoming import Incoming
 from djchan.interface.spool import Storage
@@ -20,7 +20,7 @@ def bounds_of(journal, **options):
         incoming=Incoming(INCOMING),
         body=BODY,
         inline=BODY // 2,
-        arrival=Limits(SECONDS, RATE),
+        arrival=ArrivalLimits(SECONDS, RATE),
         storage=room,
         journal=journal,
         **options,

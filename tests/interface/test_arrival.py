@@ -13,7 +13,7 @@ def looks(arrival, heard, until):
     now, heard = 0.0, list(heard)
     while now <= until:
         while heard and heard[0][0] <= now:
-            arrival.heard(heard[0][1], heard.pop(0)[0])
+            arrival.received(heard[0][1], heard.pop(0)[0])
         pause = arrival.look(now)
         if not pause:
             return now

@@ -130,7 +130,7 @@ def test_only_the_iterator_of_a_synchronous_view_holds_a_thread_while_its_client
         client.close()
 
 
-@pytest.mark.parametrize("path", LARGE)
+@pytest.mark.parametrize("path", [*LARGE, "/large-page-async/"])
 def test_the_content_of_a_response_is_let_go_of_when_its_client_leaves(
     downloads: Project, path: str
 ) -> None:
@@ -144,11 +144,31 @@ def test_the_content_of_a_response_is_let_go_of_when_its_client_leaves(
         assert client.status() == 200
     wait_for(lambda: idle(worker), timeout=15, what="the worker waits for the clients")
     assert len(regular_files(worker)) == len(before) + 2
-    if path == "/large-page/":
-        assert len(downloads.lines()) == 2, "the responses are closed by the thread of their view"
+    if path.startswith("/large-page"):
+        assert len(downloads.lines()) == 2, "the responses are closed, and not in memory"
     for client in clients:
         client.reset()
     wait_for(lambda: regular_files(worker) == before, timeout=1, what="their files are closed")
+    assert "Traceback" not in worker.output()
+
+
+@pytest.mark.parametrize(
+    "path", ["/download/", "/download-async/", "/large-page-async/", "/endless-async/"]
+)
+def test_clients_that_do_not_read_keep_no_place_of_the_event_loop(
+    downloads: Project, path: str
+) -> None:
+    server = downloads.daphne()
+    worker = downloads.worker("--threads", "1", "--concurrency", "1")
+    clients = []
+    for _ in range(3):
+        client = Raw(server.port, get(path), timeout=10)
+        assert client.status() == 200, "those before it wait for their clients"
+        clients.append(client)
+    if path != "/endless-async/":
+        Body(clients[0], begun=True).read(SIZE)
+    for client in clients:
+        client.reset()
     assert "Traceback" not in worker.output()
 
 

@@ -31,6 +31,10 @@ def large_page(request: HttpRequest) -> HttpResponse:
     return response
 
 
+async def large_page_async(request: HttpRequest) -> HttpResponse:
+    return large_page(request)
+
+
 def buffered(request: HttpRequest) -> FileResponse:
     return FileResponse(io.BytesIO(Path(os.environ["DOWNLOAD"]).read_bytes()))
 
@@ -94,6 +98,7 @@ urlpatterns = [
     path("download/", download),
     path("download-async/", download_async),
     path("large-page/", large_page),
+    path("large-page-async/", large_page_async),
     path("buffered/", buffered),
     path("shrinking/", shrinking),
     path("endless/", endless),
