@@ -1,8 +1,8 @@
 """Guarantees, broken on purpose, so that the checker can be seen to notice.
 
 From the chaos site's settings, in each of its processes, by CHAOS_BREAK; djchan knows
-nothing of it. All but ``other`` is done between djchan and its links to Redis, with the
-operations of ``djchan.layers.operations``::
+nothing of it. Most of it is done between djchan and its links to Redis, with the operations of
+``djchan.layers.operations``::
 
     perform(operations) ──► changed ──► Redis ──► answers ──► changed ──► djchan
 """
@@ -16,13 +16,27 @@ from contextlib import suppress
 from typing import Any
 
 from djchan.exceptions import BrokerError, BrokerRefused, BrokerUnavailable
-from djchan.layers.operations import Claim, Commit, Effect, Keep, Outcome, Reap, Send, Tell
+from djchan.lanes.registration import Registration
+from djchan.layers.operations import (
+    Claim,
+    Commit,
+    Effect,
+    Keep,
+    Outcome,
+    Part,
+    Pop,
+    Reap,
+    Send,
+    Tell,
+)
 from djchan.layers.redis.async_links import RedisAsyncLink, RedisInboxReader
 from djchan.layers.redis.links import RedisLink
 from djchan.layers.sending import Sending
 
 LOST_CLAIM = 100  # One in so many claims that got something.
+LOST_CALL = 5  # One in so many operations of callers that were applied.
 WINDOW = 0.02  # Seconds between two halves of what should be one step.
+HESITATION = 0.1  # Seconds between the claim of a message and its start.
 
 _POP = """#!lua flags=allow-oom
 local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+', 'COUNT', 256)
@@ -146,6 +160,34 @@ class NoReconcile(Rule):
         return answer, []
 
 
+class NoNumbers(Rule):
+    """numbers: a repeated Pop, Part or anonymous Send is not known to be one, and applied again.
+
+    Their answers are lost all the time: the few that the campaign's proxy loses may be of an
+    upload or a download that another fault excuses.
+    """
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def change(self, operation: Any) -> Any:
+        if _is_call(operation):
+            return operation._replace(link="", number=0)
+        return operation
+
+    def after(self, operation: Any, answer: Any) -> tuple[Any, list[Any]]:
+        if _is_call(operation) and answer not in (None, "gone", "fenced"):
+            self.calls += 1
+            if self.calls % LOST_CALL == 0:
+                raise BrokerUnavailable("The answer to a caller was lost, on purpose.")
+        return answer, []
+
+
+def _is_call(operation: Any) -> bool:
+    anonymous = not isinstance(operation, Send) or not operation.process
+    return isinstance(operation, Pop | Part | Send) and anonymous and bool(operation.link)
+
+
 def _effects(outcome: Outcome) -> list[Effect]:
     effects = list(outcome.effects)
     if outcome.address is not None and outcome.answer:
@@ -232,6 +274,19 @@ def _forget_others() -> None:
     Sending.aapply_from_delivery = aforgetting  # type: ignore[method-assign,assignment]
 
 
+def _start_at_once() -> None:
+    """start: a worker that was stopped begins what it has claimed before a heartbeat is answered.
+
+    It takes its time before each message, so that SIGSTOP comes between the claim and the start.
+    """
+
+    def careless(self: Registration, now: float) -> bool:
+        time.sleep(HESITATION)
+        return not self.gone
+
+    Registration.may_start = careless  # type: ignore[method-assign]
+
+
 RULES: dict[str, Callable[[], None]] = {
     "commit": lambda: _patch(NonAtomic()),
     "fencing": lambda: _patch(Applied("fenced")),
@@ -241,6 +296,8 @@ RULES: dict[str, Callable[[], None]] = {
     "reconcile": lambda: _patch(NoReconcile()),
     "session": lambda: _patch(SavedOutside()),
     "other": _forget_others,
+    "numbers": lambda: _patch(NoNumbers()),
+    "start": _start_at_once,
 }
 
 

@@ -143,8 +143,8 @@ class Faults:
         await self._in_the_act(slot, record)
         slot.process.send_signal(signal.SIGSTOP)
         await asyncio.sleep(fault.seconds)
-        slot.process.send_signal(signal.SIGCONT)
         record["until"] = time.monotonic()
+        slot.process.send_signal(signal.SIGCONT)
         slot.busy = False
 
     async def _interface_kill(self, fault: Fault, record: Record) -> None:

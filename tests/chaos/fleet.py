@@ -165,12 +165,13 @@ class Fleet:
     @property
     def layer(self) -> dict[str, Any]:
         """The entry of CHANNEL_LAYERS, but its ROUTING."""
+        fair = {"fair": "chaos.sources.client"} if self.profile.fair else {}
         return {
             "BACKEND": f"djchan.layers.redis.{'Redis' if not self.sentinels else 'RedisSentinel'}"
             "ChannelLayer",
             "CONFIG": self.config,
             # Redis is away for seconds here, and a test machine may be slow.
-            "INTERFACE": {"broker_grace": 60.0, "shutdown_grace": 10.0},
+            "INTERFACE": {"broker_grace": 60.0, "shutdown_grace": 10.0, **fair},
             "WORKER": {"worker_silence": self.profile.silence, "threads": 2},
         }
 

@@ -86,6 +86,7 @@ class Profile:
     silence: float = 3.0  # worker_silence.
     patience: float = 10.0  # For the last answers, when the load has ended.
     long: bool = False  # Also look at memory, which takes minutes.
+    fair: bool = False  # Clients take turns, each a source of its own.
     # Each cycle begins with a calm time, in seconds; 0: the whole run is one cycle.
     cycle: float = 0.0
     calm: float = 0.0
@@ -157,16 +158,22 @@ def soak(minutes: float) -> Profile:
 
 
 def sentinel(minutes: float) -> Profile:
-    """Master, replica and three sentinels; the master dies again and again."""
+    """Master, replica and three sentinels; the master dies again and again. Clients take turns."""
+    shares = {
+        "worker.kill": 4,
+        "worker.stop": 1,
+        "store.failover": 2,
+        "other.kill": 1,
+        "other.cut": 1,
+        "other.away": 0.5,
+        "other.lose": 2,
+    }
     return Profile(
         seconds=60 * minutes,
-        counts={
-            "worker.kill": max(1, round(4 * minutes)),
-            "worker.stop": max(1, round(minutes)),
-            "store.failover": max(1, round(2 * minutes)),
-        },
+        counts={kind: max(1, round(share * minutes)) for kind, share in shares.items()},
         sentinels=3,
         patience=60.0,
+        fair=True,
     )
 
 

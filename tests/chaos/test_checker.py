@@ -303,13 +303,16 @@ def test_a_new_run_of_redis_makes_interfaces_repeat_themselves(evidence: Evidenc
     assert any("jobs j0 4" in found for found in check(evidence)["violations"])
 
 
-def test_a_zombie_runs_late_what_it_had_in_hand(evidence: Evidence) -> None:
-    evidence["runs"].append(run("c0.1", 3, 16.0, pid=103))
+def test_a_zombie_ends_what_it_had_begun_and_begins_nothing(evidence: Evidence) -> None:
+    zombie = {**run("c0.1", 3, 16.0, pid=103), "began": 11.8}
+    evidence["runs"].append(zombie)
     assert not check(evidence)["ok"]
     evidence["faults"].append(
         {"kind": "worker.stop", "at": 11.9, "until": 15.9, "target": 1, "pid": 103}
     )
     assert check(evidence)["ok"]
+    zombie["began"] = 15.95  # It has looked at nothing when it woke up.
+    assert any("c0.1 3" in found for found in check(evidence)["violations"])
 
 
 def test_a_job_that_three_workers_died_with_is_a_dead_letter(evidence: Evidence) -> None:

@@ -71,9 +71,10 @@ def _explain(
             )
         return
     if any(
-        fault["pid"] == run["pid"] for fault in timeline.over(first - UNANSWERED, at, "worker.stop")
+        fault["pid"] == run["pid"] and run.get("began", at) <= fault["until"]
+        for fault in timeline.over(first - UNANSWERED, at, "worker.stop")
     ):
-        return  # A zombie, with what it had in hand when it fell asleep.
+        return  # A zombie, with what it had begun when it was stopped. It begins nothing more.
     losses = timeline.losses(begin, at)
     if run["on"].startswith(("websocket.", "http.")):
         # Interfaces say again what was not answered when they find another run of Redis; the

@@ -7,12 +7,32 @@ and no store that fails can take it along. ``tests.chaos.run`` reads the files.
 import json
 import os
 import secrets
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from djchan.lanes.registration import Registration
+
 _FOLDER = Path(os.environ["CHAOS_RUNS"])
 _file = -1
+_allowed: dict[int, float] = {}  # Thread -> when djchan last allowed it to begin a message.
+
+
+def _note_starts() -> None:
+    """Note when a thread may begin a message; its consumer may wait for its session first."""
+    decide = Registration.may_start
+
+    def may_start(self: Registration, now: float) -> bool:
+        allowed = decide(self, now)
+        if allowed:
+            _allowed[threading.get_ident()] = time.monotonic()
+        return allowed
+
+    Registration.may_start = may_start  # type: ignore[method-assign]
+
+
+_note_starts()
 
 
 def begun(message: Any, of: str, number: int, *, ms: int = 0) -> str:
@@ -31,6 +51,7 @@ def begun(message: Any, of: str, number: int, *, ms: int = 0) -> str:
         "pid": os.getpid(),
         "run": run,
         "ms": ms,
+        "began": _allowed.get(threading.get_ident(), 0.0),
         "at": time.monotonic(),
     }
     os.write(_file, json.dumps(line).encode() + b"\n")
