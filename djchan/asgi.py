@@ -23,6 +23,7 @@ from django.utils.module_loading import import_string
 
 from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.conf import setting
+from djchan.credentials import without_credentials
 from djchan.exceptions import InvalidChannelLayer
 from djchan.hidden import hidden_keys
 from djchan.interface.application import Interface
@@ -31,7 +32,7 @@ from djchan.layers.base import BaseChannelLayer
 from djchan.layers.channels4 import Channels4Layer
 from djchan.log import escaping
 from djchan.routing import Router
-from djchan.tracebacks import clear_locals
+from djchan.tracebacks import clear_locals, with_causes
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -68,7 +69,7 @@ class InvalidChannelLayerError(InvalidChannelLayer):
     """
 
     def __init__(self, message: str, hint: str, *, check: str) -> None:
-        message = message.rstrip(".")
+        message = without_credentials(message).rstrip(".")
         self.message = message if message.endswith("?") else f"{message}."
         super().__init__(f"{self.message} {hint}")
         self.hint = hint
@@ -217,6 +218,9 @@ class ChannelLayerManager:
             return self._make(name, which)
         except InvalidChannelLayerError as error:
             clear_locals(error)  # They hold the entry, with the password of Redis.
+            texts = [str(each) for each in with_causes(error)]
+            if any(without_credentials(text) != text for text in texts):
+                error.__cause__ = error.__context__ = None
             raise
 
     def _make(self, name: str, which: str) -> ChannelLayerWrapper:

@@ -44,6 +44,7 @@ from djchan.asgi import (
     no_layer,
 )
 from djchan.conf import LAYER_KEYS
+from djchan.credentials import without_credentials
 from djchan.exceptions import BrokerError, BrokerUnavailable, InvalidChannelLayer
 from djchan.interface.options import InterfaceOptions
 from djchan.lanes.options import WorkerOptions
@@ -89,11 +90,12 @@ def _check_entry(alias: str, entry: Any) -> Iterable[CheckMessage]:
     except InvalidChannelLayerError as error:
         return [_message(error)]
     found: list[CheckMessage] = []
-    unknown = sorted(set(entry) - LAYER_KEYS)
+    unknown = sorted(map(str, set(entry) - LAYER_KEYS))
     if unknown:
         found.append(
             Warning(
-                f"CHANNEL_LAYERS[{alias!r}] has keys that mean nothing: {', '.join(unknown)}.",
+                f"CHANNEL_LAYERS[{alias!r}] has keys that mean nothing: "
+                f"{without_credentials(', '.join(unknown))}.",
                 hint=f"It may have {', '.join(sorted(LAYER_KEYS))}; what the layer itself takes "
                 "(hosts, capacity, …) goes into its CONFIG.",
                 id="djchan.W003",
@@ -109,7 +111,8 @@ def _check_entry(alias: str, entry: Any) -> Iterable[CheckMessage]:
     except BAD_ROUTING as error:
         found.append(
             Error(
-                f"The ROUTING of CHANNEL_LAYERS[{alias!r}] cannot be used: {error}",
+                f"The ROUTING of CHANNEL_LAYERS[{alias!r}] cannot be used: "
+                f"{without_credentials(str(error))}",
                 hint="It is a list of route() and include(), or the dotted path of one: "
                 '"project.routing.channel_routing".',
                 id="djchan.E006",

@@ -41,6 +41,8 @@ paragraph of a class's docstring is its default message.
 
 from typing import Any
 
+from djchan.credentials import without_credentials
+
 
 class ConsumeLater(Exception):
     """Raised by a consumer to have this message again, after a short while."""
@@ -123,7 +125,13 @@ class InvalidGroupName(DjchanError, TypeError):
 
 
 class InvalidChannelLayer(DjchanError, ValueError):
-    """The CHANNEL_LAYERS setting cannot be used."""
+    """The CHANNEL_LAYERS setting cannot be used.
+
+    A URL in the message loses its user and password.
+    """
+
+    def __init__(self, *message: str) -> None:
+        super().__init__(*map(without_credentials, message))
 
 
 class InvalidFrame(DjchanError, ValueError):

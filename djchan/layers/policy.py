@@ -4,11 +4,12 @@ From the CONFIG of an entry in CHANNEL_LAYERS; on to ``layers.effects`` and the 
 which ask for each message.
 """
 
+import math
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
-from typing import Any
+from typing import Any, TypeGuard
 
 from djchan import names
 from djchan.exceptions import InvalidChannelLayer, InvalidMessage
@@ -74,30 +75,27 @@ class Policy:
         send_retry: float = 2.0,
         stream_retry: float = 15.0,
     ) -> None:
-        self.expiry: float | None = _positive("expiry", expiry, optional=True)
+        self.expiry: float | None = None if expiry is None else _positive("expiry", expiry)
+        if group_expiry:
+            _positive("group_expiry", group_expiry)
         self.group_expiry = SOCKET_LIFE if group_expiry is None else group_expiry
         self.member_ttl = int((group_expiry or 0) * 1000)  # Of a plain channel, ms; 0: none.
-        self.capacity = int(_positive("capacity", capacity) or 0)
+        self.capacity = _whole("capacity", capacity)
         self.channel_capacity = channel_capacity or {}
-        self.max_message_size = int(_positive("max_message_size", max_message_size) or 0)
-        self.overflow = int(_positive("overflow", overflow) or 0)
-        self.inbox_bytes = int(_positive("inbox_bytes", inbox_bytes) or 0)
-        self.max_bytes = int(_positive("max_bytes", max_bytes) or 0)
-        self.total_bytes = int(_positive("total_bytes", total_bytes) or 0)
-        self.dead_letter_bytes = int(_positive("dead_letter_bytes", dead_letter_bytes) or 0)
+        self.max_message_size = _whole("max_message_size", max_message_size)
+        self.overflow = _whole("overflow", overflow)
+        self.inbox_bytes = _whole("inbox_bytes", inbox_bytes)
+        self.max_bytes = _whole("max_bytes", max_bytes)
+        self.total_bytes = _whole("total_bytes", total_bytes)
+        self.dead_letter_bytes = _whole("dead_letter_bytes", dead_letter_bytes)
         self.send_retry = _retry("send_retry", send_retry)
         self.stream_retry = _retry("stream_retry", stream_retry)
         if isinstance(delivery, str):
             delivery = {"*": delivery}
-        for value in (delivery or {}).values():
-            if value not in (AT_LEAST_ONCE, AT_MOST_ONCE):
-                raise InvalidChannelLayer(
-                    f"delivery is {AT_LEAST_ONCE!r} or {AT_MOST_ONCE!r}, not {value!r}."
-                )
-        self._capacities = _Patterns(self.channel_capacity)
-        self._max_bytes = _Patterns(channel_max_bytes or {})
-        self._expiries = _Patterns(channel_expiry or {})
-        self._deliveries = _Patterns(delivery or {})
+        self._capacities = _Patterns("channel_capacity", self.channel_capacity, _whole)
+        self._max_bytes = _Patterns("channel_max_bytes", channel_max_bytes or {}, _whole)
+        self._expiries = _Patterns("channel_expiry", channel_expiry or {}, _positive)
+        self._deliveries = _Patterns("delivery", delivery or {}, _delivery)
         self._clock_offset = 0.0
 
     def capacity_of(self, channel: str) -> int:
@@ -189,9 +187,28 @@ class Policy:
 
 
 class _Patterns:
-    """Values by channel pattern, remembered per name (bounded)."""
+    """Values by channel pattern, remembered per name (bounded).
 
-    def __init__(self, patterns: Mapping[Any, Any]) -> None:
+    ``check``: raises InvalidChannelLayer for a value that cannot be used, which it is given with
+    the name of its place. None is no value.
+    """
+
+    def __init__(
+        self, option: str, patterns: object, check: Callable[[str, object], object]
+    ) -> None:
+        if not isinstance(patterns, Mapping):
+            raise InvalidChannelLayer(
+                f"{option} in the layer's CONFIG is a dict of patterns of channel names, not a "
+                f"{type(patterns).__name__}."
+            )
+        for key, value in patterns.items():
+            if not isinstance(key, str | re.Pattern):
+                raise InvalidChannelLayer(
+                    f"{option} in the layer's CONFIG has the key {key!r:.80}: a key is a text such "
+                    'as "http.*", or a compiled pattern.'
+                )
+            if value is not None:
+                check(f"{option}[{key!r:.80}]", value)
         self._patterns = [
             (re.compile(translate(key)) if isinstance(key, str) else key, value)
             for key, value in patterns.items()
@@ -211,14 +228,34 @@ class _Patterns:
         return self._known[name]
 
 
-def _positive(option: str, value: object, *, optional: bool = False) -> Any:
-    if value is None and optional:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+def _positive(option: str, value: object) -> Any:
+    if not _is_number(value) or value <= 0:
         raise InvalidChannelLayer(
-            f"{option} in the layer's CONFIG must be a number above 0, not {value!r}."
+            f"{option} in the layer's CONFIG must be a number above 0, not {value!r:.80}."
         )
     return value
+
+
+def _whole(option: str, value: object) -> int:
+    if not _is_number(value) or value < 1:
+        raise InvalidChannelLayer(
+            f"{option} in the layer's CONFIG must be a whole number above 0, not {value!r:.80}."
+        )
+    return int(value)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)
+
+
+def _delivery(option: str, value: object) -> None:
+    if value not in (AT_LEAST_ONCE, AT_MOST_ONCE):
+        raise InvalidChannelLayer(
+            f"{option} in the layer's CONFIG is {AT_LEAST_ONCE!r} or {AT_MOST_ONCE!r}, not "
+            f"{value!r:.80}."
+        )
 
 
 def _retry(option: str, seconds: Any) -> float:

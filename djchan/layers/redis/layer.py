@@ -66,7 +66,7 @@ class RedisSentinelChannelLayer(BaseChannelLayer):
         **options: Any,
     ) -> None:
         _say_settled(stats_prefix=stats_prefix, sentinel_refresh_interval=sentinel_refresh_interval)
-        if not services or isinstance(services, str):
+        if not _is_list_of_names(services):
             raise InvalidChannelLayer(
                 f"services in the layer's CONFIG is {services!r}; it is a list with the name of "
                 'the master that the sentinels watch: ["mymaster"]. It is not looked for, since '
@@ -80,6 +80,12 @@ class RedisSentinelChannelLayer(BaseChannelLayer):
             sentinel_kwargs=sentinel_kwargs,
         )
         super().__init__(engine=engine, **options)
+
+
+def _is_list_of_names(given: object) -> bool:
+    if not isinstance(given, list | tuple) or not given:
+        return False
+    return all(isinstance(name, str) and name for name in given)
 
 
 def _say_settled(**given: Any) -> None:

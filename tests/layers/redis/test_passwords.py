@@ -1,15 +1,23 @@
 """No password of Redis in a text, in whatever form a project writes ``hosts``."""
 
+import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 from typing import Any
 
 import pytest
 from django.views.debug import get_default_exception_reporter_filter
 
 from djchan.asgi import REDIS, SENTINEL, channel_layers
+from djchan.checks import check_layers
+from djchan.conf import LAYER_KEYS
 from djchan.exceptions import BrokerError, InvalidChannelLayer
+from djchan.interface.options import InterfaceOptions
+from djchan.lanes.options import WorkerOptions
 from djchan.layers.operations import Length
+from djchan.layers.policy import Policy
+from djchan.layers.redis import RedisSentinelChannelLayer
 from djchan.layers.redis.engine import RedisEngine
 from djchan.layers.redis.passwords import Passwords, passwords_in
 from djchan.tracebacks import with_causes
@@ -129,6 +137,45 @@ def test_nor_where_settings_are_read(config: dict[str, Any], settings: Any):
         channel_layers.make_backend("default")
     except InvalidChannelLayer as error:
         assert S not in everything(error) + variables(error)
+
+
+URL = f"redis://ada:{S}@cache:6379/0"
+IN_CONFIG = {
+    *inspect.signature(RedisSentinelChannelLayer).parameters,
+    *inspect.signature(Policy).parameters,
+    URL,
+}
+
+
+@pytest.mark.parametrize("value", [URL, [URL], {URL: URL}, {"*": URL}, {"a": {"b": URL}}], ids=str)
+@pytest.mark.parametrize(
+    ("where", "options"),
+    [
+        ("CONFIG", IN_CONFIG),
+        ("INTERFACE", [*(field.name for field in fields(InterfaceOptions)), URL]),
+        ("WORKER", [*(field.name for field in fields(WorkerOptions)), URL]),
+        ("", [*LAYER_KEYS, URL]),
+    ],
+    ids=["CONFIG", "INTERFACE", "WORKER", "an entry"],
+)
+def test_a_url_in_whatever_place_of_the_settings_keeps_its_password(
+    where: str, options: Iterable[str], value: Any, settings: Any
+):
+    for option in options:
+        for backend in (REDIS, SENTINEL):
+            entry: dict[str, Any] = {"BACKEND": backend, "ROUTING": []}
+            if backend == SENTINEL:
+                entry["CONFIG"] = {"services": ["main"]}
+            if where:
+                entry[where] = {**entry.get(where, {}), option: value}
+            else:
+                entry[option] = value
+            settings.CHANNEL_LAYERS = {"default": entry}
+            assert S not in str(check_layers(None)), (option, backend)
+            try:
+                channel_layers.make_backend("default")
+            except InvalidChannelLayer as error:
+                assert S not in everything(error), (option, backend)
 
 
 @pytest.mark.parametrize("option", ["AUTH", "HELLO"])
