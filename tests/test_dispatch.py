@@ -10,7 +10,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from djchan import Channel, Group, include, route
 from djchan.asgi import ChannelLayerWrapper
-from djchan.dispatch import Run, adispatch, dispatch, is_async
+from djchan.dispatch import Found, Run, adispatch, arun, dispatch, is_async
 from djchan.exceptions import (
     BrokerRefused,
     BrokerUnavailable,
@@ -438,8 +438,34 @@ async def test_cancellation_is_not_the_consumer_s_failure():
     task = asyncio.create_task(adispatch(message, router=bench.wrapper.router, sender=Sender))
     await started.wait()
     task.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with listening() as heard, pytest.raises(asyncio.CancelledError):
         await task
+    assert [name for name, *_ in heard] == ["finished"], "its connections are looked after"
+
+
+async def raise_cancelled():
+    raise asyncio.CancelledError
+
+
+async def cancel_itself():
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("end", [raise_cancelled, cancel_itself])
+async def test_a_cancellation_that_is_not_the_worker_s_is_a_failure_like_any_other(end):
+    async def consumer(message):
+        await asay(message)
+        await end()
+
+    message = Message({"reply_channel": REPLY}, "x", Bench(on_loop=True).wrapper)
+    found = Found(consumer, {}, is_async=True)
+    ran = await arun(message, found, sender=Sender, ends=lambda: False)
+    assert (ran.outcome, len(ran.words)) == (Outcome.FAILED, 1)
+    await asyncio.sleep(0)  # The task goes on.
 
 
 def test_nothing_is_logged_for_a_consumer_that_returns(bench, caplog):
