@@ -385,7 +385,8 @@ def rights(base: str) -> Command:
 
 def pop(base: str, op: Pop, wakeup: str) -> Command:
     """One step of a Pop; with ``wakeup``, the next push on one of its channels wakes that up."""
-    return _script(base, "pop", wakeup, op.link, op.number, REMEMBERED, *op.channels)
+    noted = int(op.timeout * 1000) + REMEMBERED
+    return _script(base, "pop", wakeup, op.link, op.number, REMEMBERED, noted, *op.channels)
 
 
 def pop_steps(base: str, op: Pop) -> tuple[Command, list[Command]]:

@@ -334,7 +334,7 @@ class TestRender:
 
     def test_steps_of_a_pop(self):
         rendered = commands.pop(BASE, ops.Pop(("a", "b"), 5, "caller", 7), "bell")
-        rest = ("bell", "caller", 7, KEPT, "a", "b")
+        rest = ("bell", "caller", 7, KEPT, KEPT + 5_000, "a", "b")
         assert rendered[1:] == (SHA["pop"], 1, BASE, *rest)
 
     def test_reading_an_inbox(self):

@@ -2,7 +2,7 @@
 -- Take one entry off channels for good.
 -- KEYS[1]  base
 -- ARGV     bell to be noted as idle when there is none ("" none), caller ("" none), its
---          number, ms that the answer is kept, channels
+--          number, ms that the answer is kept, ms that the bell is noted, channels
 -- Answer   entry or nil; a repeated number is answered again
 local bell, link, number = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local applied, answer = was_applied(link, number)
@@ -11,7 +11,7 @@ promote(now_ms())
 if suspected then ring_suspects() end
 local odd = redis.call('EXISTS', base .. 'odd') == 1
 local fair = redis.call('EXISTS', base .. 'fair') == 1
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   local channel = ARGV[i]
   local entry = odd and take_suspect(channel)
   if not entry then
@@ -27,7 +27,7 @@ for i = 5, #ARGV do
   if entry then
     local frames = tonumber(string.sub(entry, 3, 5))
     if frames > 0 then count('taken:' .. channel, frames) end
-    for k = 5, #ARGV do redis.call('SREM', base .. 'idle:' .. ARGV[k], bell) end
+    for k = 6, #ARGV do redis.call('SREM', base .. 'idle:' .. ARGV[k], bell) end
     finish(entry)
     settle_stored()
     note_answer(link, number, ARGV[4], entry)
@@ -35,7 +35,15 @@ for i = 5, #ARGV do
   end
 end
 settle_stored()
-for i = 5, #ARGV do
-  if bell ~= '' then redis.call('SADD', base .. 'idle:' .. ARGV[i], bell) end
+for i = 6, #ARGV do
+  local idle = base .. 'idle:' .. ARGV[i]
+  if bell ~= '' then
+    redis.call('SADD', idle, bell)
+    -- Nobody declares a caller dead, so what it leaves expires; not the bells of workers.
+    if redis.call('EXISTS', base .. 'serves:' .. ARGV[i]) == 0
+      and redis.call('PTTL', idle) < tonumber(ARGV[5]) then
+      redis.call('PEXPIRE', idle, ARGV[5])
+    end
+  end
 end
 return false
