@@ -93,7 +93,8 @@ class BodyConnection(Connection):
                     if arrival is not None:
                         arrival.received(len(part), self._loop.time())
                 more = bool(event.get("more_body"))
-            if spool.size <= options.http_inline_body:
+            # With its headers it has to fit into one message.
+            if spool.size <= min(options.http_inline_body, self._host.layer.max_message_size // 2):
                 self._request(spool.whole() if spool.size else b"", None)
                 return True
         except NoRoom as error:

@@ -71,6 +71,18 @@ async def test_nothing_of_a_body_is_in_the_layer_before_its_reader_asks(layer, l
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("size", [100_000, 100_001, 199_000, 200_000, 200_001])
+async def test_a_body_that_no_message_can_hold_with_its_headers_follows_it(layer, local, size):
+    layer.max_message_size = 200_000
+    async with uploading(layer, body=b"x" * size) as (server, _):
+        ((_, _, (message,)),) = local.deliveries()
+        is_inside = size <= 100_000
+        assert len(message["body"]) == (size if is_inside else 0)
+        assert ("body_channel" in message) is not is_inside
+        assert not server.sent
+
+
+@pytest.mark.asyncio
 async def test_a_reader_gets_the_body_as_fast_as_it_takes_it(layer, local):
     async with uploading(layer) as (_, interface):
         connection = local.handlers["c1"]
