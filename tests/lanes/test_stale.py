@@ -124,6 +124,30 @@ def test_only_what_was_not_answered_becomes_a_dead_letter(site, inbox, on, answe
     assert (site.ran, site.length(RECEIVE)) == ([], 0)
 
 
+def test_a_stuck_consumer_waits_for_its_interface_with_the_frames_before_it(
+    site, inbox, on, history
+):
+    def consumer(message):
+        if message["n"] == 1:
+            site.gate.wait(PATIENCE)
+        message.reply_channel.send({"text": message["text"]})
+
+    # Not told while it runs: the frame that is done and the end of the delivery come together.
+    options = {"partial": PATIENCE, "run_limit": 0.3, "stale_wait": 0.02}
+    worker = site.worker(route(RECEIVE, on(consumer)), **options)
+    history(False)
+    run_one(site, frames=2)
+    wait_for(lambda: worker.counters["stale"] > 4, timeout=PATIENCE, what="said again")
+    assert site(DeadChannels()) == {}
+    assert inbox.entries() == []
+    history(True)
+    first, last = inbox.wait(2)
+    assert first == [codec.PROGRESS, "1-abc", 1, 1, [{"text": "0"}]]
+    assert last == [codec.ANSWER, "1-abc", 1, [], codec.STUCK]
+    assert site(DeadChannels()) == {RECEIVE: 1}
+    site.gate.set()
+
+
 def test_an_interface_that_is_declared_dead_ends_the_wait(site, inbox, on, history):
     worker = site.worker(route(RECEIVE, on(site.hold)), stale_wait=0.02)
     run_one(site)
