@@ -16,7 +16,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from djchan.exceptions import BrokerError, InvalidChannelLayer
-from djchan.interface import arrival, bounds, daphne, daphne_response, drain, http, memory, reactor
+from djchan.interface import (
+    accepts,
+    arrival,
+    bounds,
+    daphne,
+    daphne_response,
+    drain,
+    http,
+    memory,
+    reactor,
+)
 from djchan.interface.body_connection import BodyConnection
 from djchan.interface.connection import ChannelLimits, Connection, Layer, Local
 from djchan.interface.http_connection import HttpConnection
@@ -232,6 +242,7 @@ class Interface:
             self._watch = None
             self._news = asyncio.Event()
             self.draining = False
+            accepts.log_briefly(loop, self.journal)
         if self._local is None:
             if self._starting is None:
                 self._starting = loop.create_task(self._start())

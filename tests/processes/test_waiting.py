@@ -2,16 +2,19 @@
 
 import contextlib
 import re
+import resource
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from djchan.layers.redis import RedisChannelLayer
 from tests.processes.conftest import PROJECT, READY, Project
 from tests.processes.conftest import socket as open_socket
+from tests.support.processes import Process
 from tests.support.servers import Server
 
 # Processes that start beside many others take their time.
@@ -77,6 +80,30 @@ def test_without_file_descriptors_a_worker_logs_a_line_a_second_at_most(project:
     assert len(lines) <= 2 + 2 * (time.monotonic() - began), worker.output()
     assert "Traceback" not in worker.output()
     assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
+def test_without_file_descriptors_a_server_serves_on_and_fills_no_log(
+    project: Project, kind: str
+) -> None:
+    project.worker()
+    server: Process = getattr(project, kind)()
+    with open_socket(server, "/echo/") as client:
+        opened = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (opened + 10, opened + 10))
+        with contextlib.ExitStack() as stack:
+            for _ in range(50):
+                address = ("127.0.0.1", server.port)
+                stack.enter_context(socket.create_connection(address, timeout=5))
+            end = time.monotonic() + 2.5
+            while time.monotonic() < end:
+                client.send("there")
+                assert client.recv(timeout=10) == "there"
+        with open_socket(server, "/echo/") as another:
+            another.send("again")
+            assert another.recv(timeout=10) == "again"
+    assert "Traceback" not in server.output()
+    assert server.output().count("\n") < 100
 
 
 def test_a_redis_that_closes_idle_connections_is_no_error(project: Project) -> None:
