@@ -20,7 +20,7 @@ import inspect
 import logging
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, aclosing, closing, contextmanager
 from functools import cached_property, partial
 from typing import Any
@@ -294,7 +294,7 @@ class ViewConsumer:
                 if content is not None:
                     return self._send_content(message, self.handler.start_of(response), content)
             with closing(self.handler.parts_of(message, response)) as parts:
-                for number, part in enumerate(parts):
+                for number, part in enumerate(_fitting(message, parts)):
                     if number == 0 and not part["more_content"]:
                         # The whole response, so it can wait for the commit.
                         _reply_to(message).send(part)
@@ -356,10 +356,12 @@ class ViewConsumer:
 
     async def _asend(self, message: Message, part: Part) -> bool:
         """Send a part of a response, as a thread does."""
-        if "status" in part and not part["more_content"]:
-            await _reply_to(message).asend(part)
-            return True
-        return await self._asend_now(message, part)
+        for piece in _fitting(message, [part]):
+            if "status" in piece and not piece["more_content"]:
+                await _reply_to(message).asend(piece)
+            elif not await self._asend_now(message, piece):
+                return False
+        return True
 
     async def _asend_now(self, message: Message, part: Part) -> bool:
         """``_send_now`` for an event loop. ``outbox.client_left`` says when to stop before that."""
@@ -409,6 +411,25 @@ class ViewConsumer:
 def _reply_to(message: Message) -> Channel:
     assert message.reply_channel is not None, f"{message} is from no interface"
     return message.reply_channel
+
+
+def _fitting(message: Message, parts: Iterable[Part]) -> Iterator[Part]:
+    """``parts``, of which those that are too large for the layer are several."""
+    # A layer of a project's own may have no limit. Headers need some of it, too.
+    limit = getattr(message.channel_layer, "max_message_size", 2 * CHUNK_SIZE) // 2
+    for part in parts:
+        content = part.get("content", b"")
+        if len(content) <= limit:
+            yield part
+            continue
+        head = {
+            name: value for name, value in part.items() if name == "status" or name == "headers"
+        }
+        for start in range(0, len(content), limit):
+            end = start + limit
+            more = part["more_content"] or end < len(content)
+            yield {**head, "content": content[start:end], "more_content": more}
+            head = {}
 
 
 def _stream(response: Any) -> Generator[bytes, None, None]:

@@ -836,6 +836,43 @@ def test_a_longer_response_goes_part_by_part_at_once():
     assert [immediately for _, immediately in reply.sent] == [True, True]
 
 
+def whole_page(size):
+    return HttpResponse(b"x" * size, status=201)
+
+
+def page_in_blocks(size):
+    return StreamingHttpResponse(iter([b"x" * (size - size // 3), b"x" * (size // 3)]), status=201)
+
+
+def page_in_async_blocks(size):
+    async def blocks():
+        yield b"x" * size
+
+    return StreamingHttpResponse(blocks(), status=201)
+
+
+@pytest.mark.parametrize("make", [whole_page, page_in_blocks, page_in_async_blocks])
+@pytest.mark.parametrize("size", [0, 1, 500, 501, 1000, 5000, 9 * AsgiHandler.chunk_size])
+def test_a_part_fits_into_a_message_of_the_layer_however_small_its_limit(make, size):
+    limit = 100_000 if size > 5000 else 1000
+    layer, reply = FakeLayer(), ReplyChannel()
+    layer.max_message_size = limit
+    consumer = ViewConsumer()
+    consumer.handler = Unchanged(make(size))
+
+    rest = consumer(message(reply=reply, layer=layer))
+    if rest is not None:
+        asyncio.run(rest)
+
+    parts = [part for part, _ in reply.sent]
+    assert sum(len(part.get("content", b"")) for part in parts) == size
+    assert all(len(part.get("content", b"")) <= limit // 2 for part in parts)
+    assert [part.get("status") for part in parts] == [201, *[None] * (len(parts) - 1)]
+    assert [part["more_content"] for part in parts] == [*[True] * (len(parts) - 1), False]
+    if make is whole_page and size <= limit // 2:
+        assert len(parts) == 1
+
+
 def test_a_promised_response_sends_nothing():
     reply = ReplyChannel()
     ViewConsumer()(message("/later_async/", reply=reply))
