@@ -178,12 +178,21 @@ async def contents_of(response: Any) -> AsyncGenerator[bytes, None]:
                 yield response.make_bytes(content)
         finally:
             if isinstance(iterator, AsyncGenerator):
-                await iterator.aclose()
+                await _close(iterator)
         return
     # Not all of them at first, as Django would have them.
     step, contents = sync_to_async(_next), iter(response)
     while (content := await step(contents)) is not None:
         yield content
+
+
+async def _close(generator: AsyncGenerator[Any, None]) -> None:
+    try:
+        await generator.aclose()
+    except BaseExceptionGroup as errors:
+        # A task group around a yield takes the end of the generator for an error of its own.
+        if errors.split(GeneratorExit)[1] is not None:
+            raise
 
 
 def _next(contents: Iterator[bytes]) -> bytes | None:

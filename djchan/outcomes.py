@@ -27,6 +27,7 @@ from djchan.exceptions import (
     DenyConnection,
     DjchanError,
     InvalidFrame,
+    ProcessGone,
     SessionUnavailable,
 )
 from djchan.log import escaping
@@ -123,6 +124,18 @@ def settle(
             "%s cannot take what a client has sent: %.200s (%s)",
             name,
             error,
+            message,
+            burst=BURST,
+        )
+        return Outcome.FAILED
+    if isinstance(error, ProcessGone) and message.channel.name == REQUEST:
+        throttled(
+            logger,
+            logging.INFO,
+            f"reader of {name}",
+            "%s ended before its response: nobody reads that any more, most often because the "
+            "client has left (%s).",
+            name,
             message,
             burst=BURST,
         )

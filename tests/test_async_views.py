@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from djchan import async_views, detached, route
 from djchan.asgi import ChannelLayerWrapper
 from djchan.dispatch import adispatch, dispatch
-from djchan.exceptions import ResponseLater
+from djchan.exceptions import ProcessGone, ResponseLater
 from djchan.handler import AsgiHandler, ViewConsumer
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.operations import WINDOW
@@ -398,6 +398,53 @@ class TestChoice:
         consumer = StaticFilesConsumer()
         assert consumer.on_loop(message("/class/")) is not None
         assert answer("/class/", consumer=consumer).content == b"class"
+
+
+class LeavingReply(Reply):
+    """Its client leaves before the second part."""
+
+    async def asend(self, content, immediately=False):
+        if self.sent:
+            raise ProcessGone
+        self.send(content)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_task_group_around_a_yield_ends_with_its_client(fails):
+    """It takes the end of its generator for an error, and says so beside errors of its own."""
+
+    async def parts():
+        async with asyncio.TaskGroup() as tasks:
+            if fails:
+                tasks.create_task(fail_at_the_end())
+            yield b"begin "
+            yield b"never sent"
+
+    async def fail_at_the_end():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise LookupError
+
+    reply = LeavingReply()
+
+    async def send(part):
+        try:
+            await reply.asend(part)
+        except ProcessGone:
+            return False
+        await asyncio.sleep(0)  # The tasks of the group begin.
+        return True
+
+    sending = async_views.send_response(AsgiHandler(), stream_of(parts()), send)
+    if fails:
+        with pytest.raises(BaseExceptionGroup) as raised:
+            await sending
+        assert raised.group_contains(LookupError)
+    else:
+        await sending
+    assert reply.content == b"begin "
 
 
 @pytest.fixture

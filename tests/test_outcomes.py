@@ -13,6 +13,7 @@ from djchan.exceptions import (
     ConsumeLater,
     DenyConnection,
     InvalidFrame,
+    ProcessGone,
     SessionUnavailable,
 )
 from djchan.layers.inmemory import InMemoryChannelLayer
@@ -46,6 +47,7 @@ def message(channel: str, **content: Any) -> Message:
         ("http.request", {"method": "POST"}, BrokerUnavailable(), Outcome.FAILED),
         ("jobs", {}, DenyConnection(), Outcome.FAILED),
         ("websocket.receive", {}, InvalidFrame("no JSON"), Outcome.FAILED),
+        ("http.request", {}, ProcessGone(), Outcome.FAILED),
         ("jobs", {}, SystemExit(1), Outcome.FAILED),
     ],
     ids=str,
@@ -54,6 +56,16 @@ def test_what_becomes_of_a_message_whose_consumer_raised(
     channel: str, content: dict[str, Any], error: BaseException, outcome: Outcome
 ):
     assert settle(message(channel, **content), consumer, error, 3) is outcome
+
+
+def test_what_a_client_causes_is_no_error(caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO", logger="djchan")
+    settle(message("http.request"), consumer, ProcessGone(), 3)  # It left.
+    settle(message("websocket.receive"), consumer, InvalidFrame("no JSON"), 3)
+    assert [(record.levelname, record.exc_info) for record in caplog.records] == [
+        ("INFO", None),
+        ("INFO", None),
+    ]
 
 
 @pytest.mark.parametrize(
