@@ -197,7 +197,7 @@ class WebSocketConnection(MailboxConnection):
     def _received(self, event: Mapping[str, Any]) -> None:
         if self._deaf:
             return
-        if not self._host.sources.spend(self._source, self._loop.time()):
+        if self._source and not self._host.sources.spend(self._source, self._loop.time()):
             self._limited("source.closed", "closed", "source_rate")
             return
         content = self._machine.receive(event)
