@@ -76,7 +76,7 @@ class BodyConnection(Connection):
         if self._is_refused():
             return True
         more = not spool.size  # Otherwise all of it is there.
-        arrival = self._watch_arrival() if more else None
+        arrival = self._watch_arrival() if more and self._exchange.has_body else None
         try:
             while more:
                 event = await receive()

@@ -47,6 +47,7 @@ SLOW_BODY = (
 RETRY_AFTER = b"5"  # Seconds.
 RESTARTING = "This server is restarting. Try again in a moment."
 
+_HTTP_1 = ("1.0", "1.1")
 _REASONS = {
     408: "Request Timeout",
     413: "Content Too Large",
@@ -111,6 +112,17 @@ class Exchange:
             if name == b"content-length" and value.isdigit():
                 return int(value)
         return None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows the headers, or may do so."""
+        if self._scope.get("http_version", "1.1") not in _HTTP_1:
+            return True  # Its headers need not say so.
+        # A loop, not any(): it is asked of every request.
+        for name, value in self._scope.get("headers", ()):
+            if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+                return True
+        return False
 
     @property
     def lost_its_upgrade(self) -> bool:
@@ -255,7 +267,7 @@ class Exchange:
         headers = [(b"content-type", b"text/html; charset=utf-8")]
         if status == 503:
             headers.append((b"retry-after", RETRY_AFTER))
-        elif status == 408 and self._scope.get("http_version", "1.1") in ("1.0", "1.1"):
+        elif status == 408 and self._scope.get("http_version", "1.1") in _HTTP_1:
             headers.append((b"connection", b"close"))  # Nobody waits for the rest of its body.
         return self._start(status, headers, content, False)
 

@@ -218,7 +218,8 @@ async def test_a_body_that_the_server_has_whole_is_taken_as_it_is(layer, local):
 @pytest.mark.parametrize("pieces", [[], [b"x"] * 8], ids=["silent", "dribbling"])
 async def test_a_body_that_comes_too_slowly_gets_a_408(layer, local, caplog, pieces):
     interface = Interface(layer, http_body_timeout=0.2, http_body_rate=100)
-    server = Server(interface, http_scope("POST"))
+    headers = [(b"content-length", b"1000")]
+    server = Server(interface, http_scope("POST", headers=headers))
     for piece in pieces:
         server.event("http.request", body=piece, more_body=True)
         await asyncio.sleep(0.05)

@@ -275,3 +275,18 @@ def test_whatever_consumers_say_the_client_sees_a_legal_sequence(messages):
     assert not any(isinstance(action, Start) for action in said[1:])
     assert all(isinstance(action, Start | Content) and action.more for action in said[:-1])
     assert it.has_ended or all(action.more for action in said)
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "has_body"),
+    [
+        ("1.1", [], False),
+        ("1.1", [(b"content-length", b"0")], False),
+        ("1.1", [(b"content-length", b"1")], True),
+        ("1.0", [(b"content-length", b"nonsense")], True),
+        ("1.1", [(b"transfer-encoding", b"chunked")], True),
+        ("2", [], True),
+    ],
+)
+def test_which_requests_have_a_body(version, headers, has_body):
+    assert Exchange(http_scope(http_version=version, headers=headers)).has_body is has_body
