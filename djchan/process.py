@@ -34,7 +34,7 @@ from djchan.log import escaping
 logger = escaping(logging.getLogger(__name__))
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_EXIT = 1.0  # Seconds that the interpreter has for its end, at least.
+_EXIT = 3.0  # Seconds that the interpreter has for its end, at least.
 READY, STOPPING = "READY=1", "STOPPING=1"
 
 
@@ -204,7 +204,11 @@ def begin_anew(beginning: Beginning) -> NoReturn:
         leave(1, f"djchan: this process cannot begin anew where it was started: {error}")
     _flush()
     _end_children()  # Last of all: a Pool has a thread that replaces them.
-    os.execve(beginning.command[0], beginning.command, beginning.environment)
+    try:
+        os.execve(beginning.command[0], beginning.command, beginning.environment)
+    except OSError as error:
+        # The interpreter's own end would wait for the threads that are stuck.
+        leave(1, f"djchan: {beginning.command[0]} cannot be run again: {error}")
 
 
 def _flush() -> None:

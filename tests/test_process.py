@@ -138,6 +138,21 @@ def test_it_leaves_although_nobody_reads_why():
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=10).returncode == 3
 
 
+def test_one_whose_interpreter_is_gone_leaves_although_threads_are_stuck():
+    script = (
+        "import concurrent.futures, threading\n"
+        "from djchan.process import Beginning, begin_anew\n"
+        "concurrent.futures.ThreadPoolExecutor().submit(threading.Event().wait)\n"
+        "beginning = Beginning()\n"
+        "beginning.command[0] = '/nowhere/python'\n"
+        "begin_anew(beginning)\n"
+    )
+    command = [sys.executable, "-c", script]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
+    assert ran.returncode == 1
+    assert "djchan: /nowhere/python cannot be run again" in ran.stderr
+
+
 CHILDREN = """
 import multiprocessing, os, pathlib, sys, time
 from djchan.process import Beginning, begin_anew

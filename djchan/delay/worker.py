@@ -20,7 +20,7 @@ import time
 from types import FrameType
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
+from django.db import DEFAULT_DB_ALIAS, Error, connections, router
 
 from djchan.databases import close_stale_connections
 from djchan.delay import request
@@ -108,7 +108,11 @@ class Worker:
     def _send_rows(self) -> None:
         try:
             while not self._told:
-                self.send_due()
+                try:
+                    self.send_due()
+                except Exception:
+                    # Whatever it is: nobody else would send them.
+                    logger.exception("The rows that are due could not be sent; next in a while.")
                 self._sleep(self.database_sleep_duration)
         finally:
             connections.close_all()
@@ -146,7 +150,7 @@ class Worker:
         except (ValueError, TypeError) as error:
             # TypeError: bytes, say, which JSON does not have.
             logger.error("A message on %s is dropped: %s", request.CHANNEL, error)
-        except DatabaseError:
+        except Error:
             logger.exception("A message on %s could not be kept.", request.CHANNEL)
 
     def send_due(self) -> None:
@@ -156,7 +160,7 @@ class Worker:
             if _has_table():
                 for row in DelayedMessage.objects.is_due().order_by("due_date", "pk"):
                     self._send(row)
-        except DatabaseError:
+        except Error:
             logger.exception("The rows that are due could not be read; next in a while.")
         close_stale_connections()
 

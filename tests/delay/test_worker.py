@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.db.utils import ConnectionHandler
 from django.utils import timezone
 
@@ -114,11 +114,22 @@ class TestRows(ChannelTestCase):
         self.assertIsNotNone(self.get_next_message("x"))
 
     def test_a_database_that_is_away_does_not_end_it(self):
-        with (
-            mock.patch.object(module, "_has_table", side_effect=DatabaseError("away")),
-            self.assertLogs("djchan.delay.worker", "ERROR"),
-        ):
-            self.run_for(2)
+        for error in (DatabaseError("away"), InterfaceError("connection already closed")):
+            with (
+                self.subTest(error=error),
+                mock.patch.object(module, "_has_table", side_effect=error),
+                self.assertLogs("djchan.delay.worker", "ERROR"),
+            ):
+                self.run_for(2)
+
+    def test_nor_when_a_message_is_to_be_kept(self):
+        for error in (DatabaseError("away"), InterfaceError("connection already closed")):
+            with (
+                self.subTest(error=error),
+                mock.patch.object(DelayedMessage, "save", side_effect=error),
+                self.assertLogs("djchan.delay.worker", "ERROR"),
+            ):
+                Worker(channel_layers["default"]).keep({"channel": "x", "delay": 50, "content": {}})
 
     def test_without_the_table_there_is_nothing_to_send(self):
         with mock.patch.object(module, "_has_table", return_value=False):
@@ -232,6 +243,22 @@ def test_beside_it_the_rows_are_looked_after(far, run, monkeypatch):
     monkeypatch.setattr(Worker, "send_due", lambda self: looked.set())
     run(Worker(far, signal_handlers=False, database_sleep_duration=0.01))
     assert looked.wait(10)
+
+
+@pytest.mark.parametrize("error", [InterfaceError("closed"), RuntimeError("whatever")])
+def test_no_error_ends_the_thread_that_sends_rows(far, run, monkeypatch, caplog, error):
+    looked = threading.Event()
+
+    def fail_once(self):
+        if looked.is_set() or "next in a while" in caplog.text:
+            looked.set()
+            return
+        raise error
+
+    monkeypatch.setattr(Worker, "send_due", fail_once)
+    run(Worker(far, signal_handlers=False, database_sleep_duration=0.01))
+    assert looked.wait(10)
+    assert str(error) in caplog.text
 
 
 def test_a_worker_stopped_before_it_ran_ends_at_once(far, monkeypatch):

@@ -86,9 +86,11 @@ class Command(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """From a command line: what follows is the end of the interpreter."""
-        super().run_from_argv(argv)
-        if self._leaves_at is not None:
-            leave_by(self._leaves_at)
+        try:
+            super().run_from_argv(argv)
+        finally:
+            if self._leaves_at is not None:
+                leave_by(self._leaves_at)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["reload"]:
@@ -127,12 +129,12 @@ class Command(BaseCommand):
         finally:
             ended.set()
             atexit.unregister(stop)
+            self._leaves_at = None if options["reload"] else (worker.leaves_at or None)
         if worker.restart:
             begin_anew(beginning)
         if worker.unfinished and not options["reload"]:
             # Their threads would keep the interpreter from ending.
             leave(1)
-        self._leaves_at = None if options["reload"] else worker.leaves_at
 
     def make_worker(self, **options: Any) -> Worker:
         """The worker that the options ask for. Raises CommandError when there cannot be one."""
