@@ -34,12 +34,17 @@ def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
             continue
         where = f"The Redis of the channel layer {wrapper.alias!r} ({hosts.describe()})"
         config = f"the CONFIG of CHANNEL_LAYERS[{wrapper.alias!r}]"
+        remedy = (
+            '"ssl": True in connection_kwargs and in sentinel_kwargs'
+            if hosts.is_sentinel
+            else "rediss:// in hosts"
+        )
         if not hosts.has_tls and below is engine:
             found.append(
                 Warning(
                     f"{where} is on another machine and is reached without TLS: an attacker on "
                     "the network can read and change messages, sessions and passwords.",
-                    hint=f"In {config}, write rediss:// in hosts, or give it "
+                    hint=f"In {config}, write {remedy}, or give it "
                     "symmetric_encryption_keys; or, on a network of yours alone, "
                     f"{SILENCE.format('djchan.W006')}.",
                     id="djchan.W006",
@@ -51,7 +56,7 @@ def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
                     f"{where} is on another machine, and what crosses to it is encrypted by "
                     "symmetric_encryption_keys while the connection is not: passwords, and the "
                     "names of channels and groups, can be read, and commands changed.",
-                    hint=f"In {config}, write rediss:// in hosts; or, on a network of yours alone, "
+                    hint=f"In {config}, write {remedy}; or, on a network of yours alone, "
                     f"{SILENCE.format('djchan.W012')}.",
                     id="djchan.W012",
                 )
@@ -60,9 +65,10 @@ def check_network(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
             found.append(
                 Warning(
                     f"{where} is reached over TLS, and its certificate is not verified "
-                    "(ssl_cert_reqs): an attacker on the network can answer in its place.",
-                    hint=f"In {config}, take ssl_cert_reqs out, and name your certificate "
-                    "authority in ssl_ca_certs; or "
+                    "(ssl_cert_reqs, ssl_check_hostname): an attacker on the network can answer in "
+                    "its place.",
+                    hint=f"In {config}, take ssl_cert_reqs and ssl_check_hostname out, and name "
+                    "your certificate authority in ssl_ca_certs; or "
                     f"{SILENCE.format('djchan.W010')}.",
                     id="djchan.W010",
                 )

@@ -57,6 +57,7 @@ class TestNetwork:
             ("rediss://me:secret@cache.example.com/0", []),
             ("rediss://me:secret@cache.example.com/0?ssl_cert_reqs=none", ["djchan.W010"]),
             ("rediss://me:secret@cache.example.com/0?ssl_cert_reqs=optional", ["djchan.W010"]),
+            ("rediss://me:secret@cache.example.com/0?ssl_check_hostname=false", ["djchan.W010"]),
         ],
     )
     def test_another_machine(self, layer, host, told):
@@ -90,13 +91,31 @@ class TestNetwork:
         assert check_network(None) == []
         layer(SENTINEL, hosts=[("127.0.0.1", 26379), ("10.0.0.7", 26379)], services=["main"])
         assert ids(check_network(None)) == ["djchan.W006", "djchan.W007"]
+
+    @pytest.mark.parametrize(
+        ("of_sentinels", "told"),
+        [
+            ({}, ["djchan.W006", "djchan.I003"]),
+            ({"ssl": False}, ["djchan.W006", "djchan.I003"]),
+            ({"ssl": True}, ["djchan.I003"]),
+            ({"ssl": True, "ssl_cert_reqs": "none"}, ["djchan.W010", "djchan.I003"]),
+            ({"ssl": True, "ssl_check_hostname": False}, ["djchan.W010", "djchan.I003"]),
+        ],
+        ids=str,
+    )
+    def test_sentinels_say_where_redis_is_so_they_are_asked_over_tls_too(
+        self, layer, of_sentinels, told
+    ):
         layer(
             SENTINEL,
             hosts=[("10.0.0.7", 26379)],
             services=["main"],
             connection_kwargs={"ssl": True, "password": "secret"},
+            sentinel_kwargs=of_sentinels,
         )
-        assert ids(check_network(None)) == ["djchan.I003"]
+        messages = check_network(None)
+        assert ids(messages) == told
+        assert all("sentinel_kwargs" in each.hint for each in messages if each.id == "djchan.W006")
 
 
 class TestConnections:

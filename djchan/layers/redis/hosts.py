@@ -136,7 +136,9 @@ class Hosts:
 
     @property
     def has_tls(self) -> bool:
-        return issubclass(self._pool.connection_class, redis.SSLConnection)
+        """Whether all that is sent is encrypted, also what the sentinels are asked."""
+        is_asked_safely = not self.is_sentinel or bool(self.sentinel_kwargs.get("ssl"))
+        return is_asked_safely and issubclass(self._pool.connection_class, redis.SSLConnection)
 
     @property
     def asks_who(self) -> bool:
@@ -154,9 +156,15 @@ class Hosts:
 
     @property
     def checks_certificate(self) -> bool:
-        """Whether TLS makes sure that it is the right Redis."""
-        required = self._pool.connection_kwargs.get("ssl_cert_reqs", "required")
-        return required in ("required", ssl.CERT_REQUIRED)
+        """Whether TLS makes sure that it is the right Redis, and so for the sentinels."""
+        kwargs = [self._pool.connection_kwargs]
+        if self.is_sentinel:
+            kwargs.append(self.sentinel_kwargs)
+        return all(
+            each.get("ssl_cert_reqs", "required") in ("required", ssl.CERT_REQUIRED)
+            and each.get("ssl_check_hostname", True)
+            for each in kwargs
+        )
 
     def _check_options(self, connection_kwargs: Any, sentinel_kwargs: Any) -> None:
         address = self.hosts[0]

@@ -79,7 +79,8 @@ def test_an_option_that_asks_for_what_djchan_does_is_taken():
 def test_what_tls_takes_is_taken():
     for value in (None, "none", "optional", "required", ssl.CERT_NONE):
         assert Hosts(["rediss://cache"], connection_kwargs={"ssl_cert_reqs": value}).has_tls
-    assert Hosts(None, services=["main"], connection_kwargs={"ssl": True}).has_tls
+    tls = {"ssl": True}
+    assert Hosts(None, services=["m"], connection_kwargs=tls, sentinel_kwargs=tls).has_tls
     assert not Hosts(None, connection_kwargs={"ssl": False}).has_tls
 
 
