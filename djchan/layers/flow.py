@@ -29,6 +29,7 @@ from djchan.layers import threads
 from djchan.layers.engine import Engine, Link
 from djchan.layers.operations import WINDOW, Address, Room, Wait
 from djchan.log import escaping
+from djchan.throttling import throttled
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -232,6 +233,16 @@ class Flow:
                 return
         except BrokerError as error:
             logger.debug("Redis could not be asked how much of responses may be sent: %s", error)
+        except Exception as error:
+            # Without this thread, runs that wait for their client would wait for ever.
+            throttled(
+                logger,
+                logging.ERROR,
+                f"unexpected {type(error).__name__}",
+                "Redis was asked how much of responses may be sent, and answered with something "
+                "unexpected. Trying again. Please report this.",
+                exc_info=error,
+            )
         self._newcomer.wait(LOOK)
 
 

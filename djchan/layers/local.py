@@ -38,6 +38,7 @@ from djchan.layers.membership import Membership
 from djchan.layers.operations import Body, Leave, Reap, Register, Resume, Send, SendResult
 from djchan.layers.outgoing import Done, Outgoing, Said
 from djchan.log import escaping
+from djchan.throttling import throttled
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -242,7 +243,7 @@ class LocalProcess:
                 if self._resuming:
                     await self._resume()
                 known = await self._say()
-            except BrokerError as error:
+            except Exception as error:
                 self._is_down(error)
                 await asyncio.sleep(backoff.next())
                 continue
@@ -278,7 +279,7 @@ class LocalProcess:
         leaving, self._leaving = self._leaving, ()
         try:
             answers = await self._link.perform(*operations)
-        except BrokerError:
+        except Exception:
             self.membership.put_back(leaving)
             raise
         if saying is not None:
@@ -298,7 +299,7 @@ class LocalProcess:
             resumes = self._resumes
             try:
                 entries = await reader.read(self._cursor, trim=trim)
-            except BrokerError as error:
+            except Exception as error:
                 self._is_down(error)
                 await asyncio.sleep(backoff.next())
                 continue
@@ -319,11 +320,22 @@ class LocalProcess:
 
     # --------------------------------------------------------------- trouble
 
-    def _is_down(self, error: BrokerError) -> None:
+    def _is_down(self, error: Exception) -> None:
         self.trouble = str(error)
+        if not isinstance(error, BrokerError):
+            # Nobody else would send or read for these connections.
+            throttled(
+                logger,
+                logging.ERROR,
+                f"unexpected {type(error).__name__}",
+                "The channel layer answered with something unexpected. Trying again; sockets are "
+                "kept. Please report this.",
+                exc_info=error,
+            )
+        elif self.down_since is None:
+            logger.error("%s Trying again; sockets are kept.", error)
         if self.down_since is None:
             self.down_since = time.monotonic()
-            logger.error("%s Trying again; sockets are kept.", error)
         self._wake.set()
 
     def _is_up(self) -> None:

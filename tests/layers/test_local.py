@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from djchan import names
-from djchan.exceptions import BrokerError, BrokerRefused, BrokerUnavailable
+from djchan.exceptions import BrokerRefused, BrokerUnavailable
 from djchan.layers import codec, effects
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.local import LocalProcess
@@ -116,7 +116,7 @@ class Weather:
         self.entry_size = engine.entry_size
         self.carried: list[tuple[Operation, ...]] = []
         self.storm: Callable[[tuple[Operation, ...]], Any] = lambda operations: None
-        self.reading: Callable[[], BrokerError | None] = lambda: None
+        self.reading: Callable[[], Exception | None] = lambda: None
         self.held: list[Any] = []  # Entries that were read, and wait for the event:
         self.late = asyncio.Event()
         self.late.set()
@@ -154,7 +154,7 @@ class StormyLink:
     async def perform(self, *operations: Operation) -> list[Any]:
         self._weather.carried.append(operations)
         storm = self._weather.storm(operations)
-        if isinstance(storm, BrokerError):
+        if isinstance(storm, Exception):
             raise storm
         answers: list[Any] = await self._link.perform(*operations)
         if isinstance(storm, tuple):
@@ -485,6 +485,16 @@ class TestOut:
 
         assert site.perform(Length("a")) == [1]
 
+    async def test_no_error_that_nobody_expected_ends_the_sending(self, site: Site, caplog: Any):
+        site.weather.bring(TypeError("odd"), ("lost", ValueError("odd")))
+
+        site.submit(b"1")
+        await until(lambda: site.results == ["ok"])
+
+        assert site.perform(Length("a")) == [1]
+        assert "Please report this" in caplog.text
+        await until(lambda: site.local.down_since is None)
+
     async def test_availability_is_told_with_the_cause(
         self, site: Site, caplog: pytest.LogCaptureFixture
     ):
@@ -640,7 +650,7 @@ class TestIn:
     async def test_the_reader_survives_trouble(self, site: Site):
         handler = Connection()
         connection = site.local.new_connection(handler)
-        troubles = [BrokerUnavailable("gone"), BrokerRefused("loading"), BrokerUnavailable("gone")]
+        troubles = [BrokerUnavailable("gone"), BrokerRefused("loading"), TypeError("odd")]
         site.weather.reading = lambda: troubles.pop() if troubles else None
 
         # Wakes the read that waits now; the next ones meet the troubles.

@@ -36,6 +36,7 @@ logger = escaping(logging.getLogger(__name__))
 
 LOST = (
     redis.exceptions.ConnectionError,
+    redis.exceptions.InvalidResponse,
     redis.exceptions.TimeoutError,
     OSError,
     EOFError,
