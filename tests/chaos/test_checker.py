@@ -315,6 +315,20 @@ def test_a_zombie_ends_what_it_had_begun_and_begins_nothing(evidence: Evidence) 
     assert any("c0.1 3" in found for found in check(evidence)["violations"])
 
 
+def test_a_zombie_that_begins_what_ran_elsewhere_is_found_whatever_else_happened(
+    evidence: Evidence,
+) -> None:
+    stopped = {"kind": "worker.stop", "at": 11.9, "until": 15.9, "target": 1, "pid": 103}
+    evidence["faults"] += [stopped, {"kind": "store.kill", "at": 15.0, "until": 15.2}]
+    elsewhere = next(each for each in evidence["runs"] if each["id"] == run("c0.1", 3, 0.0)["id"])
+    elsewhere.update(at=15.3, attempt=2)
+    zombie = {**run("c0.1", 3, 15.95, pid=103), "began": 15.92}
+    evidence["runs"].append(zombie)
+    assert any(found.startswith("woken: ") for found in check(evidence)["violations"])
+    zombie["began"] = 11.8
+    assert not any(found.startswith("woken: ") for found in check(evidence)["violations"])
+
+
 def test_a_job_that_three_workers_died_with_is_a_dead_letter(evidence: Evidence) -> None:
     drop(evidence, "j0", 4)
     drop(evidence, "j0+", 4)

@@ -20,6 +20,7 @@ SENDERS = ("jobs", "chained", "http.request")
 AWAY = ("proxy.", "store.")
 PUT_OFF = 2.0
 UNANSWERED = 10.0  # Seconds that a delivery may have waited before its first run.
+WAKING = 0.5  # Seconds in which a worker that wakes up goes on with what it had claimed.
 GROWTH = 1.2  # Resident memory at the end, to that after the first minute.
 FILES = 12  # Open files at the end, beyond those at the beginning.
 
@@ -31,6 +32,7 @@ def runs(evidence: Evidence, effects: Effects, timeline: Timeline, verdict: Verd
         runs[run["id"]].append(run)
     for message, all_runs in runs.items():
         all_runs.sort(key=lambda run: run["at"])
+        _woken(all_runs, timeline, verdict)
         for index, run in enumerate(all_runs):
             if index == 0 and run["attempt"] == 1:
                 continue
@@ -38,6 +40,25 @@ def runs(evidence: Evidence, effects: Effects, timeline: Timeline, verdict: Verd
             before = all_runs[index - 1] if index else None
             first = all_runs[0]["at"]
             _explain(message, before, run, first=first, timeline=timeline, verdict=verdict)
+
+
+def _woken(all_runs: list[Record], timeline: Timeline, verdict: Verdict) -> None:
+    """A worker that was stopped begins nothing, when it wakes up, that ran elsewhere meanwhile."""
+    for run in all_runs:
+        began = run.get("began", run["at"])
+        for fault in timeline.faults:
+            woke = fault["until"]
+            if fault["kind"] != "worker.stop" or fault["pid"] != run["pid"]:
+                continue
+            if woke < began < woke + WAKING and any(
+                fault["at"] < other["at"] < woke and other["attempt"] > run["attempt"]
+                for other in all_runs
+            ):
+                verdict.broken(
+                    "woken",
+                    f"{run['on']} {run['of']} {run['n']} began at {began:.2f}, though another "
+                    f"worker had run it during {names([fault])}",
+                )
 
 
 def _explain(
