@@ -308,6 +308,8 @@ def _bounded_socket(
             super().connectionLost(reason)
             for future in (self.is_open, self.is_closed):
                 future.result = None  # It is the protocol itself: a cycle.
+            # So is what waits for the answer to a handshake.
+            self.__dict__.pop("handshake_deferred", None)
 
         def onPing(self, payload: bytes) -> None:
             # RFC 6455, 5.5.3: of pings that follow each other, the last may be answered alone.

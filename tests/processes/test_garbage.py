@@ -68,11 +68,47 @@ def refused_request(server: Process) -> None:
         assert client.status() == 413
 
 
+def refused_socket(server: Process) -> None:
+    with Raw(server.port, raw.handshake("/echo/", "Origin: http://other.example")) as client:
+        assert client.status() == 403
+
+
+def aborted_handshake(server: Process) -> None:
+    Raw(server.port, raw.handshake("/echo/")).reset()
+
+
+def unread_socket(server: Process) -> None:
+    with Raw(server.port, raw.handshake("/echo/")) as client:
+        assert client.status() == 101
+        client.send(raw.frame(raw.TEXT, b"x" * 60_000) * 20)
+
+
+def aborted_upload(server: Process) -> None:
+    with Raw(server.port, request("/upload/", "Content-Length: 5000000")) as client:
+        client.send(b"x" * 2_000_000)
+
+
+def pipelined_requests(server: Process) -> None:
+    with Raw(server.port, request("/stream/") + request("/hello/") * 2) as client:
+        client.more()
+
+
+def response_without_content(server: Process) -> None:
+    with Raw(server.port, request("/zeros/").replace(b"GET", b"HEAD")) as client:
+        assert client.status() == 200
+
+
+def held_response(server: Process) -> None:
+    with Raw(server.port, request("/hold/")) as client:
+        client.more()
+
+
 @pytest.mark.parametrize("kind", ["daphne", "uvicorn"])
 def test_nothing_of_a_connection_waits_for_a_garbage_collection(
     project: Project, kind: str
 ) -> None:
     """Daphne's, Twisted's and autobahn's own objects too, as long as they are our server."""
+    project.env["HOSTS"] = '["localhost", "127.0.0.1"]'
     server: Process = getattr(project, kind)("app.garbage:application")
     project.worker()
     clients = [
@@ -83,6 +119,13 @@ def test_nothing_of_a_connection_waits_for_a_garbage_collection(
         closed_socket,
         lost_socket,
         refused_request,
+        refused_socket,
+        aborted_handshake,
+        unread_socket,
+        aborted_upload,
+        pipelined_requests,
+        response_without_content,
+        held_response,
     ]
     for _ in range(2):
         for client in clients:
