@@ -205,6 +205,9 @@ def check_limits(app_configs: Apps, **kwargs: object) -> list[CheckMessage]:
             "http_timeout under INTERFACE (a request may wait for ever)": (
                 wrapper.interface_options.get("http_timeout", 0) is None
             ),
+            "http_header_timeout under INTERFACE (headers may arrive for ever)": (
+                wrapper.interface_options.get("http_header_timeout", 0) is None
+            ),
             "http_body_timeout under INTERFACE (a request body may arrive for ever)": (
                 wrapper.interface_options.get("http_body_timeout", 0) is None
             ),

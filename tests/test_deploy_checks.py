@@ -235,6 +235,7 @@ class TestLimits:
                     "http_timeout": None,
                     "http_idle_timeout": None,
                     "http_send_timeout": None,
+                    "http_header_timeout": None,
                     "http_body_timeout": None,
                 },
                 "WORKER": {"run_limit": 0, "http_run_limit": 0},
@@ -245,7 +246,7 @@ class TestLimits:
         assert message.id == "djchan.I002"
         for name in (
             *("group_expiry", "http_timeout", "http_idle_timeout", "http_send_timeout"),
-            *("http_body_timeout", "run_limit", "http_run_limit"),
+            *("http_header_timeout", "http_body_timeout", "run_limit", "http_run_limit"),
         ):
             assert f"{name} " in message.msg
 

@@ -121,6 +121,7 @@ class Interface:
             arrival=arrival.ArrivalLimits(
                 self.options.http_body_timeout, self.options.http_body_rate
             ),
+            header_timeout=self.options.http_header_timeout,
             storage=self.storage,
             journal=self.journal,
             connections=self.options.connections,

@@ -86,7 +86,8 @@ def servers() -> list[Any]:
 class Bounds:
     """``outgoing``: bytes that wait for one client; ``incoming``: the unfinished messages of all
     sockets; ``body``: bytes of one request body, of which ``inline`` may be in memory;
-    ``arrival``: how slowly it may come; ``storage``: for the bodies of all requests;
+    ``arrival``: how slowly it may come; ``header_timeout``: seconds for the headers of a request;
+    ``storage``: for the bodies of all requests;
     ``connections``: how many there may be. They count from the
     moment that ``requests`` says that requests come to the interface and not to Django:
     it is the server's application, or one request came. ``root_path``: whether a proxy in
@@ -100,6 +101,7 @@ class Bounds:
         body: int,
         inline: int,
         arrival: ArrivalLimits,
+        header_timeout: float | None,
         storage: Storage,
         journal: Journal,
         connections: int = sys.maxsize,
@@ -112,6 +114,7 @@ class Bounds:
         self.body = body
         self.inline = inline
         self.arrival = arrival
+        self.header_timeout = header_timeout
         self.storage = storage
         self.root_path = root_path
         self.journal = journal

@@ -38,11 +38,16 @@ FAILED = "The server failed to answer this request."
 TOO_LARGE = "The request is larger than this server takes."
 TOO_MANY = "The server has as many connections as it takes. Try again in a moment."
 TOO_SLOW = "The request's body did not arrive in time."
+TOO_SLOW_HEADERS = "The request's headers did not arrive in time."
 NO_ROOM = "The server holds too many uploads. Try again in a moment."
 # For the log, of either server.
 SLOW_BODY = (
     "A request got a 408: its body stopped or came too slowly, after %d bytes (http_body_timeout "
     "and http_body_rate under INTERFACE in CHANNEL_LAYERS)"
+)
+SLOW_HEADERS = (
+    "A request got a 408: its headers did not arrive within %g s (http_header_timeout under "
+    "INTERFACE in CHANNEL_LAYERS)"
 )
 RETRY_AFTER = b"5"  # Seconds.
 RESTARTING = "This server is restarting. Try again in a moment."

@@ -13,7 +13,13 @@ from djchan.exceptions import InvalidChannelLayer
 KIB = 1024
 MIB = 1024 * KIB
 
-_MAY_BE_NONE = ("http_timeout", "http_idle_timeout", "http_send_timeout", "http_body_timeout")
+_MAY_BE_NONE = (
+    "http_timeout",
+    "http_idle_timeout",
+    "http_send_timeout",
+    "http_header_timeout",
+    "http_body_timeout",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,7 @@ class InterfaceOptions:
     # When its consumer has returned with more_content it is held, and may be silent for so long.
     http_idle_timeout: float | None = 300.0
     http_send_timeout: float | None = 300.0  # A client takes nothing of what waits for it: cut.
+    http_header_timeout: float | None = 60.0  # The headers of a request, on Daphne; then 408.
     # Between two reads of a request body; as a whole it may take so long, and a second more for
     # each http_body_rate bytes: then 408.
     http_body_timeout: float | None = 30.0

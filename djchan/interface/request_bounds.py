@@ -18,7 +18,16 @@ from typing import Protocol
 
 from djchan.interface import trust
 from djchan.interface.arrival import Arrival, ArrivalLimits
-from djchan.interface.http import NO_ROOM, RETRY_AFTER, SLOW_BODY, TOO_LARGE, TOO_SLOW
+from djchan.interface.headers_wait import HeadersWait
+from djchan.interface.http import (
+    NO_ROOM,
+    RETRY_AFTER,
+    SLOW_BODY,
+    SLOW_HEADERS,
+    TOO_LARGE,
+    TOO_SLOW,
+    TOO_SLOW_HEADERS,
+)
 from djchan.interface.journal import Journal
 from djchan.interface.spool import NoRoom, Spool, Storage
 from djchan.interface.uploads import Scope, Send
@@ -34,6 +43,7 @@ _REFUSAL = (
     b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: text/plain\r\n%s"
     b"Content-Length: %d\r\n\r\n%s\n"
 )
+_TOO_SLOW_HEADERS = (len(TOO_SLOW_HEADERS) + 1, TOO_SLOW_HEADERS.encode())
 _BAD_ENCODING = "Transfer-Encoding is chunked, or it is left out."
 
 
@@ -43,6 +53,7 @@ class BodyLimits(Protocol):
     body: int
     inline: int
     arrival: ArrivalLimits
+    header_timeout: float | None
     requests: bool
     storage: Storage
     root_path: bool
@@ -67,6 +78,12 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
     """A class like Daphne's WebRequest, with a bounded body."""
     limit = bounds.body
 
+    def end(request: Twisted) -> None:
+        log.say("http.header_timeout", SLOW_HEADERS, bounds.header_timeout)
+        request.refuse_headers()
+
+    headers_wait = HeadersWait(bounds.header_timeout, end)
+
     class Request(plain):  # type: ignore[misc]
         _read = 0
         _refused = False
@@ -75,7 +92,21 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
         _look: asyncio.TimerHandle | None = None
         content: Twisted
 
+        def __init__(self, *args: Twisted, **kwargs: Twisted) -> None:
+            super().__init__(*args, **kwargs)
+            if bounds.requests:
+                headers_wait.begin(self)
+
+        def refuse_headers(self) -> None:
+            channel = self.channel
+            if not hasattr(channel, "rawDataReceived"):
+                return  # A stream of HTTP/2 has its headers at once.
+            self._refused = True
+            channel.transport.write(_REFUSAL % (b"408 Request Timeout", b"", *_TOO_SLOW_HEADERS))
+            channel.loseConnection()
+
         def gotLength(self, length: int | None) -> None:
+            headers_wait.over(self)
             # A short one is in memory there: no file is made in vain.
             super().gotLength(0 if bounds.requests else length)
             if bounds.requests:
@@ -155,6 +186,7 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
                 self.channel.transport.abortConnection()
 
         def connectionLost(self, reason: object) -> None:
+            headers_wait.over(self)
             self._stop_looking()
             channel = self.channel
             super().connectionLost(reason)

@@ -20,6 +20,7 @@ def bounds_of(journal, **options):
         incoming=Incoming(INCOMING),
         body=BODY,
         inline=BODY // 2,
+        header_timeout=SECONDS,
         arrival=ArrivalLimits(SECONDS, RATE),
         storage=room,
         journal=journal,

@@ -44,6 +44,7 @@ async def request_(server):
     it = Request(server)
     yield it
     for request in it.channel._channel.requests:
-        request.content.close()
+        if request.content is not None:
+            request.content.close()
     for call in set(reactor.getDelayedCalls()) - before:
         call.cancel()

@@ -192,3 +192,34 @@ async def test_a_client_that_leaves_within_its_body_is_not_looked_at_any_more(re
     request_.channel.connectionLost(Failure(ConnectionLost()))
     await asyncio.sleep(2 * SECONDS)
     assert journal.counts["http.body_timeout"] == 0
+
+
+@pytest.mark.asyncio
+async def test_headers_that_come_too_slowly_get_a_408(request_, server, journal, caplog):
+    began = time.monotonic()
+    request_.channel.dataReceived(b"GET / HTTP/1.1\r\n")
+    number = 0
+    while not request_.answer and number < 100:
+        await asyncio.sleep(SECONDS / 8)
+        number += 1
+        request_.channel.dataReceived(b"X-%d: 1\r\n" % number)
+    assert SECONDS <= time.monotonic() - began < 5
+    assert request_.answer.startswith(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n")
+    assert request_.transport.disconnecting
+    assert "http_header_timeout" in caplog.text
+    assert journal.counts["http.header_timeout"] == 1
+    assert server.created == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("how", ["whole", "left"])
+async def test_a_request_has_its_time_for_headers_once(request_, server, journal, how):
+    if how == "whole":
+        request_.post("Content-Length: 0")
+        assert len(server.created) == 1
+    else:
+        request_.channel.dataReceived(b"GET / HTTP/1.1\r\nHost")
+        request_.channel.connectionLost(Failure(ConnectionLost()))
+    await asyncio.sleep(2 * SECONDS)
+    assert request_.answer == b""
+    assert journal.counts["http.header_timeout"] == 0
