@@ -15,6 +15,20 @@ def test_without_a_check_of_the_idle_nothing_waits_for_one_who_is_busy(faults: F
     assert verdict.states > 50
 
 
+@pytest.mark.parametrize(("faults", "sends"), [(Faults(), 1), (KILL, 1), (STEP, 0)], ids=str)
+def test_what_is_due_is_taken_while_somebody_is_idle(faults: Faults, sends: int) -> None:
+    verdict = explore(Rules(), faults=faults, delays=1, sends=sends)
+    assert verdict.outcome == OK, str(verdict)
+
+
+@pytest.mark.parametrize("faults", [Faults(), KILL], ids=str)
+def test_the_one_that_waits_for_what_is_due_may_take_something_else_or_die(faults: Faults) -> None:
+    sends = 0 if faults == KILL else 1
+    verdict = explore(Rules(due=False), faults=faults, delays=1, sends=sends)
+    assert verdict.outcome == STUCK, str(verdict)
+    assert verdict.trace
+
+
 @pytest.mark.parametrize("faults", [CUT, Faults(cuts=2), Faults(kills=1, cuts=1)], ids=str)
 def test_a_claim_that_redis_runs_late_is_made_good_by_a_check(faults: Faults) -> None:
     verdict = explore(Rules(polls=True), faults=faults)

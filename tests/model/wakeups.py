@@ -38,6 +38,9 @@ class Rules(NamedTuple):
     reap: bool = True
     #: Whoever finds another run of Redis wakes all who are noted as idle, and forgets them.
     history: bool = True
+    #: A worker that was idle and takes something wakes another one if something is due later, and
+    #: so does whoever reaps it: it may have been the one that waits for that time.
+    due: bool = True
     #: A worker whose connection breaks while it waits claims again.
     reconnect: bool = True
     #: A lease that its worker does not know of goes back, and wakes somebody.
@@ -56,7 +59,9 @@ class Faults(NamedTuple):
 
 class Redis(NamedTuple):
     queue: int = 0
-    idle: frozenset[int] = frozenset()
+    due: str = ""  # One message more: "later", or "now".
+    idle: frozenset[int] = frozenset()  # Who may be woken.
+    found_nothing: frozenset[int] = frozenset()  # By its last claim, woken since or not.
     woken: frozenset[int] = frozenset()
     known: frozenset[int] = frozenset(WORKERS)
     leases: frozenset[tuple[int, int]] = frozenset()  # Worker and token.
@@ -67,6 +72,7 @@ class Worker(NamedTuple):
     does: str = CLAIMS
     token: int = 0  # Of the lease that it knows; 0: none.
     connected: bool = True
+    timed: bool = False  # It waits until that message is due, at most.
     late: bool = False  # Redis will run a claim that it has given up.
 
 
@@ -75,6 +81,7 @@ class State(NamedTuple):
     workers: tuple[Worker, ...] = (Worker(), Worker())
     saved: Redis | None = None
     sends: int = 0  # Still to come.
+    delays: int = 0
     tokens: int = 0  # The last one that was given.
     faults: Faults = Faults()
 
@@ -84,7 +91,9 @@ class State(NamedTuple):
         return self._replace(workers=tuple(workers))
 
 
-def explore(rules: Rules, *, faults: Faults | None = None, sends: int = 2) -> Verdict:
+def explore(
+    rules: Rules, *, faults: Faults | None = None, sends: int = 2, delays: int = 0
+) -> Verdict:
     def moves(state: State) -> Iterator[Move[State]]:
         # One step may send several, and wakes one worker for all of them.
         for count in range(1, min(2, state.sends) + 1):
@@ -92,6 +101,12 @@ def explore(rules: Rules, *, faults: Faults | None = None, sends: int = 2) -> Ve
             sent = state.redis._replace(queue=state.redis.queue + count)
             for redis in rung(sent, rules.push):
                 yield Move(f"somebody sends {count}", fewer._replace(redis=redis), fault=True)
+        if state.delays and not state.redis.due:
+            fewer = state._replace(delays=state.delays - 1)
+            for redis in rung(state.redis._replace(due="later"), rules.push):
+                yield Move("somebody sends one for later", fewer._replace(redis=redis), fault=True)
+        if state.redis.due == "later":
+            yield Move("it is due", state._replace(redis=state.redis._replace(due="now")))
         for index in WORKERS:
             yield from worker_moves(state, index, rules)
         yield from fault_moves(state)
@@ -101,9 +116,10 @@ def explore(rules: Rules, *, faults: Faults | None = None, sends: int = 2) -> Ve
         known = {(index, each.token) for index, each in enumerate(state.workers)}
         if state.redis.leases - known or any(worker.late for worker in living):
             return False
-        return not state.redis.queue or all(worker.does == RUNS for worker in living)
+        waits = state.redis.queue or state.redis.due
+        return not waits or all(worker.does == RUNS for worker in living)
 
-    start = State(sends=sends, faults=faults or Faults())
+    start = State(sends=sends, delays=delays, faults=faults or Faults())
     return Exploration(start, moves, broken=lambda state: "", finished=finished).run()
 
 
@@ -118,19 +134,26 @@ def rung(redis: Redis, rings: bool = True) -> Iterator[Redis]:
 
 def claimed(state: State, index: int, rules: Rules) -> Iterator[tuple[State, int]]:
     """A claim as Redis runs it; the token that it gives, or 0."""
-    redis = state.redis
-    if index in redis.idle:
-        redis = redis._replace(idle=redis.idle - {index}, woken=redis.woken - {index})
-    if index not in redis.known:
+    if index not in state.redis.known:
         yield state, 0
-    elif redis.queue:
+        return
+    redis, me = state.redis, {index}
+    was_idle = index in redis.found_nothing
+    if was_idle:
+        redis = redis._replace(
+            idle=redis.idle - me, woken=redis.woken - me, found_nothing=redis.found_nothing - me
+        )
+    if redis.due == "now":
+        redis = redis._replace(due="", queue=redis.queue + 1)
+    if redis.queue:
         token = state.tokens + 1
         leases = redis.leases | {(index, token)}
         taken = redis._replace(queue=redis.queue - 1, leases=leases)
         for after in rung(taken, rules.next and taken.queue > 0):
-            yield state._replace(redis=after, tokens=token), token
+            for last in rung(after, rules.due and was_idle and bool(after.due)):
+                yield state._replace(redis=last, tokens=token), token
     else:
-        noted = redis._replace(idle=redis.idle | {index})
+        noted = redis._replace(idle=redis.idle | me, found_nothing=redis.found_nothing | me)
         yield state._replace(redis=noted), 0
 
 
@@ -145,15 +168,24 @@ def worker_moves(state: State, index: int, rules: Rules) -> Iterator[Move[State]
     if me.does == DEAD:
         if index in redis.known and any(worker.does != DEAD for worker in state.workers):
             dead = redis._replace(
-                known=redis.known - {index}, idle=redis.idle - {index}, woken=redis.woken - {index}
+                known=redis.known - {index},
+                idle=redis.idle - {index},
+                found_nothing=redis.found_nothing - {index},
+                woken=redis.woken - {index},
             )
             for after in given_back(dead, own, rules.reap and bool(own or redis.queue)):
-                yield Move(f"worker {index} is reaped", state._replace(redis=after))
+                for last in rung(after, rules.due and bool(after.due)):
+                    yield Move(f"worker {index} is reaped", state._replace(redis=last))
         return
     if not me.connected:
         there = redis
         if rules.history and not redis.noted:
-            there = redis._replace(noted=True, idle=frozenset(), woken=redis.woken | redis.idle)
+            there = redis._replace(
+                noted=True,
+                idle=frozenset(),
+                found_nothing=frozenset(),
+                woken=redis.woken | redis.found_nothing,
+            )
         does = CLAIMS if me.does == WAITS and rules.reconnect else me.does
         connected = state._replace(redis=there).put(index, connected=True, does=does)
         yield Move(f"worker {index} connects", connected)
@@ -162,11 +194,15 @@ def worker_moves(state: State, index: int, rules: Rules) -> Iterator[Move[State]
     if me.does == CLAIMS:
         for after, token in claimed(state, index, rules):
             does = RUNS if token else WAITS
-            yield Move(f"worker {index} {does}", after.put(index, does=does, token=token))
+            timed = not token and bool(after.redis.due)
+            told = after.put(index, does=does, token=token, timed=timed)
+            yield Move(f"worker {index} {does}", told)
     if me.does == WAITS and index in redis.woken:
         heard = redis._replace(woken=redis.woken - {index})
         awake = state._replace(redis=heard).put(index, does=CLAIMS)
         yield Move(f"worker {index} is woken", awake)
+    if me.does == WAITS and me.timed and redis.due != "later":
+        yield Move(f"worker {index} has waited", state.put(index, does=CLAIMS))
     if me.does == WAITS and rules.polls:
         yield Move(f"worker {index} checks", state.put(index, does=CLAIMS))
     if me.does == RUNS:

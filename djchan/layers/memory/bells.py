@@ -73,8 +73,9 @@ class Bells:
         for bell in tuple(self._idle.get(channel, ())):
             self.ring(bell)
 
-    def ring_for_due(self, channel: str) -> None:
-        """Ring one idle bell, best one that serves ``channel``: there is a new next due time."""
+    def ring_for_due(self, channel: str = "") -> None:
+        """Ring one idle bell, best one that serves ``channel``: there is a new next due time, or
+        the one that was to wait for it does not."""
         self._signals.add(("due", ""))
         bells = self._idle.get(channel) or self._noted
         if bells:

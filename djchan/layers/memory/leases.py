@@ -127,8 +127,10 @@ class Leases:
             worker.suspect = first
         if operation.link:
             worker.claims[operation.link] = (operation.number, tokens)
-        # Others may take the next suspect, or what is parked and nobody was rung for.
+        # Others may take the next suspect, or what is parked and nobody was rung for; and wait
+        # for what is due, if this one was to.
         self._queues.ring_for_odd()
+        self._queues.ring_for_due()
         return _leased(worker, tokens)
 
     def _drop_copies(self, taken: list[Delivery], *, all_of_them: bool) -> int:

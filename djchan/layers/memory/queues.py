@@ -214,6 +214,12 @@ class Queues:
                 waiting = len(queue.deliveries) + sum(1 for _ in queue.turns)
                 self._bells.ring_for(channel, times=waiting)
         self.ring_for_odd()
+        self.ring_for_due()
+
+    def ring_for_due(self) -> None:
+        """Ring one bell if something is due later: whoever was to wait for it may not."""
+        if self._due:
+            self._bells.ring_for_due()
 
     def ring_for_odd(self) -> None:
         """Ring one bell of each channel that has a suspect, or something parked."""

@@ -2,8 +2,35 @@
 
 import time
 
-from djchan.layers.operations import Claim, Closing, Flush, Held, Outcome, Release
+import pytest
+
+from djchan.layers.operations import Claim, Closing, Delay, Flush, Held, Outcome, Reap, Release
 from tests.layers.talk import Talk, Waiting
+
+
+class TestNextDue:
+    """w1 waits until a delayed message is due; w2 is idle, and does not know of it."""
+
+    @pytest.mark.parametrize("end", ["takes a message", "is closing", "dies", "says goodbye"])
+    def test_another_is_woken_when_the_one_that_waits_for_it_does_not(
+        self, talk: Talk, end: str
+    ) -> None:
+        talk.worker("w2", "y")
+        assert talk.claim("w2", "y") == []
+        talk.worker("w1", "x", "y")
+        # Who is idle for "x" alone is rung for that.
+        assert talk.claim("w1", "x") == []
+        assert talk.send(Delay("x", b"later", 60_000)) == ("ok",)
+        assert talk.claim("w1", "x", "y") == []
+        if end == "takes a message":
+            talk.push("x", b"now")
+            assert talk.payloads("w1", "x", "y") == [b"now"]
+        elif end == "is closing":
+            talk(Closing("w1", ("w1-bell",)))
+        else:
+            assert talk(Reap("w1", 0 if end == "dies" else None)) is True
+        with Waiting(talk.engine, "w2-bell"):
+            pass
 
 
 class TestAgain:

@@ -16,10 +16,19 @@ local function wake_stream(process, connection)
   end
 end
 
--- Wake one idle worker of a channel, once in a script.
+-- Wake one idle worker of a channel, once in a script; whether there was one.
 local function ring(channel)
-  if rung[channel] then return end
-  rung[channel] = true
-  local bell = redis.call('SPOP', base .. 'idle:' .. channel)
-  if bell then knock(bell) end
+  if rung[channel] == nil then
+    rung[channel] = redis.call('SPOP', base .. 'idle:' .. channel)
+    if rung[channel] then knock(rung[channel]) end
+  end
+  return rung[channel]
+end
+
+-- Wake one idle worker of any of these channels: the one that was to wait until the next delivery
+-- is due may not, and another may not know of that time.
+local function ring_for_due(channels, first)
+  for i = first, #channels do
+    if ring(channels[i]) then return end
+  end
 end

@@ -14,7 +14,8 @@ local kind = redis.call('HGET', base .. 'kinds', worker)
 if not kind then
   return {now, 0, 0, 0}
 end
-if redis.call('HDEL', base .. 'idle', bell) == 1 then
+local was_idle = redis.call('HDEL', base .. 'idle', bell) == 1
+if was_idle then
   -- It is awake: what was rung for it is heard.
   redis.call('DEL', base .. 'bell:' .. bell)
   for i = 8, #ARGV do redis.call('SREM', base .. 'idle:' .. ARGV[i], bell) end
@@ -111,6 +112,7 @@ if got > 0 then
       end
     end
   end
+  if was_idle and reply[2] > 0 then ring_for_due(ARGV, 8) end
 end
 settle_stored()
 if suspected then ring_suspects() end

@@ -4,10 +4,11 @@
 -- ARGV     worker, its bells
 -- Answer   nil
 local worker = ARGV[1]
+local served = redis.call('SMEMBERS', base .. 'ch:' .. worker)
 if redis.call('HEXISTS', base .. 'kinds', worker) == 1 then
   redis.call('HSET', base .. 'kinds', worker, 'c')
 end
-for _, channel in ipairs(redis.call('SMEMBERS', base .. 'ch:' .. worker)) do
+for _, channel in ipairs(served) do
   redis.call('SREM', base .. 'serves:' .. channel, worker)
   for i = 2, #ARGV do
     if redis.call('SREM', base .. 'idle:' .. channel, ARGV[i]) == 0
@@ -23,4 +24,5 @@ for i = 2, #ARGV do
   knock(ARGV[i])
 end
 ring_suspects()
+if redis.call('EXISTS', base .. 'due') == 1 then ring_for_due(served, 1) end
 return false

@@ -79,6 +79,7 @@ for _, channel in ipairs(served) do
     ring(channel)
   end
 end
+if #bells > 0 and redis.call('EXISTS', base .. 'due') == 1 then ring_for_due(served, 1) end
 if suspected or #served > 0 then ring_suspects() end
 local records = redis.call('HGETALL', base .. 'rec:' .. process)
 local known, floors = redis.call('HGETALL', base .. 'fl:' .. process), {}
