@@ -15,7 +15,8 @@ in Daphne 4.2.3 and autobahn 26.10:
 - a client that broke the protocol is told its close code: autobahn just drops it.
 - a handshake that is refused before it is ours is logged: it may be a proxy's fault.
 - pings of a client that does not read are not answered without end.
-- a request's body is bounded (``request_bounds``).
+- a request's body is bounded (``request_bounds``), and the time for its headers
+  (``request_headers``).
 - headers, paths and subprotocols are taken as ``trust`` has it.
 
 Daphne's classes are left as they are; ``tests/interface/test_bounds.py`` fails when their
@@ -29,7 +30,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from djchan.interface import daphne, request_bounds, trust, uploads
+from djchan.interface import daphne, request_bounds, request_headers, trust, uploads
 from djchan.interface.arrival import ArrivalLimits
 from djchan.interface.incoming import Incoming
 from djchan.interface.journal import Journal
@@ -145,6 +146,7 @@ class Bounds:
         ws.closeHandshakeTimeout = CLOSE_ANSWER
         build = http.buildProtocol
         classes: dict[Any, Any] = {}
+        channels = request_headers.bounded(self.journal)
 
         def build_bounded(address: Any) -> Any:
             if self.wires.open >= self.connections:
@@ -152,6 +154,7 @@ class Bounds:
                 return ConnectionRefusal()
             protocol = build(address)
             self.wires.watch(protocol)
+            request_headers.bind(protocol, channels)
             plain = protocol.requestFactory
             if plain not in classes:
                 known = request_bounds.is_known(plain)
