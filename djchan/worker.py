@@ -16,6 +16,7 @@ Where it ``can_restart``, ``run()`` returns when consumers that never return hav
 of its threads; ``restart`` then says that its process is to be started anew.
 """
 
+import contextlib
 import fnmatch
 import logging
 import os
@@ -30,14 +31,14 @@ from typing import Any
 from djchan import __version__, detached
 from djchan.asgi import ChannelLayerWrapper
 from djchan.dispatch import MESSAGE_RETRIES
-from djchan.exceptions import BrokerError, BrokerUnsupported
+from djchan.exceptions import BrokerError, BrokerUnavailable, BrokerUnsupported
 from djchan.lanes.crew import Crew
 from djchan.lanes.options import WorkerOptions
 from djchan.lanes.reconcile import Reconciler
 from djchan.lanes.registration import Registration, Registrations
 from djchan.lanes.roster import Roster
 from djchan.lanes.unrouted import Lookout
-from djchan.layers import codec
+from djchan.layers import codec, threads
 from djchan.layers.backoff import Backoff
 from djchan.layers.engine import Link
 from djchan.layers.operations import Closing, Ring
@@ -48,6 +49,7 @@ from djchan.throttling import throttle
 
 logger = escaping(logging.getLogger(__name__))
 
+ANSWER = 3.0  # Seconds for each answer at the end.
 _LOOK = 0.5  # Seconds between two looks at what nobody pokes us for, at most.
 
 
@@ -95,12 +97,14 @@ class Worker:
                 **{name: value for name, value in given.items() if value is not None},
             }
         )
+        self._is_silent = False  # The layer has not answered at the end.
         self.leaves_at = 0.0  # When grace is over (monotonic).
         self.unfinished = 0  # Consumers that still ran when run() returned.
         self.can_restart = can_restart
         self.restart = False  # run() has returned for the process to be started anew.
         self._signals = Signals(self.stop)
         self._told = False
+        self._told_at = 0.0  # When it was told to stop (monotonic).
         self._pokes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._roster: Roster | None = None
 
@@ -145,6 +149,8 @@ class Worker:
 
     def stop(self) -> None:
         """Let ``run()`` end well: from any thread, or a signal handler; returns at once."""
+        if not self._told:
+            self._told_at = time.monotonic()
         self._told = True
         self.termed = True
         self.restart = False
@@ -265,14 +271,16 @@ class Worker:
             # Whoever has said so is killed when TimeoutStopSec is over, begun anew or not.
             tell_systemd(STOPPING)
         registrations, grace = crew.registrations, self.options.grace
-        deadline = self.leaves_at = time.monotonic() + grace
+        deadline = self.leaves_at = (self._told_at or time.monotonic()) + grace
         crew.stopping = True
         roster.monitor.wake()
         if self.in_job:
             logger.info("Stopping: what runs has %g s to finish.", grace)
         registration = registrations.current
         try:
-            self._link.perform(Closing(registration.id, roster.bells(registration)))
+            self._last(
+                lambda: self._link.perform(Closing(registration.id, roster.bells(registration)))
+            )
         except BrokerError as error:
             logger.debug("Not closed: %s", error)
         while (left := deadline - time.monotonic()) > 0:
@@ -282,7 +290,8 @@ class Worker:
                 self._sleep(step)
             elif roster.loop.drain(step):
                 break
-            self._see_to(roster, *watchers)
+            with contextlib.suppress(BrokerError):
+                self._last(lambda: self._see_to(roster, *watchers))
         drained = roster.loop.drain(0.0)
         self.unfinished = sum(not lane.ended.is_set() for lane in roster.lanes) + (not drained)
         if self.unfinished:
@@ -298,11 +307,22 @@ class Worker:
         roster.loop.stop(1.0)
         registrations.stop_beating()
         try:
-            registrations.end(self._link, roster.leave(registrations.current))
+            ends = roster.leave(registrations.current)
+            self._last(lambda: registrations.end(self._link, ends))
+            self._link.close()
         except BrokerError as error:
             logger.warning("This worker could not say goodbye: %s", error)
-        self._link.close()
         logger.info("Worker stopped.")
+
+    def _last(self, ask: Callable[[], object]) -> None:
+        """Ask the layer something at the end, for at most ANSWER seconds.
+
+        A Redis that is silent would hold this process for longer than those who stop it wait.
+        Raises BrokerError; at once, when there was no answer before.
+        """
+        self._is_silent = self._is_silent or not threads.returns(ask, within=ANSWER)
+        if self._is_silent:
+            raise BrokerUnavailable(f"the channel layer did not answer within {ANSWER:g} s.")
 
     # ----------------------------------------------------------------- helpers
 

@@ -17,6 +17,7 @@ from djchan.layers import codec
 from djchan.layers.operations import (
     Beat,
     Claim,
+    Closing,
     Commit,
     DeadLetters,
     Push,
@@ -433,6 +434,26 @@ def test_an_async_consumer_that_is_canceled_sends_nothing_and_has_begun(site):
     site.worker(route("x", consumer), grace=0.1)
     site.wait(2)
     assert site.ran == [1, 2]
+
+
+def test_a_silent_layer_does_not_hold_it_at_the_end(site, monkeypatch, caplog):
+    monkeypatch.setattr("djchan.worker.ANSWER", 0.2)
+    worker = site.worker(route("go", site.note), grace=0.5)
+    site.numbers("go", 1)
+    site.wait(1)
+    asked, perform = [], worker._link.perform
+
+    def silent(*operations):
+        if isinstance(operations[0], Closing | Reap):
+            asked.append(operations[0])
+            site.gate.wait(PATIENCE)
+        return perform(*operations)
+
+    monkeypatch.setattr(worker._link, "perform", silent)
+    site.stop(worker, timeout=5)
+    assert "could not say goodbye: the channel layer did not answer" in caplog.text
+    assert len(asked) == 1  # It is not asked again.
+    site.gate.set()
 
 
 def test_nothing_is_known_of_a_worker_that_has_left(site):

@@ -1,8 +1,9 @@
 """Threads of djchan's own, in a process that may not have one more."""
 
 import threading
+from collections.abc import Callable
 
-from djchan.exceptions import BrokerUnavailable
+from djchan.exceptions import BrokerError, BrokerUnavailable
 
 
 def start(thread: threading.Thread) -> None:
@@ -17,3 +18,24 @@ def start(thread: threading.Thread) -> None:
             sent=False,
             transient=True,
         ) from error
+
+
+def returns(ask: Callable[[], object], *, within: float) -> bool:
+    """Call ``ask`` in a thread; whether it has returned ``within`` so many seconds.
+
+    Raises the BrokerError that it raised in this time.
+    """
+    failed: list[BrokerError] = []
+
+    def run() -> None:
+        try:
+            ask()
+        except BrokerError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="djchan-ask", daemon=True)
+    start(thread)
+    thread.join(within)
+    if failed:
+        raise failed[0]
+    return not thread.is_alive()
