@@ -186,7 +186,7 @@ async def contents_of(response: Any) -> AsyncGenerator[bytes, None]:
         yield content
 
 
-async def _close(generator: AsyncGenerator[Any, None]) -> None:
+async def _close(generator: AsyncGenerator[object, None]) -> None:
     try:
         await generator.aclose()
     except BaseExceptionGroup as errors:

@@ -278,9 +278,11 @@ class PlainResponse:
             self._task = None
 
 
-def _transport_of(send: Send) -> Any | None:
+def _transport_of(send: Send) -> asyncio.Transport | None:
     """uvicorn's transport behind ``send``; None where there is none of that shape."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    transport: asyncio.Transport | None = getattr(
+        getattr(send, "__self__", None), "transport", None
+    )
     return transport if all(hasattr(transport, name) for name in _TRANSPORT) else None
 
 

@@ -288,9 +288,9 @@ class Lane:
         return self._end_of(registration, work)
 
     def _end_of(self, registration: Registration, work: Work) -> operations.Outcome | None:
-        return self._told(work.end(registration.id))
+        return self._ended_by(work.end(registration.id))
 
-    def _told(self, end: operations.Outcome | GiveUp) -> operations.Outcome | None:
+    def _ended_by(self, end: operations.Outcome | GiveUp) -> operations.Outcome | None:
         if isinstance(end, GiveUp):
             self._words.append(end)
             return None
@@ -310,7 +310,7 @@ class Lane:
         # Not given back as if it had not begun: a POST would run a second time.
         if isinstance(ran.value.awaitable, Coroutine):
             ran.value.awaitable.close()
-        return self._told(work.left(registration.id))
+        return self._ended_by(work.left(registration.id))
 
     def _run_frame(
         self, registration: Registration, work: Work, frame: Frame, *, may_suspend: bool = False
