@@ -104,7 +104,7 @@ class Worker:
         self.restart = False  # run() has returned for the process to be started anew.
         self._signals = Signals(self.stop)
         self._told = False
-        self._told_at = 0.0  # When it was told to stop (monotonic).
+        self._stopping_since = 0.0  # When it was told to stop (monotonic).
         self._pokes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._roster: Roster | None = None
 
@@ -150,7 +150,7 @@ class Worker:
     def stop(self) -> None:
         """Let ``run()`` end well: from any thread, or a signal handler; returns at once."""
         if not self._told:
-            self._told_at = time.monotonic()
+            self._stopping_since = time.monotonic()
         self._told = True
         self.termed = True
         self.restart = False
@@ -271,7 +271,7 @@ class Worker:
             # Whoever has said so is killed when TimeoutStopSec is over, begun anew or not.
             tell_systemd(STOPPING)
         registrations, grace = crew.registrations, self.options.grace
-        deadline = self.leaves_at = (self._told_at or time.monotonic()) + grace
+        deadline = self.leaves_at = (self._stopping_since or time.monotonic()) + grace
         crew.stopping = True
         roster.monitor.wake()
         if self.in_job:

@@ -7,7 +7,6 @@ with uvicorn): a disk is full within the hour. Here it is one line now and then.
 import asyncio
 import errno
 import logging
-from typing import Any
 
 from djchan.interface.journal import Journal
 
@@ -18,7 +17,7 @@ def log_briefly(loop: asyncio.AbstractEventLoop, journal: Journal) -> None:
     """Take over how ``loop`` reports them. All other errors go where they went before."""
     before = loop.get_exception_handler()
 
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         error = context.get("exception")
         if (
             isinstance(error, OSError)

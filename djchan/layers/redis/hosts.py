@@ -236,7 +236,7 @@ class Hosts:
         )
 
 
-def _unnamed(given: Mapping[str, Any]) -> dict[str, Any]:
+def _unnamed(given: Mapping[str, object]) -> dict[str, None]:
     """Options with which a connection does not begin by naming redis-py, unless ``given`` do.
 
     That would be two round trips, and redis-py would drop the error with which a server greets
