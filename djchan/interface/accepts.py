@@ -13,7 +13,7 @@ from djchan.interface.journal import Journal
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
-def log_briefly(loop: asyncio.AbstractEventLoop, journal: Journal) -> None:
+def log_briefly(loop: asyncio.AbstractEventLoop, log: Journal) -> None:
     """Take over how ``loop`` reports them. All other errors go where they went before."""
     before = loop.get_exception_handler()
 
@@ -24,7 +24,7 @@ def log_briefly(loop: asyncio.AbstractEventLoop, journal: Journal) -> None:
             and error.errno in _EXHAUSTED
             and str(context.get("message")).startswith("socket.accept()")
         ):
-            journal.say(
+            log.say(
                 "accept.exhausted",
                 "New connections have to wait, since this process cannot take them (%s). Raise its "
                 "limit (LimitNOFILE in systemd, ulimit -n in a shell), or lower connections under "
