@@ -21,7 +21,7 @@ import logging
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, aclosing, closing, contextmanager
+from contextlib import aclosing, closing
 from functools import cached_property, partial
 from typing import Any
 
@@ -97,29 +97,23 @@ class AsgiHandler(BaseHandler):
             if response is not None:
                 yield from self.parts_of(message, response)
 
-    @contextmanager
-    def responding(self, message: Message) -> Iterator[HttpResponseBase | None]:
-        """The response to ``message``, which is closed at the end; None: nothing is to be sent."""
+    def responding(self, message: Message) -> "Responding":
+        """``with handler.responding(message) as response``; None: nothing is to be sent."""
         set_script_prefix(get_script_prefix(message.content))
         try:
             request, unread = self.read(message)
         except RequestAborted:
-            yield None
-            return
+            return Responding(None)
         scope = scope_of(message.content, errors="replace") if request is None else request.scope
         signals.request_started.send(sender=self.__class__, scope=scope, message=message)
         response: Any = unread if request is None else self._respond(request)
         if response is None:
             signals.request_finished.send(sender=self.__class__)
-            yield None
-            return
+            return Responding(None)
         response._handler_class = self.__class__
         if isinstance(response, FileResponse):
             response.block_size = CHUNK_SIZE
-        try:
-            yield None if request is not None and request.promised else response
-        finally:
-            response.close()
+        return Responding(response, promised=request is not None and request.promised)
 
     def parts_of(self, message: Message, response: HttpResponseBase) -> Generator[Part, None, None]:
         """Yield the response as messages; without its content, where none may be sent."""
@@ -127,6 +121,16 @@ class AsgiHandler(BaseHandler):
             yield self.encode_head(response)
         else:
             yield from self.encode_response(response)
+
+    def only_part(self, response: HttpResponseBase, limit: int) -> Part | None:
+        """The message of a response of at most ``limit`` bytes; None: it may be several."""
+        if response.streaming or not self._encodes_as_we_do:
+            return None
+        assert isinstance(response, HttpResponse)
+        content = response.content
+        if len(content) > limit or len(content) > self.chunk_size:
+            return None
+        return {**self.start_of(response), "content": content, "more_content": False}
 
     def detach(self, response: HttpResponseBase) -> Detached | None:
         """The content of a large response, which an event loop then sends. Raises NoDisk."""
@@ -261,6 +265,30 @@ class AsgiHandler(BaseHandler):
             yield data[start:end], end >= len(data)
 
 
+class Responding:
+    """A response that is closed when the block is left, unless ``leave_open`` was called.
+
+    A class, and no generator: this is done for each request.
+    """
+
+    __slots__ = ("_promised", "_response")
+
+    def __init__(self, response: HttpResponseBase | None, *, promised: bool = False) -> None:
+        self._response = response
+        self._promised = promised
+
+    def __enter__(self) -> HttpResponseBase | None:
+        return None if self._promised else self._response
+
+    def __exit__(self, *exc: object) -> None:
+        if self._response is not None:
+            self._response.close()
+
+    def leave_open(self) -> None:
+        """Whoever calls this closes the response."""
+        self._response = None
+
+
 class ViewConsumer:
     """The consumer that hands ``http.request`` messages to Django's views.
 
@@ -280,13 +308,18 @@ class ViewConsumer:
         """Answer ``message``. What needs no thread while its client is slow is sent when the
         return value is awaited: an asynchronous stream, a large page, a file."""
         content = None
-        with ExitStack() as undo:
-            response = undo.enter_context(self.handler.responding(message))
+        responding = self.handler.responding(message)
+        with responding as response:
             if response is None:
                 return None
             if not is_without_content(message.content, response):
+                only = self.handler.only_part(response, _limit_of(message))
+                if only is not None:
+                    _reply_to(message).send(only)
+                    return None
                 if getattr(response, "is_async", False):
-                    return self._stream(message, response, undo.pop_all())
+                    responding.leave_open()
+                    return self._stream(message, response)
                 try:
                     content = self.handler.detach(response)
                 except NoDisk as error:
@@ -302,12 +335,12 @@ class ViewConsumer:
                         break
         return None
 
-    async def _stream(self, message: Message, response: HttpResponseBase, undo: ExitStack) -> None:
+    async def _stream(self, message: Message, response: HttpResponseBase) -> None:
         try:
             async with WhileClientStays():
                 await send_response(self.handler, response, partial(self._asend, message))
         finally:
-            await sync_to_async(undo.close)()
+            await sync_to_async(response.close)()
 
     async def _send_content(self, message: Message, start: Part, content: Detached) -> None:
         async with WhileClientStays():
@@ -413,10 +446,15 @@ def _reply_to(message: Message) -> Channel:
     return message.reply_channel
 
 
+def _limit_of(message: Message) -> int:
+    """Bytes of content that fit into a message: headers need some of it, too."""
+    # A layer of a project's own may have no limit.
+    return int(getattr(message.channel_layer, "max_message_size", 2 * CHUNK_SIZE)) // 2
+
+
 def _fitting(message: Message, parts: Iterable[Part]) -> Iterator[Part]:
     """``parts``, of which those that are too large for the layer are several."""
-    # A layer of a project's own may have no limit. Headers need some of it, too.
-    limit = getattr(message.channel_layer, "max_message_size", 2 * CHUNK_SIZE) // 2
+    limit = _limit_of(message)
     for part in parts:
         content = part.get("content", b"")
         if len(content) <= limit:

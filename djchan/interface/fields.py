@@ -53,6 +53,8 @@ def end_to_end(given: Any, status: int) -> Pairs:
     """
     pairs = given.items() if isinstance(given, Mapping) else given
     encoded = [(_name(name), _value(value)) for name, value in pairs]
+    if _HOP_BY_HOP.isdisjoint([name.lower() for name, _ in encoded]):
+        return encoded
     dropped: frozenset[bytes] | set[bytes] = _HOP_BY_HOP
     for name, value in encoded:
         if name.lower() == _CONNECTION:

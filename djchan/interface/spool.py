@@ -141,10 +141,11 @@ class Spool:
 
     def close(self) -> None:
         if self._file is not None:
-            # What a full disk did not take is of no use, and cannot be written now.
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            if self._disk:
+                # What a full disk did not take is of no use, and cannot be written now.
+                with contextlib.suppress(OSError):
+                    file.close()
             self._room.give_back(memory=self._memory, disk=self._disk)
 
 

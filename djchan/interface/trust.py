@@ -25,6 +25,7 @@ from djchan.legible import Hidden, escaped, masked
 from djchan.log import DAPHNE, escaping
 
 ROOT_PATH = "daphne-root-path"
+_ROOT_PATH = ROOT_PATH.encode()
 
 _ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
 
@@ -36,32 +37,33 @@ def clean_headers(headers: Any, server: Any, *, root_path: bool) -> None:
 
     ``root_path``: whether a proxy in front sets Daphne-Root-Path.
     """
-    if not root_path:
-        headers.removeHeader(ROOT_PATH.encode())
-    _keep_if(headers, ROOT_PATH, str.isascii)
+    if headers.hasHeader(_ROOT_PATH):
+        if not root_path:
+            headers.removeHeader(_ROOT_PATH)
+        _keep_if(headers, _ROOT_PATH, str.isascii)
     for option, is_good in _FORWARDED.items():
-        name = getattr(server, f"proxy_forwarded_{option}_header", None)
+        name = getattr(server, option, None)
         if name:
-            _keep_if(headers, name, is_good)
+            _keep_if(headers, name.encode(), is_good)
 
 
 def _is_port(value: str) -> bool:
     return value.isascii() and value.isdecimal() and len(value) <= 5 and int(value) < 65536
 
 
-# What Daphne believes behind --proxy-headers -> whether it may.
+# Daphne's attribute for a header that it believes behind --proxy-headers -> which values it may.
 _FORWARDED: Mapping[str, Callable[[str], bool]] = {
-    "address": str.isascii,
-    "port": _is_port,
-    "proto": {"http", "https", "ws", "wss"}.__contains__,
+    "proxy_forwarded_address_header": str.isascii,
+    "proxy_forwarded_port_header": _is_port,
+    "proxy_forwarded_proto_header": {"http", "https", "ws", "wss"}.__contains__,
 }
 
 
-def _keep_if(headers: Any, name: str, is_good: Callable[[str], bool]) -> None:
+def _keep_if(headers: Any, name: bytes, is_good: Callable[[str], bool]) -> None:
     """Remove the header ``name`` unless each value of it ``is_good``."""
-    values = headers.getRawHeaders(name.encode(), ())
+    values = headers.getRawHeaders(name, ())
     if not all(is_good(value.decode("latin-1")) for value in values):
-        headers.removeHeader(name.encode())
+        headers.removeHeader(name)
 
 
 def handshake_path(target: str) -> str | None:

@@ -350,6 +350,7 @@ class TestServing:
         process.wait_exit()
         again = site.run("--noreload", port=process.port, LAYERS=IN_MEMORY)
         again.wait_printed(READY)
+        again.wait_listening()
         assert echo(again, "hello") == "You said: hello"
 
     def test_over_redis_with_a_worker_elsewhere(self, site: Site, own_broker: Server):

@@ -15,7 +15,7 @@ from typing import Any
 
 # Seconds. One that was used just now is not looked at: that costs system calls, and gives the GIL
 # to another thread, and a connection that is closed now could as well be closed a moment later.
-BRIEF = 0.001
+BRIEF = 0.01
 LONGEST = 60.0  # Seconds. Shorter than the idle timeouts of firewalls and load balancers.
 
 
