@@ -1,5 +1,7 @@
 """Fixtures of all tests: private servers, real processes, a browser, kinds of consumers."""
 
+from hypothesis import HealthCheck, settings
+
 from tests.support.browser import browser, page
 from tests.support.consumers import kind, name
 from tests.support.logs import every_line, loggers
@@ -26,3 +28,7 @@ __all__ = [
     "start_server",
     "valkey_server",
 ]
+
+# How long an example takes says how busy the machine is; the time limit of the test is enough.
+settings.register_profile("djchan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("djchan")

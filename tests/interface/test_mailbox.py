@@ -238,5 +238,5 @@ class MailboxMachine(RuleBasedStateMachine):
         assert len(self.box) == waiting - (len(self.flying.frames) if self.flying else 0)
 
 
-MailboxMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+MailboxMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestMailboxMachine = MailboxMachine.TestCase
