@@ -15,6 +15,8 @@ in Daphne 4.2.3 and autobahn 26.10:
 - a client that broke the protocol is told its close code: autobahn just drops it.
 - a handshake that is refused before it is ours is logged: it may be a proxy's fault.
 - pings of a client that does not read are not answered without end.
+- a socket that is older than --websocket_timeout is closed with 1012, on which every client
+  connects again: Daphne's own 1000 means that all was said.
 - a request's body is bounded (``request_bounds``), and the time for its headers
   (``request_headers``).
 - headers, paths and subprotocols are taken as ``trust`` has it.
@@ -36,7 +38,7 @@ from djchan.interface.incoming import Incoming
 from djchan.interface.journal import Journal
 from djchan.interface.options import MIB
 from djchan.interface.spool import Storage
-from djchan.interface.websocket import TOO_BIG, TRY_AGAIN_LATER
+from djchan.interface.websocket import SERVICE_RESTART, TOO_BIG, TRY_AGAIN_LATER
 from djchan.interface.wires import ConnectionRefusal, Wires
 from djchan.legible import Hidden
 from djchan.log import escaping
@@ -54,8 +56,10 @@ INCOMING = 64 * MIB  # Bytes of unfinished messages in a process without a chann
 _SOCKET = (
     "_fail_connection",
     "_max_message_size_exceeded",
+    "check_timeouts",
     "connectionLost",
     "dropConnection",
+    "duration",
     "failHandshake",
     "onClose",
     "onConnect",
@@ -316,6 +320,15 @@ def _bounded_socket(
                 future.result = None  # It is the protocol itself: a cycle.
             # So is what waits for the answer to a handshake.
             self.__dict__.pop("handshake_deferred", None)
+
+        def check_timeouts(self) -> None:
+            if (
+                self.state == self.STATE_OPEN
+                and 0 <= self.server.websocket_timeout < self.duration()
+            ):
+                self.sendCloseFrame(code=SERVICE_RESTART)
+            else:
+                super().check_timeouts()
 
         def onPing(self, payload: bytes) -> None:
             # RFC 6455, 5.5.3: of pings that follow each other, the last may be answered alone.

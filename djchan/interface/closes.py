@@ -6,7 +6,7 @@ From ``websocket_connection``, once for each socket that is gone; on to the log 
 =======  =====  =========================================================================
 class    level  what it is
 =======  =====  =========================================================================
-normal   DEBUG  1000 done, 1001 going away, 1005 no code given, 1012 we restart
+normal   DEBUG  1000 done, 1001 going away, 1005 no code given, 1012 come back at once
 expired  INFO   no consumer accepted it in time; older than group_expiry; 3008 of a project
 error    INFO   all others: 1006 gone without a word, 1009, 1011, 1013, a project's 4xxx
 =======  =====  =========================================================================

@@ -491,7 +491,8 @@ class WebSocketConnection(MailboxConnection):
     def _too_old(self) -> None:
         self._host.journal.count("websocket.too_old")
         self._expired = True
-        self._perform(self._machine.end(websocket.NORMAL))
+        # Its client did nothing wrong and shall come back, which some do not after 1000 (htmx 4).
+        self._perform(self._machine.end(websocket.SERVICE_RESTART))
 
     def _stop_timers(self) -> None:
         self._host.handshakes.discard(self)

@@ -84,6 +84,18 @@ async def test_a_client_has_more_than_a_second_to_answer_a_close_frame(opened):
     assert opened.closeHandshakeTimeout - 1 >= 1
 
 
+@pytest.mark.parametrize(("limit", "sent"), [(10, b"\x88\x02\x03\xf4"), (1000, b""), (-1, b"")])
+@pytest.mark.asyncio
+async def test_over_websocket_timeout_a_socket_is_closed_with_1012_so_that_its_client_returns(
+    opened, limit, sent
+):
+    opened.server.websocket_timeout = limit
+    opened.socket_opened -= 100
+    opened.check_timeouts()
+    opened.check_timeouts()
+    assert opened.transport.value() == sent
+
+
 def test_a_server_is_bound_once(server, limits):
     plain = server.ws_factory.protocol
     limits.bind(server, object())

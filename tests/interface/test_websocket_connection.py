@@ -621,9 +621,9 @@ async def test_a_frame_over_the_layers_limit_closes_1009():
 
 
 @pytest.mark.asyncio
-async def test_a_socket_lives_as_long_as_group_expiry():
+async def test_a_socket_lives_as_long_as_group_expiry_and_its_client_comes_back():
     async with opened(layer=FakeLayer(group_expiry=0.05)) as (server, _, _):
-        assert (await server.wait("websocket.close"))["code"] == 1000
+        assert (await server.wait("websocket.close"))["code"] == 1012
 
 
 @pytest.mark.asyncio
@@ -762,7 +762,7 @@ class TestCloses:
     async def test_one_that_is_too_old(self):
         async with opened(layer=FakeLayer(group_expiry=0.01)) as (server, _, interface):
             await server.wait("websocket.close")
-            server.event("websocket.disconnect", code=1000)
+            server.event("websocket.disconnect", code=1012)
             await asyncio.wait_for(server.task, 5)
             assert self.closed(interface) == {"expired": 1}
 
