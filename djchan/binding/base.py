@@ -12,23 +12,33 @@ From a consumer, ``Binding.consumer``; on to the model::
     message ──► deserialize ──► has_permission ──► create, update or delete
 
 Signals are connected when the app is ready; those of classes that come later, at once. A
-``QuerySet.update()`` and the bulk methods send no signals: ``post_change_receiver(instance,
-UPDATE)`` tells what they did.
+``QuerySet.update()`` and the bulk methods send no signals: ``djchan.binding.bulk`` sends what
+they did.
 """
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from django.apps import apps
 from django.contrib import auth
-from django.core.exceptions import ValidationError
-from django.db import connections, router
+from django.db import models, transaction
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 
+from djchan import names
 from djchan.auth import channel_session, channel_session_user
-from djchan.binding.changes import announce, begin, end, hold, saved
+from djchan.binding.changes import (
+    begin,
+    end,
+    hold,
+    load_deferred,
+    may_have_changes,
+    note,
+    snapshot,
+)
+from djchan.binding.rows import BAD_KEY, field_of, objects_of, open_transaction
 from djchan.channel import Group
 from djchan.exceptions import InvalidFrame
 from djchan.log import escaping
@@ -144,73 +154,96 @@ class Binding(metaclass=BindingMetaclass):
             except LookupError as error:
                 raise LookupError(f"The model of the binding {name}: {error}") from error
         cls.model_label = cls.model._meta.label.lower()
+        unknown = {name for name in cls.exclude or () if field_of(cls.model, name) is None}
+        if unknown:
+            raise ValueError(
+                f"exclude of the binding {name} has names that are no fields of "
+                f"{cls.model._meta.label}, so that nothing is left out for them: "
+                f"{', '.join(map(repr, sorted(unknown)))}. Correct or remove them."
+            )
         return [cls.model]
 
     # ------------------------------------------------------ outbound
 
     @classmethod
-    def pre_save_receiver(cls, instance: Any, raw: bool = False, **kwargs: Any) -> None:
+    def pre_save_receiver(cls, instance: models.Model, raw: bool = False, **kwargs: Any) -> None:
         if raw:
             # A fixture: what the row refers to may not be there yet.
             return
-        announce(instance, kwargs.get("using"))
+        note(instance, kwargs.get("using"))
         cls.pre_change_receiver(instance, CREATE if instance._state.adding else UPDATE)
 
     @classmethod
     def post_save_receiver(
-        cls, instance: Any, created: bool, raw: bool = False, **kwargs: Any
+        cls, instance: models.Model, created: bool, raw: bool = False, **kwargs: Any
     ) -> None:
         if not raw:
             cls.post_change_receiver(instance, CREATE if created else UPDATE, raw=raw, **kwargs)
 
     @classmethod
-    def pre_delete_receiver(cls, instance: Any, **kwargs: Any) -> None:
+    def pre_delete_receiver(cls, instance: models.Model, **kwargs: Any) -> None:
+        in_doubt = may_have_changes(instance, kwargs.get("origin"))
+        note(instance, kwargs.get("using"), in_doubt=in_doubt)
         cls.pre_change_receiver(instance, DELETE)
 
     @classmethod
-    def post_delete_receiver(cls, instance: Any, **kwargs: Any) -> None:
+    def post_delete_receiver(cls, instance: models.Model, **kwargs: Any) -> None:
         cls.post_change_receiver(instance, DELETE, **kwargs)
 
     @classmethod
     def pre_change_receiver(cls, instance: Any, action: str) -> None:
         """Remember who can see the instance before it is changed."""
         change = begin(instance, cls)
-        if action == DELETE or not cls.reads_stored_row:
-            names = cls._names_in_memory(instance, action)
-        else:
+        if cls.reads_stored_row and (action != DELETE or change.in_doubt):
             # Also for CREATE: Model(pk=7).save() overwrites a row that is there.
             row = change.read(instance)
-            names = () if row is None else cls.group_names(row)
-        change.groups[cls] = set(names)
+            found = () if row is None else cls.group_names(row)
+        else:
+            if action == DELETE:
+                load_deferred(instance, change.using)
+            found = cls._names_in_memory(instance, action)
+        change.groups[cls] = set(found)
 
     @classmethod
     def post_change_receiver(cls, instance: Any, action: str, **kwargs: Any) -> None:
         """Tell those who cannot see it any more, those who still can, and those who now can."""
-        said, row = end(instance, cls)
+        said, change = end(instance, cls)
         old = set(cls._names_in_memory(instance, action) if said is None else said)
-        if not hold(instance, lambda: cls._announce_change(instance, action, old, row, kwargs)):
-            cls._announce_change(instance, action, old, row, kwargs)
+        row = change.row if cls.reads_stored_row else None
+        now = instance
+        if action != DELETE and "signal" in kwargs:
+            update_fields = kwargs.get("update_fields")
+            now = change.saved(instance, update_fields, created=action == CREATE)
+        if now is None:
+            return
+        send = partial(cls.send_change, now, action, old, row, **kwargs)
+        if not hold(instance, send):
+            send()
 
     @classmethod
-    def _announce_change(
-        cls, instance: Any, action: str, old: set[str], row: Any, kwargs: dict[str, Any]
+    def send_change(
+        cls,
+        instance: models.Model,
+        action: str,
+        old: set[str],
+        row: models.Model | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Send the messages of one change to those who could see the row, and those who can."""
-        if action != DELETE and "signal" in kwargs:
-            instance = saved(instance, kwargs.get("update_fields"), created=action == CREATE)
-            if instance is None:
-                return
+        """Send the messages of one change to those who could see the row, and those who can.
+
+        ``old``: the groups that could see it before; ``row``: the instance as it was then.
+        """
         new = set() if action == DELETE else set(cls.group_names(instance))
-        self = cls()
-        self.instance = instance
         # Who lost sight of it is shown what could be seen before, and nothing newer.
-        was = instance if row is None or not cls.reads_stored_row else row
+        was = instance if row is None else row
+        self = cls()
+        self.instance = was if action == DELETE else instance
         self.send_messages(was, old - new, DELETE, **kwargs)
         self.send_messages(instance, old & new, UPDATE, **kwargs)
         self.send_messages(instance, new - old, CREATE, **kwargs)
 
     @classmethod
-    def _names_in_memory(cls, instance: Any, action: str) -> Iterable[str]:
+    def _names_in_memory(cls, instance: models.Model, action: str) -> Iterable[str]:
         return () if action == CREATE else cls.group_names(instance)
 
     def send_messages(
@@ -220,18 +253,37 @@ class Binding(metaclass=BindingMetaclass):
         if not group_names:
             return
         self.signal_kwargs = kwargs
+        message = self._message(instance, action)
+        if message is None:
+            return
+        on_commit = open_transaction(instance, kwargs.get("using")) if self.after_commit else None
+        if on_commit and action != DELETE and instance._meta.many_to_many:
+            # A form, the admin and get_or_create() set relations after the save: they are sent as
+            # they are at the commit. All else is of now, also what raises.
+            for name in group_names:
+                names.check_group(name)
+            later = partial(self._send_again, snapshot(instance), sorted(group_names), action)
+            transaction.on_commit(later, using=on_commit)
+            return
+        for name in sorted(group_names):
+            Group(name).send(message, on_commit=on_commit or False)
+
+    def _send_again(self, instance: models.Model, group_names: Iterable[str], action: str) -> None:
+        message = self._message(instance, action)
+        if message is not None:
+            for name in group_names:
+                Group(name).send(message)
+
+    def _message(self, instance: models.Model, action: str) -> dict[str, Any] | None:
         payload = self.serialize(instance, action)
         if payload == {}:
-            return
+            return None
         if self.stream is None:
             raise AssertionError(
                 f"The binding {name_that_thing(type(self))} has no stream: set it to the name "
                 "that its messages have on a multiplexed socket."
             )
-        message = self.encode(self.stream, payload)
-        on_commit = self.after_commit and _open_transaction(instance, kwargs.get("using"))
-        for name in sorted(group_names):
-            Group(name).send(message, on_commit=on_commit)
+        return self.encode(self.stream, payload)
 
     @classmethod
     def group_names(cls, instance: Any) -> Iterable[str]:
@@ -319,29 +371,11 @@ class Binding(metaclass=BindingMetaclass):
     def delete(self, pk: Any) -> None:
         """Delete the instance ``pk``, if it is there."""
         try:
-            found = objects_of(self.model).filter(pk=pk)
-        except (ValidationError, TypeError, ValueError) as error:
+            found = objects_of(self.model).filter(pk=pk).values_list("pk", flat=True).first()
+        except BAD_KEY as error:
             raise InvalidFrame(f"To delete, pk is that of an instance, not {pk!r:.80}.") from error
-        found.delete()
-
-
-def objects_of(model: Any) -> Any:
-    """What messages may reach of a model: its ``objects``, if it has them."""
-    return getattr(model, "objects", model._default_manager)
-
-
-def _open_transaction(instance: Any, using: str | None) -> str | bool:
-    """The database whose transaction is open and will be committed; False without one.
-
-    The transaction around a test of Django's TestCase never is: what was saved in it is sent
-    at once, as tests written for Channels 1.x expect.
-    """
-    using = using or router.db_for_write(type(instance), instance=instance)
-    connection = connections[using]
-    if not connection.in_atomic_block:
-        return False
-    blocks: Any = connection.atomic_blocks
-    return False if blocks and getattr(blocks[0], "_from_testcase", False) else using
+        if found is not None:
+            objects_of(self.model).filter(pk=found).delete()
 
 
 def _anonymous() -> Any:

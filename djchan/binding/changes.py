@@ -15,59 +15,99 @@ What a save that failed has left there is covered by the next one, and gone with
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
 
-from django.core.exceptions import ObjectDoesNotExist
-from django.db import router
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import models, router
+
+Model = TypeVar("Model", bound=models.Model)
 
 _ATTRIBUTE = "_djchan_binding_changes"
-_USING = "_djchan_binding_using"
+_NOTED = "_djchan_binding_noted"
 _HELD = "_djchan_binding_held"
+PREFETCHED = "_prefetched_objects_cache"  # Django's name for it.
 
 
 class Change:
     """One save or delete. ``groups``: the names that each binding has said before it.
 
     ``row``: the instance as it is in the database, once ``read`` was called; None: not there.
+    ``in_doubt``: an instance that is deleted may have attributes that were never saved.
     """
 
-    __slots__ = ("ending", "groups", "is_read", "row", "using")
+    __slots__ = ("_stored", "ending", "groups", "in_doubt", "is_read", "row", "using")
 
-    def __init__(self, using: str | None = None) -> None:
+    def __init__(self, using: str | None = None, in_doubt: bool = False) -> None:
         self.using = using
+        self.in_doubt = in_doubt
         self.groups: dict[type, set[str]] = {}
         self.row: Any = None
         self.is_read = False
         self.ending = False
+        self._stored: list[Any] = []
 
-    def read(self, instance: Any) -> Any:
+    def read(self, instance: models.Model) -> Any:
         """The row of ``instance``, with one query for all bindings of its model."""
         if not self.is_read:
             self.row = stored_row(instance, self.using)
             self.is_read = True
         return self.row
 
+    def saved(
+        self, instance: models.Model, update_fields: Collection[str] | None, *, created: bool
+    ) -> Any:
+        """``saved`` below, read once for all bindings of the model."""
+        if not self._stored:
+            self._stored.append(saved(instance, update_fields, created=created))
+        return self._stored[0]
 
-def announce(instance: Any, using: str | None) -> None:
-    """Note the database that the save now beginning goes to."""
-    instance.__dict__[_USING] = using
+    def forget(self) -> None:
+        """A receiver changes the instance once more: what was read of it is old."""
+        self._stored.clear()
 
 
-def begin(instance: Any, binding: type) -> Change:
+def note(instance: models.Model, using: str | None, *, in_doubt: bool = False) -> None:
+    """Note the database of the change now beginning, and whether ``instance`` is to be believed."""
+    instance.__dict__[_NOTED] = using, in_doubt
+
+
+def may_have_changes(instance: models.Model, origin: object) -> bool:
+    """Whether ``instance``, which is deleted, may have attributes that were never saved.
+
+    ``origin``: of the signal. Only the project's own instance may, and its parents, which Django
+    makes of it: what a queryset or a cascade deletes, Django has just read.
+    """
+    if origin is instance or not isinstance(origin, models.Model):
+        return origin is instance
+    model, other = instance._meta.concrete_model, origin._meta.concrete_model
+    return other is not model and model is not None and isinstance(origin, model)
+
+
+def load_deferred(instance: models.Model, using: str | None) -> None:
+    """Read what was deferred of an instance that is about to be deleted."""
+    deferred = instance.get_deferred_fields()
+    if deferred:
+        with suppress(ObjectDoesNotExist):
+            instance.refresh_from_db(using=using, fields=deferred)
+
+
+def begin(instance: models.Model, binding: type) -> Change:
     """The change that ``binding`` learns of now: the one other bindings just did, or a new one."""
     changes: list[Change] = instance.__dict__.setdefault(_ATTRIBUTE, [])
-    using = instance.__dict__.pop(_USING, None)
+    noted = instance.__dict__.pop(_NOTED, ())
     if not changes or changes[-1].ending or binding in changes[-1].groups:
-        changes.append(Change(using))
+        for outer in changes:
+            outer.forget()
+        changes.append(Change(*noted))
     change = changes[-1]
     # Now, not with its names: a binding that raises must not leave it open for the next save.
     change.groups[binding] = set()
     return change
 
 
-def end(instance: Any, binding: type) -> tuple[Iterable[str] | None, Any]:
-    """What ``binding`` had said, and the row if it was read. None: it was not asked before."""
+def end(instance: models.Model, binding: type) -> tuple[Iterable[str] | None, Change]:
+    """What ``binding`` had said, and the change. None: it was not asked before."""
     changes: list[Change] = instance.__dict__.get(_ATTRIBUTE, [])
     for change in reversed(changes):
         if binding in change.groups:
@@ -77,11 +117,11 @@ def end(instance: Any, binding: type) -> tuple[Iterable[str] | None, Any]:
                 changes.remove(change)
             if not changes:
                 del instance.__dict__[_ATTRIBUTE]
-            return names, change.row
-    return None, None
+            return names, change
+    return None, Change()
 
 
-def hold(instance: Any, send: Callable[[], None]) -> bool:
+def hold(instance: models.Model, send: Callable[[], None]) -> bool:
     """Keep ``send`` until the instance is whole, inside of ``held``; False outside of it."""
     waiting: list[Callable[[], None]] | None = instance.__dict__.get(_HELD)
     if waiting is None:
@@ -91,7 +131,7 @@ def hold(instance: Any, send: Callable[[], None]) -> bool:
 
 
 @contextmanager
-def held(instance: Any) -> Iterator[None]:
+def held(instance: models.Model) -> Iterator[None]:
     """Send the changes of ``instance`` at the end of the block; none of them if it raises."""
     waiting: list[Callable[[], None]] = []
     instance.__dict__[_HELD] = waiting
@@ -103,12 +143,13 @@ def held(instance: Any) -> Iterator[None]:
         send()
 
 
-def saved(instance: Any, update_fields: Collection[str] | None, *, created: bool) -> Any:
+def saved(instance: models.Model, update_fields: Collection[str] | None, *, created: bool) -> Any:
     """``instance`` with the values that its save has stored, and no others.
 
     The instance itself where it has them all. Otherwise a copy: attributes that
-    ``update_fields`` left out and results of expressions are read in one query; a generated
-    field is read when it is used. None: the row is gone already.
+    ``update_fields`` left out, results of expressions and values of another type (the text "7" of
+    a number) are read in one query; a generated field and what was prefetched of a relation are
+    read when they are used. None: the row is gone already.
     """
     unsaved, computed = [], []
     values = instance.__dict__
@@ -120,13 +161,12 @@ def saved(instance: Any, update_fields: Collection[str] | None, *, created: bool
         elif getattr(field, "generated", False):
             if not created:
                 computed.append(field.attname)
-        elif update_fields is not None and not (
-            field.primary_key or field.name in update_fields or field.attname in update_fields
-        ):
+        elif not (_was_saved(field, update_fields) and _is_as_read(field, values[field.attname])):
             unsaved.append(field.attname)
-    if not unsaved and not computed:
+    if not (unsaved or computed or values.get(PREFETCHED)):
         return instance
-    stored = copy.copy(instance)
+    stored = snapshot(instance)
+    stored.__dict__.pop(PREFETCHED, None)
     for name in computed:
         del stored.__dict__[name]
     if unsaved:
@@ -137,7 +177,32 @@ def saved(instance: Any, update_fields: Collection[str] | None, *, created: bool
     return stored
 
 
-def stored_row(instance: Any, using: str | None = None) -> Any:
+def snapshot(instance: Model) -> Model:
+    """A copy with the attributes that ``instance`` has now, and none of ours."""
+    copied = copy.copy(instance)
+    for name in (_ATTRIBUTE, _NOTED, _HELD):
+        copied.__dict__.pop(name, None)
+    return copied
+
+
+def _was_saved(
+    field: "models.Field[object, object]", update_fields: Collection[str] | None
+) -> bool:
+    if update_fields is None or field.primary_key:
+        return True
+    return field.name in update_fields or field.attname in update_fields
+
+
+def _is_as_read(field: "models.Field[object, object]", value: object) -> bool:
+    """Whether the database gives ``value`` back as it is, as far as its field can tell."""
+    try:
+        read = field.to_python(value)
+        return read is value or (type(read) is type(value) and bool(read == value))
+    except (TypeError, ValueError, ValidationError):
+        return False
+
+
+def stored_row(instance: models.Model, using: str | None = None) -> Any:
     """The instance as it is in the database, or None. No query for what cannot be there."""
     model = type(instance)
     fields = model._meta.pk_fields

@@ -12,18 +12,20 @@ is left out, on create as on update, and it can never give an instance another p
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any, ClassVar
 
 from django.core import serializers
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, router, transaction
 
 from djchan import strict_json
-from djchan.binding.base import CREATE, UPDATE, Binding, objects_of
-from djchan.binding.changes import held
+from djchan.binding.base import CREATE, UPDATE, Binding
+from djchan.binding.changes import PREFETCHED, held, snapshot
+from djchan.binding.rows import BAD_KEY, field_of, objects_of
 from djchan.exceptions import InvalidFrame
 from djchan.generic.websockets import WebsocketMultiplexer
 from djchan.log import escaping
@@ -64,15 +66,19 @@ class WebsocketBinding(Binding):
 
     def serialize_data(self, instance: Any) -> dict[str, Any]:
         """The fields that may travel, by name, as JSON has them."""
-        names = self.fields
-        if _is_all(names):
-            names = [field.name for field in instance._meta.get_fields()]
-        names = set(names or ()) - set(self.exclude or ())
-        text = serializers.serialize("json", [*_parents(instance, names), instance], fields=names)
+        listed = self.fields
+        if _is_all(listed):
+            listed = [field.name for field in instance._meta.get_fields()]
+        # By the name that Django's serializer has for it: owner, which may be listed as owner_id.
+        keys = {getattr(self._field(name), "name", name): name for name in listed or ()}
+        names = keys.keys() - self._excluded()
+        rows = [_with_relations(row, names) for row in (*_parents(instance, names), instance)]
+        text = serializers.serialize("json", rows, fields=names)
         data: dict[str, Any] = {}
         # A number that JSON lacks is null, as in a browser.
         for serialized in json.loads(text, parse_constant=lambda name: None):
-            data.update(serialized["fields"])
+            for name, value in serialized["fields"].items():
+                data[keys[name]] = value
         return data
 
     # ------------------------------------------------------ inbound
@@ -117,7 +123,7 @@ class WebsocketBinding(Binding):
         data = self._accepted(data, UPDATE)
         try:
             instance = objects_of(self.model).get(pk=pk)
-        except (ObjectDoesNotExist, ValidationError, TypeError, ValueError) as error:
+        except (ObjectDoesNotExist, *BAD_KEY) as error:
             raise InvalidFrame(f"To update, pk is that of an instance, not {pk!r:.80}.") from error
         self._save(instance, self._hydrate(pk, data), data)
 
@@ -129,8 +135,12 @@ class WebsocketBinding(Binding):
         try:
             (hydrated,) = serializers.deserialize("python", [serialized])
         except serializers.base.DeserializationError as error:
-            names = ", ".join(data)
-            raise InvalidFrame(f"A field cannot have the value it was given ({names}).") from error
+            raise _refused(data) from error
+        for name in data:
+            # Django takes the text "NaN" for a number.
+            value = vars(hydrated.object).get(self._field(name).attname)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise _refused([name])
         return hydrated
 
     def _save(self, instance: Any, hydrated: Any, data: dict[str, Any], **how: Any) -> None:
@@ -152,7 +162,7 @@ class WebsocketBinding(Binding):
             raise InvalidFrame(
                 f"To {action}, data is a JSON object of field names to values, not {data!r:.80}."
             )
-        names, excluded = self.fields, set(self.exclude or ())
+        names, excluded = self.fields, self._excluded()
         if action == CREATE and self.create_fields is not None:
             names, excluded = self.create_fields, set()
         if _is_all(names):
@@ -160,7 +170,7 @@ class WebsocketBinding(Binding):
         else:
             # A name of something else is for serialize_data.
             allowed = {name for name in names or () if self._field(name) is not None}
-        allowed -= excluded
+        allowed = {name for name in allowed if self._field(name).name not in excluded}
         if action == UPDATE:
             identity = _identity(self.model)
             allowed = {name for name in allowed if self._field(name) not in identity}
@@ -176,6 +186,10 @@ class WebsocketBinding(Binding):
                 action,
             )
         return {name: value for name, value in data.items() if name in allowed}
+
+    def _excluded(self) -> set[str]:
+        """The names of the fields that never travel."""
+        return {getattr(field_of(self.model, name), "name", name) for name in self.exclude or ()}
 
     def _field(self, name: str) -> Any:
         """The field of this name or (of a relation) attribute name, or None."""
@@ -209,15 +223,20 @@ class WebsocketBindingWithMembers(WebsocketBinding):
         return data
 
 
+def _refused(names: Iterable[str]) -> InvalidFrame:
+    return InvalidFrame(f"A field cannot have the value it was given ({', '.join(names)}).")
+
+
 def _is_all(names: Iterable[str] | None) -> bool:
     """Whether all fields are meant; None: all that are not excluded."""
     return names is None or names == "__all__" or list(names) == ["__all__"]
 
 
-def _parents(instance: Any, names: set[str]) -> list[Any]:
+def _parents(instance: models.Model, names: set[str]) -> list[models.Model]:
     """The instance as its parents with tables of their own: Django serializes local fields."""
-    parents = []
-    for parent in reversed(instance._meta.concrete_model._meta.get_parent_list()):
+    parents: list[models.Model] = []
+    concrete: type[models.Model] = instance._meta.concrete_model or type(instance)
+    for parent in reversed(concrete._meta.get_parent_list()):
         fields = parent._meta.concrete_fields
         # Others stay deferred: to read them would cost a query.
         wanted = [f.attname for f in fields if f.primary_key or f.name in names]
@@ -226,7 +245,22 @@ def _parents(instance: Any, names: set[str]) -> list[Any]:
     return parents
 
 
-def _fields(model: Any) -> list[Any]:
+def _with_relations(row: models.Model, names: set[str]) -> models.Model:
+    """``row`` with the many-to-many relations that are sent, as its own database has them.
+
+    Django's serializer takes what was prefetched, and asks a database for reading, which may lag.
+    """
+    sent = [field.name for field in row._meta.local_many_to_many if field.name in names]
+    if not sent:
+        return row
+    copied = snapshot(row)
+    copied.__dict__[PREFETCHED] = {
+        name: getattr(row, name).using(row._state.db).only("pk") for name in sent
+    }
+    return copied
+
+
+def _fields(model: type[models.Model]) -> list[Any]:
     return [*model._meta.concrete_fields, *model._meta.many_to_many]
 
 
@@ -237,7 +271,7 @@ def _is_serialized(field: Any) -> bool:
     return not field.many_to_many or field.remote_field.through._meta.auto_created
 
 
-def _identity(model: Any) -> list[Any]:
+def _identity(model: type[models.Model]) -> list[Any]:
     """The fields that say which row it is, of parents too."""
     keys = [field for field in model._meta.concrete_fields if field.primary_key]
     return [*keys, *model._meta.pk_fields]

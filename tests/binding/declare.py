@@ -1,7 +1,11 @@
 """Bindings and listeners for tests."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
+
+from djchan.binding.base import BindingMetaclass
 from djchan.binding.websockets import WebsocketBinding
 from djchan.test import WSClient
 from tests.binding.models import Card
@@ -19,6 +23,20 @@ def declare(base: Any = WebsocketBinding, **attributes: Any) -> Any:
         **attributes,
     }
     return type(base)("CardBinding", (base,), body)
+
+
+def undeclare(keep: Sequence[Any] = ()) -> None:
+    """Disconnect and forget the bindings that tests have declared; ``keep`` stays."""
+    for binding in BindingMetaclass.binding_classes:
+        if binding not in keep and binding.model is not None:
+            for signal, receiver in (
+                (pre_save, binding.pre_save_receiver),
+                (post_save, binding.post_save_receiver),
+                (pre_delete, binding.pre_delete_receiver),
+                (post_delete, binding.post_delete_receiver),
+            ):
+                signal.disconnect(receiver, sender=binding.model)
+    BindingMetaclass.binding_classes[:] = keep
 
 
 class Listener:

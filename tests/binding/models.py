@@ -85,6 +85,18 @@ class Seat(models.Model):
         return f"{self.row}/{self.number}"
 
 
+class Reading(models.Model):
+    """One whose fields take values of other types than they read."""
+
+    value = models.FloatField(null=True)
+    amount = models.DecimalField(max_digits=6, decimal_places=2, null=True)
+    day = models.DateField(null=True)
+    level = models.IntegerField(db_default=3)
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
 class Thin(models.Model):
     """One whose ``save`` takes no arguments, and without ``objects``."""
 

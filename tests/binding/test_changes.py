@@ -6,8 +6,9 @@ from django.db import connection
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
 
+from djchan.binding.base import BindingMetaclass
 from djchan.test import ChannelTestCase
-from tests.binding.declare import Listener, declare
+from tests.binding.declare import Listener, declare, undeclare
 from tests.binding.models import Card, Seat
 
 
@@ -25,13 +26,30 @@ class TestQueries(ChannelTestCase):
             declare()
         self.assertEqual(queries(card.save), ["SELECT", "UPDATE"])
 
-    def test_none_on_create_and_delete(self):
-        card = Card.objects.create()
-        without = queries(Card.objects.create), queries(card.delete)
+    def test_none_on_create(self):
+        without = queries(Card.objects.create)
         declare()
+        self.assertEqual(queries(Card.objects.create), without)
+
+    def test_one_for_an_instance_that_is_deleted_and_none_for_a_queryset(self):
+        before = list(BindingMetaclass.binding_classes)
+        for reads, more in ((True, ["SELECT"]), (False, [])):
+            with self.subTest(reads_stored_row=reads):
+                without = queries(Card.objects.create().delete)
+                of_a_queryset = queries(Card.objects.filter(pk=Card.objects.create().pk).delete)
+                declare(reads_stored_row=reads)
+                declare(reads_stored_row=reads)
+                self.assertEqual(queries(Card.objects.create().delete), [*more, *without])
+                rows = Card.objects.filter(pk=Card.objects.create().pk)
+                self.assertEqual(queries(rows.delete), of_a_queryset)
+                undeclare(keep=before)
+
+    def test_one_more_for_what_was_not_saved_for_all_bindings_of_a_model(self):
         card = Card.objects.create()
-        self.assertEqual(queries(Card.objects.create), without[0])
-        self.assertEqual(queries(card.delete), without[1])
+        for _ in range(3):
+            declare()
+        queried = queries(lambda: card.save(update_fields=["title"]))
+        self.assertEqual(queried, ["SELECT", "UPDATE", "SELECT"])
 
     def test_none_for_a_binding_that_does_not_read(self):
         card = Card.objects.create()
