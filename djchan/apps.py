@@ -3,9 +3,12 @@
 From ``django.setup()``; on to ``djchan.checks``, ``djchan.binding`` and ``channels.layers``.
 Channels 4 refuses an entry of CHANNEL_LAYERS with a ROUTING, so each of those is given to its
 table under its alias; a test that overrides CHANNEL_LAYERS empties that table, and it is filled
-again.
+again. An entry that lacks its ROUTING is given to it, too: it raises at its first use what the
+system check says (E003), and Daphne, which runs no checks, logs that at its start.
 """
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 from channels.layers import channel_layers as channels4_layers
@@ -13,12 +16,15 @@ from django.apps import AppConfig
 from django.core import checks
 from django.core.signals import setting_changed
 
-from djchan.asgi import channel_layers
+from djchan.asgi import channel_layers, check_entry
 from djchan.binding.base import BindingMetaclass
 from djchan.checks import TAG, check_app_order, check_brokers, check_layers
 from djchan.deploy_checks import DEPLOY_CHECKS
 from djchan.exceptions import InvalidChannelLayer
-from djchan.log import enable_loggers, join_loggers
+from djchan.interface.reactor import when_running
+from djchan.log import enable_loggers, escaping, join_loggers
+
+logger = escaping(logging.getLogger(__name__))
 
 
 class ChannelsConfig(AppConfig):
@@ -37,6 +43,7 @@ class ChannelsConfig(AppConfig):
         tell_channels4()
         # After Channels 4's own receiver, which was connected when it was imported above.
         setting_changed.connect(_tell_again, dispatch_uid="djchan.apps.tell_channels4")
+        when_running(log_unusable_entries)
         BindingMetaclass.register_all()
 
 
@@ -59,14 +66,31 @@ class Channels4Alias:
 
 
 def tell_channels4() -> None:
-    """Give Channels 4 a layer for every alias that has a ROUTING."""
+    """Give Channels 4 a layer for every alias that is djchan's."""
+    for alias, _ in _entries_of_djchan():
+        channels4_layers.set(alias, Channels4Alias(alias))
+
+
+def log_unusable_entries() -> None:
+    """Log what the system checks say of entries that lack something."""
+    for alias, entry in _entries_of_djchan():
+        try:
+            check_entry(alias, entry)
+        except InvalidChannelLayer as error:
+            logger.error("%s", error)
+
+
+def _entries_of_djchan() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The entries of CHANNEL_LAYERS that have a ROUTING, or a BACKEND that needs one."""
     try:
         configs = channel_layers.configs
     except InvalidChannelLayer:
         return  # A system check says so, in a better place than django.setup().
     for alias, entry in configs.items():
-        if isinstance(entry, dict) and "ROUTING" in entry:
-            channels4_layers.set(alias, Channels4Alias(alias))
+        if isinstance(entry, dict) and (
+            "ROUTING" in entry or str(entry.get("BACKEND")).startswith("djchan.layers.")
+        ):
+            yield alias, entry
 
 
 def _tell_again(*, setting: str, **kwargs: Any) -> None:

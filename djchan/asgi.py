@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any
 
 import django
+from django.apps import apps
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
@@ -278,7 +279,8 @@ def check_entry(alias: str, entry: Any) -> None:
             f"No ROUTING specified for {alias}",
             f"CHANNEL_LAYERS[{alias!r}] is an entry for Channels 4. For djchan, give it a "
             '"ROUTING": the dotted path of your list of routes, "project.routing.channel_routing"; '
-            "Channels 4's consumers go on working over the same layer.",
+            "Channels 4's consumers go on working over the same layer. If there are no others, set "
+            'the BACKEND to "djchan.channels4.RedisLayer": that needs no ROUTING.',
             check="djchan.E003",
         )
 
@@ -357,6 +359,11 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> ChannelLayerWrapper
     Raises InvalidChannelLayerError.
     """
     django.setup(set_prefix=False)
+    if not apps.is_installed("djchan"):
+        logger.error(
+            "'djchan' is not in INSTALLED_APPS: its commands and checks are missing, and Channels "
+            "4 refuses the entries of CHANNEL_LAYERS that have a ROUTING. Add it as the first line."
+        )
     wrapper = configured_layer(alias)
     if isinstance(wrapper, ChannelLayerWrapper):
         when_running(wrapper.warm_up)

@@ -70,16 +70,21 @@ def check_layers(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     if DEFAULT_CHANNEL_LAYER not in configs:
         found.append(_message(no_layer(DEFAULT_CHANNEL_LAYER)))
     for alias, entry in configs.items():
-        if not _is_for_channels4_alone(alias, entry):
+        if not for_channels4_alone(alias, entry):
             found += _check_entry(alias, entry)
     return found
 
 
-def _is_for_channels4_alone(alias: str, entry: Any) -> bool:
-    """Whether an entry was left to Channels 4 on purpose: not the default, nothing of ours."""
-    if alias == DEFAULT_CHANNEL_LAYER or not isinstance(entry, dict) or "ROUTING" in entry:
+def for_channels4_alone(alias: str, entry: object) -> bool:
+    """Whether an entry was left to Channels 4 on purpose: by a BACKEND that says so, or one that is
+    not ours and not the default."""
+    if not isinstance(entry, dict) or "ROUTING" in entry:
         return False
     backend = str(entry.get("BACKEND", ""))
+    if backend.startswith("djchan.channels4."):
+        return True
+    if alias == DEFAULT_CHANNEL_LAYER:
+        return False
     package = backend.partition(".")[0]
     return package != "djchan" and (package.startswith("channels") or backend not in SUCCESSORS)
 

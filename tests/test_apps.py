@@ -8,8 +8,9 @@ from django.core.checks.registry import registry
 from django.test import override_settings
 
 import djchan.layers
-from djchan.apps import ChannelsConfig
+from djchan.apps import ChannelsConfig, log_unusable_entries
 from djchan.asgi import ChannelLayerWrapper, channel_layers
+from djchan.layers.channels4 import Channels4Layer
 from djchan.layers.inmemory import InMemoryChannelLayer
 
 OURS = {"BACKEND": "djchan.layers.inmemory.InMemoryChannelLayer", "ROUTING": []}
@@ -44,6 +45,24 @@ def test_also_after_the_setting_changed():
         assert type(theirs).__module__ == "channels.layers"
     assert get_channel_layer().layer is channel_layers["default"].channel_layer
     assert get_channel_layer("other") is None
+
+
+def test_an_entry_without_its_routing_says_so_at_its_first_use_and_at_the_start(caplog):
+    layers = {
+        "default": OURS,
+        "unfinished": {"BACKEND": OURS["BACKEND"]},
+        "theirs": THEIRS,
+        "alone": {"BACKEND": "djchan.channels4.InMemoryLayer"},
+    }
+    with override_settings(CHANNEL_LAYERS=layers):
+        layer = get_channel_layer("unfinished")
+        with pytest.raises(ValueError, match="No ROUTING specified for unfinished"):
+            layer.new_channel()
+        assert isinstance(get_channel_layer("alone"), Channels4Layer)
+        log_unusable_entries()
+    (line,) = [each for each in caplog.records if each.name == "djchan.apps"]
+    assert line.levelname == "ERROR"
+    assert line.getMessage().startswith("No ROUTING specified for unfinished.")
 
 
 def test_a_layer_that_a_test_swapped_counts():

@@ -243,6 +243,12 @@ class TestEntrances:
     def test_give_the_wrapper(self):
         assert get_channel_layer() is channel_layers["default"]
         assert get_channel_layer("default") is get_asgi_application()
+
+    @pytest.mark.parametrize("installed", [True, False])
+    def test_a_project_that_has_not_installed_djchan_is_told(self, installed, caplog, monkeypatch):
+        monkeypatch.setattr(asgi.apps, "is_installed", lambda name: installed)
+        get_channel_layer()
+        assert ("'djchan' is not in INSTALLED_APPS" in caplog.text) is not installed
         assert asgi.channel_layer is channel_layers["default"]
 
     def test_no_other_name_is_made_up(self):

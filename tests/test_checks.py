@@ -77,6 +77,13 @@ class TestLayers:
         assert "Channels 4" in message.hint
         assert '"ROUTING"' in message.hint
 
+    def test_a_layer_for_channels_4_alone_needs_no_routing_and_cannot_have_one(self, found):
+        alone = {"BACKEND": "djchan.channels4.RedisLayer"}
+        assert found(**alone) == []
+        (message,) = found(**alone, ROUTING=[])
+        assert message.id == "djchan.E004"
+        assert "take its ROUTING away" in message.hint
+
     def test_another_alias_may_be_left_to_channels_4(self, settings):
         ours = {"BACKEND": IN_MEMORY, "ROUTING": []}
         settings.DEBUG = True

@@ -18,7 +18,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from djchan import names
-from djchan.exceptions import BrokerError, ChannelFull, MessageTooLarge, UndecodableEnvelope
+from djchan.exceptions import (
+    BrokerError,
+    ChannelFull,
+    InvalidChannelLayer,
+    MessageTooLarge,
+    UndecodableEnvelope,
+)
 from djchan.layers import bodies, codec
 from djchan.layers.keeping import Keeping
 from djchan.layers.operations import Flush, Members, SendResult
@@ -89,8 +95,10 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
         warnings.warn("receive_many is receive now", DeprecationWarning, stacklevel=2)
         return self.receive(channels, block)
 
-    def new_channel(self, pattern: str) -> str:
+    def new_channel(self, pattern: str | None = None) -> str:
         """A name nobody has, for a pattern that ends in ``?``."""
+        if pattern is None:
+            raise InvalidChannelLayer(_FOR_CHANNELS4)
         if not pattern.endswith("?"):
             raise AssertionError(f"new_channel needs a name ending in '?', not {pattern!r}.")
         random = "".join(secrets.choice(string.ascii_letters) for _ in range(12))
@@ -105,6 +113,10 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
     def send_group(self, group: str, message: dict[str, Any]) -> None:
         """Send to every member. Never ChannelFull: a full member is skipped and counted."""
         self.apply([self.group_word(group, message)])
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        """The name in Channels 4, whose consumers use this layer by ``layers.channels4``."""
+        raise InvalidChannelLayer(_FOR_CHANNELS4)
 
     def group_channels(self, group: str) -> list[str]:
         """The plain channels in the group, and one ``process!`` for each process with members.
@@ -174,6 +186,14 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
         return channel, {**codec.decode(envelope.common), **codec.decode(envelope.frames[0])}
 
 
+# Channels 4 makes a layer of CHANNEL_LAYERS itself where djchan is not there to hand it one.
+_FOR_CHANNELS4 = (
+    "Channels 4 uses this layer of CHANNEL_LAYERS by itself, and cannot: its entry is one for "
+    "djchan. If all consumers of the project are those of Channels 4, the BACKEND is "
+    '"djchan.channels4.RedisLayer", or "djchan.channels4.InMemoryLayer" for one process. For '
+    'djchan, add "djchan" to INSTALLED_APPS, and give the entry a "ROUTING": the dotted path of '
+    "your list of routes; Channels 4's consumers go on working over the same layer."
+)
 # It holds a place in the interface until the request is over, no longer.
 _LAST = "The interface could not be told that a request body was read: %s"
 
@@ -196,6 +216,8 @@ def _abandoned(
 
 
 def _shuffled(channels: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(channels, str):
+        raise InvalidChannelLayer(f"receive() takes a list of channels. {_FOR_CHANNELS4}")
     wanted = [names.check_channel(name, receive=True) for name in channels]
     random.shuffle(wanted)
     return tuple(wanted)

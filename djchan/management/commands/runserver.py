@@ -37,7 +37,7 @@ from django.utils.module_loading import import_string
 
 from djchan import DEFAULT_CHANNEL_LAYER, __version__
 from djchan.asgi import ChannelLayerWrapper, channel_layers
-from djchan.checks import broker_problem, sentence
+from djchan.checks import broker_problem, for_channels4_alone, sentence
 from djchan.delay.consumer import serve_delay
 from djchan.handler import ViewConsumer
 from djchan.interface.reactor import Sockets
@@ -102,8 +102,12 @@ class Command(StaticCommand):
         )
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        layered = DEFAULT_CHANNEL_LAYER in channel_layers
-        if not options["use_asgi"] or not (layered or has_socket_views()):
+        alone = for_channels4_alone(
+            DEFAULT_CHANNEL_LAYER, channel_layers.configs.get(DEFAULT_CHANNEL_LAYER)
+        )
+        layered = DEFAULT_CHANNEL_LAYER in channel_layers and not alone
+        served = layered or has_socket_views() or (alone and _asgi_path() is not None)
+        if not options["use_asgi"] or not served:
             self.server_cls = WSGIServer
             super().inner_run(*args, **options)
             return
@@ -155,7 +159,7 @@ class Command(StaticCommand):
         where there is no layer, with the socket views of the URLconf."""
         if wrapper is not None:
             _set_timeouts(wrapper, options)
-        path = getattr(settings, "ASGI_APPLICATION", None)
+        path = _asgi_path()
         application: Any
         if path is not None:
             application = import_string(path)
@@ -241,7 +245,10 @@ class Command(StaticCommand):
     def _banner(self, wrapper: ChannelLayerWrapper | None) -> str:
         host = f"[{self.addr}]" if self._raw_ipv6 else self._host()
         key = "CTRL-BREAK" if sys.platform == "win32" else "CONTROL-C"
-        what = "Socket views, no channel layer" if wrapper is None else f"Channel layer {wrapper}"
+        what = f"Channel layer {wrapper}"
+        if wrapper is None:
+            what = "Socket views" if has_socket_views() else f"{_asgi_path()}"
+            what += ", no channel layer"
         return (
             f"{datetime.now():%B %d, %Y - %X}\n"
             f"Django version {self.get_version()}, djchan version {__version__}, "
@@ -301,6 +308,11 @@ def describe(protocol: str, action: str, details: Mapping[str, Any]) -> str | No
     if protocol == "websocket" and action in _WEBSOCKET:
         return f"WebSocket {_WEBSOCKET[action]} {path} [{client}]"
     return None
+
+
+def _asgi_path() -> str | None:
+    path: str | None = getattr(settings, "ASGI_APPLICATION", None)
+    return path
 
 
 def _of_layer(application: Any, wrapper: ChannelLayerWrapper | None) -> bool:
