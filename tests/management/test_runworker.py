@@ -183,6 +183,7 @@ def test_a_worker_that_is_spent_is_started_anew(far, monkeypatch, restart):
 
 def test_reload_leaves_signals_to_the_reloader(far, made, monkeypatch):
     ran = []
+    monkeypatch.setenv("RUN_MAIN", "true")
     monkeypatch.setattr(
         runworker.autoreload,
         "run_with_reloader",

@@ -78,10 +78,17 @@ class Trap:
     def set(self, *, layers: object, apps: tuple[str, ...] = ("djchan",)) -> None:
         self.write("settings.py", SETTINGS.format(layers=layers, apps=list(apps)))
 
-    def layer(self, backend: str, routing: str = "[]", **config: object) -> None:
+    def layer(
+        self,
+        backend: str,
+        routing: str = "[]",
+        *,
+        apps: tuple[str, ...] = ("djchan",),
+        **config: object,
+    ) -> None:
         self.write("routing.py", f"from djchan import route, route_class\nrouting = {routing}\n")
         entry = {"BACKEND": backend, "ROUTING": "routing.routing", "CONFIG": config}
-        self.set(layers={"default": entry})
+        self.set(layers={"default": entry}, apps=apps)
 
     def manage(self, *arguments: str) -> Process:
         return self.processes.manage(*arguments, cwd=self.folder)
@@ -245,12 +252,22 @@ def test_another_apps_command_in_front(trap: Trap, app: str, command: str) -> No
     [
         ("consumers.py", "def take(message) print('broken')\n", "SyntaxError"),
         ("routing.py", "import no_such_module\n", "No module named 'no_such_module'"),
+        # Django imports it before the command.
+        ("jobs/models.py", "class Job(models.Model)\n", "SyntaxError"),
     ],
 )
 def test_a_worker_that_reloads_waits_for_a_mended_file(
     trap: Trap, own_broker: Server, name: str, broken: str, error: str
 ) -> None:
-    trap.layer(REDIS, "[route('jobs', 'consumers.take')]", hosts=[own_broker.url])
+    (trap.folder / "jobs").mkdir()
+    trap.write("jobs/__init__.py", "")
+    trap.write("jobs/models.py", "")
+    trap.layer(
+        REDIS,
+        "[route('jobs', 'consumers.take')]",
+        apps=("djchan", "jobs"),
+        hosts=[own_broker.url],
+    )
     sound = (trap.folder / name).read_text()
     worker = trap.manage("runworker", "--reload")
 

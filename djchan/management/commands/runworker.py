@@ -24,6 +24,7 @@ from djchan.delay.consumer import serve_delay
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.log import LIBRARY, setup_logger
 from djchan.process import Beginning, begin_anew, leave, leave_by
+from djchan.reload import run_with_reloader
 from djchan.signals import worker_process_ready
 from djchan.staticfiles import StaticFilesConsumer
 from djchan.worker import Worker
@@ -94,7 +95,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["reload"]:
-            autoreload.run_with_reloader(self.serve, **options)
+            run_with_reloader(self.serve, **options)
         else:
             self.serve(**options)
 
