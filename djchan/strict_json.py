@@ -11,7 +11,7 @@ def loads(text: str) -> Any:
     """The value of ``text``. Raises json.JSONDecodeError for what is no JSON, and for a number
     that Python cannot hold; RecursionError for what is nested too deeply."""
     try:
-        return _DECODER.decode(text)
+        return DECODER.decode(text)
     except json.JSONDecodeError:
         raise
     except ValueError as error:  # One of our two, or an integer of thousands of digits.
@@ -39,7 +39,7 @@ def _float(text: str) -> float:
     return value
 
 
-_DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_float)
+DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_float)
 _ENCODERS: dict[type[json.JSONEncoder], json.JSONEncoder] = {
     encoder: encoder(allow_nan=False) for encoder in (json.JSONEncoder, DjangoJSONEncoder)
 }

@@ -250,7 +250,11 @@ def _with_relations(row: models.Model, names: set[str]) -> models.Model:
 
     Django's serializer takes what was prefetched, and asks a database for reading, which may lag.
     """
-    sent = [field.name for field in row._meta.local_many_to_many if field.name in names]
+    sent = [
+        field.name
+        for field in row._meta.local_many_to_many
+        if field.name in names and _is_serialized(field)
+    ]
     if not sent:
         return row
     copied = snapshot(row)

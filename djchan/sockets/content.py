@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from djchan import strict_json
 from djchan.exceptions import InvalidJSON, InvalidSocketValue, UnexpectedFrame
 
 
@@ -36,14 +37,14 @@ def json_of(call: str, given: str | bytes) -> Any:
     """The value of a JSON text. Raises InvalidJSON."""
     try:
         text = given if isinstance(given, str) else given.decode()
-        return json.loads(text, parse_constant=_no_constant)
+        return strict_json.DECODER.decode(text)
     except json.JSONDecodeError as error:
         mistake = f"{error.msg} at character {error.pos}"
     except UnicodeDecodeError as error:
         mistake = f"no UTF-8 at byte {error.start}"
     except RecursionError:
         mistake = "nested too deeply"
-    except ValueError as error:  # A number of more digits than Python reads, or a NaN.
+    except ValueError as error:  # A number that Python cannot hold, or a NaN.
         mistake = str(error).partition(";")[0]
     raise InvalidJSON(
         f"{call} met a frame that is no JSON ({mistake}). Catch InvalidJSON to answer the client; "
@@ -69,7 +70,3 @@ def must_be(call: str, value: object, *kinds: type) -> None:
             f"{call} takes {' or '.join(kind.__name__ for kind in kinds)}, not "
             f"{type(value).__name__}."
         )
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

@@ -61,8 +61,9 @@ class TestContent:
         [
             ("{secret", "at character 1"),
             ("", "at character 0"),
-            ("NaN", "NaN is no JSON"),
-            ("[Infinity]", "Infinity is no JSON"),
+            ("NaN", "NaN is not in JSON"),
+            ("[Infinity]", "Infinity is not in JSON"),
+            ("[-1e999]", "out of range"),
             ("[" * 100_000, "nested too deeply"),
             ("1" * 10_000, "limit"),
             (b"\xff\xfe1\x00", "no UTF-8 at byte 0"),
