@@ -22,7 +22,8 @@ from djchan.checks import TAG, check_app_order, check_brokers, check_layers
 from djchan.deploy_checks import DEPLOY_CHECKS
 from djchan.exceptions import InvalidChannelLayer
 from djchan.interface.reactor import when_running
-from djchan.log import enable_loggers, escaping, join_loggers
+from djchan.log import escaping
+from djchan.logging_setup import setup_logging
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -38,11 +39,12 @@ class ChannelsConfig(AppConfig):
         checks.register(check_brokers, TAG, deploy=True)
         for check in DEPLOY_CHECKS:
             checks.register(check, TAG, deploy=True)
-        enable_loggers()
-        join_loggers()
+        setup_logging()
         tell_channels4()
         # After Channels 4's own receiver, which was connected when it was imported above.
         setting_changed.connect(_tell_again, dispatch_uid="djchan.apps.tell_channels4")
+        # The project's asgi.py may set up Django, and with it logging, again.
+        when_running(setup_logging)
         when_running(log_unusable_entries)
         BindingMetaclass.register_all()
 

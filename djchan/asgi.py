@@ -32,6 +32,7 @@ from djchan.interface.reactor import when_running
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.channels4 import Channels4Layer
 from djchan.log import escaping
+from djchan.logging_setup import setup_logging
 from djchan.routing import Router
 from djchan.tracebacks import clear_locals, with_causes
 
@@ -359,6 +360,7 @@ def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> ChannelLayerWrapper
     Raises InvalidChannelLayerError.
     """
     django.setup(set_prefix=False)
+    setup_logging()
     if not apps.is_installed("djchan"):
         logger.error(
             "'djchan' is not in INSTALLED_APPS: its commands and checks are missing, and Channels "

@@ -171,6 +171,11 @@ class Work:
         self.over = self._ran == len(self.contents)
 
     @property
+    def behind(self) -> int:
+        """Messages of it that wait for the one that runs."""
+        return max(0, len(self.contents) - self._ran - 1)
+
+    @property
     def unsaid(self) -> bool:
         """Whether there is progress to be told."""
         return self._ran > self._said and not self.over

@@ -43,7 +43,7 @@ from djchan.hidden import hidden_keys
 from djchan.layers.effects import Words
 from djchan.layers.operations import Address
 from djchan.legible import TEXT, masked
-from djchan.log import escaping
+from djchan.log import escaping, name_of
 from djchan.message import Message
 from djchan.outbox import Outbox, Uncommitted, adopted, current, opened
 from djchan.outcomes import (
@@ -380,7 +380,7 @@ def _in_thread(found: Found) -> Callable[..., object]:
 
 
 def _end_child(message: Message, consumer: Callable[..., object]) -> None:
-    forks.end_child(name_that_thing(consumer), message)
+    forks.end_child(name_of(consumer), message)
 
 
 def _send_others(

@@ -62,7 +62,7 @@ from djchan.exceptions import (
     RequestTimeout,
     ResponseLater,
 )
-from djchan.log import escaping
+from djchan.log import escaping, fields_of
 from djchan.message import Message
 from djchan.request import AsgiRequest, scope_of
 
@@ -437,6 +437,7 @@ class ViewConsumer:
             message.get("path"),
             _reply_to(message).name,
             self.full_wait,
+            extra=fields_of(message),
         )
         return False
 

@@ -6,6 +6,7 @@ holds what it was given and makes its channels when they are asked for.
 """
 
 import copy
+import time
 from collections.abc import ItemsView, KeysView, ValuesView
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,8 @@ class Message:
 
     # True while this run is the last that ConsumeLater can have; not public.
     __doomed__ = False
+    # When its consumer was called (monotonic), where it is to be logged; not public.
+    began = 0.0
     # True in a test that sent it before the one in front of it; not public.
     early = False
 
@@ -64,6 +67,20 @@ class Message:
     @property
     def redelivered(self) -> bool:
         return self.attempt > 1
+
+    def log_fields(self) -> dict[str, object]:
+        """The fields of a log record that names this message."""
+        fields: dict[str, object] = {
+            "channel": self._channel_name,
+            "message_id": self.id,
+            "attempt": self.attempt,
+        }
+        connection = self.content.get("reply_channel")
+        if connection:
+            fields["connection"] = connection
+        if self.began:
+            fields["duration"] = time.monotonic() - self.began
+        return fields
 
     def __repr__(self) -> str:
         return f"<Message {self.id or '-'} on {self._channel_name}>"

@@ -30,7 +30,7 @@ from djchan.exceptions import (
     ProcessGone,
     SessionUnavailable,
 )
-from djchan.log import escaping
+from djchan.log import escaping, name_of
 from djchan.message import Message
 from djchan.outbox import Outbox
 from djchan.throttling import BURST, throttled
@@ -65,15 +65,16 @@ def settle(
     message: Message, consumer: Callable[..., object], error: BaseException, retries: int
 ) -> Outcome:
     """The outcome of a message whose consumer raised ``error``: every rule is here."""
+    name = name_of(consumer)
     if isinstance(error, ConsumeLater):
         if retries_of(message.content) < retries:
             return Outcome.LATER
         throttled(
             logger,
             logging.ERROR,
-            f"exhausted {name_that_thing(consumer)}",
+            f"exhausted {name}",
             "%s raised ConsumeLater for %s %d times (message_retries): the message is dropped.",
-            name_that_thing(consumer),
+            name,
             message,
             retries + 1,
             burst=BURST,
@@ -83,10 +84,10 @@ def settle(
         throttled(
             logger,
             logging.WARNING,
-            f"waits {name_that_thing(consumer)}",
+            f"waits {name}",
             "%s has to wait for the channel layer. %s runs again until the layer takes what it "
             "does: %s",
-            name_that_thing(consumer),
+            name,
             message,
             error,
             burst=BURST,
@@ -98,7 +99,7 @@ def settle(
         logger.error(
             "%s raised DenyConnection for %s: only a consumer of websocket.connect can refuse "
             "a connection. To close one that is open, raise WebsocketCloseException.",
-            name_that_thing(consumer),
+            name,
             message,
             exc_info=error,
         )
@@ -111,11 +112,10 @@ def settle(
                 "%s.run() failed for %s, which %s raised.",
                 name_that_thing(error),
                 message,
-                name_that_thing(consumer),
+                name,
             )
             return Outcome.FAILED
         return Outcome.INTERRUPTED
-    name = name_that_thing(consumer)
     if isinstance(error, InvalidFrame):
         throttled(
             logger,
@@ -223,7 +223,7 @@ def settle_unsent(
     else:
         outcome, what_follows = Outcome.FAILED, "It is lost: its channel is at-most-once."
     outbox.clear(sessions=True)
-    name = name_that_thing(consumer)
+    name = name_of(consumer)
     throttled(
         logger,
         logging.WARNING if outcome is Outcome.WAITING else logging.ERROR,

@@ -20,15 +20,22 @@ have put there (a number, a list, nothing) does not match.
 """
 
 import copy
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from djchan.exceptions import DenyConnection
+from djchan.legible import value
+from djchan.log import escaping
+from djchan.throttling import BURST, throttled
 from djchan.utils import name_that_thing
+
+logger = escaping(logging.getLogger(__name__))
 
 Consumer = Callable[..., Any]
 Content = Mapping[str, Any]
@@ -37,6 +44,8 @@ Match = tuple[Consumer, dict[str, Any]]
 # Named, not imported: views are a consumer like others, and djchan.handler lies above.
 DEFAULT_HTTP_CONSUMER = "djchan.handler.ViewConsumer"
 HTTP_DISCONNECT = "http.disconnect"
+CONNECT = "websocket.connect"
+RECEIVE = "websocket.receive"
 
 
 class Routable(Protocol):
@@ -94,8 +103,9 @@ class Router:
         accepted, or refused with ``deny_unrouted``, and ``websocket.receive`` and
         ``websocket.disconnect`` are dropped. So is ``http.disconnect``, where the project
         routes some of it: a channel without any route is not served, and nothing is sent to
-        it. May be called again: the default routes stay one of each, and what is not given
-        stays as it was.
+        it. A socket on a path of no route is logged, at DEBUG; at INFO where settings.DEBUG is on.
+        May be called again: the default routes stay one of each, and what is not given stays as
+        it was.
         """
         connect: Consumer = deny_consumer if deny_unrouted else connect_consumer
         if self._defaults:
@@ -106,13 +116,16 @@ class Router:
         elif http_consumer is None:
             http_consumer = import_string(DEFAULT_HTTP_CONSUMER)()
         own = self._own()
+        routed = Include(own).channel_names()
+        # Who routes frames alone lets every socket in, as a rule.
+        connects = Route if RECEIVE in routed and CONNECT not in routed else _Unrouted
         self._defaults = (
             Route("http.request", http_consumer),
-            Route("websocket.connect", connect),
-            Route("websocket.receive", null_consumer),
+            connects(CONNECT, connect),
+            _Unrouted(RECEIVE, null_consumer),
             Route("websocket.disconnect", null_consumer),
         )
-        if HTTP_DISCONNECT in Include(own).channel_names():
+        if HTTP_DISCONNECT in routed:
             self._defaults = (*self._defaults, Route(HTTP_DISCONNECT, null_consumer))
         self.root.routing = own + self._defaults
 
@@ -193,6 +206,25 @@ class Route:
         return " ".join([*filter(None, parts), name_that_thing(self.consumer)])
 
 
+class _Unrouted(Route):
+    """A default route, which is asked when no other takes the message; it logs that."""
+
+    def find(self, message: Any, content: Content) -> Match | None:
+        level = logging.INFO if settings.DEBUG else logging.DEBUG
+        if logger.isEnabledFor(level):
+            throttled(
+                logger,
+                level,
+                f"unrouted {message.channel.name}",
+                "No route takes %s (path %s): it is %s.",
+                message,
+                value(content.get("path")),
+                _BY_DEFAULT[self.consumer],
+                burst=BURST,
+            )
+        return super().find(message, content)
+
+
 class RouteClass(Route):
     """A route to a class-based consumer, which says itself which channels it takes."""
 
@@ -266,6 +298,13 @@ def connect_consumer(message: Any, *args: Any, **kwargs: Any) -> None:
 def deny_consumer(message: Any, *args: Any, **kwargs: Any) -> None:
     """Refuses a WebSocket."""
     raise DenyConnection
+
+
+_BY_DEFAULT = {
+    null_consumer: "dropped",
+    connect_consumer: "accepted, as by default",
+    deny_consumer: "refused (deny_unrouted)",
+}
 
 
 # ------------------------------------------------------------ the tree, channel by channel

@@ -32,7 +32,7 @@ from djchan import layer_sessions
 from djchan.conf import setting
 from djchan.exceptions import Fenced
 from djchan.handler import AsgiRequest
-from djchan.log import escaping
+from djchan.log import escaping, fields_of
 from djchan.message import Message
 from djchan.outbox import check_lease
 from djchan.session_engines import ChannelSession, http_session_of, session_of
@@ -145,7 +145,7 @@ def having_channel_session(message: Message) -> Iterator[None]:
     try:
         yield
     finally:
-        _save(session)
+        _save(session, message)
 
 
 @contextmanager
@@ -157,11 +157,11 @@ def having_http_session(message: Message) -> Iterator[None]:
         try:
             yield
         finally:
-            _save(session)
+            _save(session, message)
         return
     session = message.http_session = http_session_of(_session_key(message))
     yield
-    _save(session)
+    _save(session, message)
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def having_both_sessions(message: Message) -> Iterator[None]:
         elif message.http_session.session_key not in (None, message.channel_session.get(name)):
             message.channel_session[name] = message.http_session.session_key
         yield
-        _save(again)
+        _save(again, message)
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def _having_order(message: Message) -> Iterator[None]:
     try:
         yield
     finally:
-        _save(session)
+        _save(session, message)
 
 
 def decorated(func: C, name: str, having: Having, *, reads: bool = True) -> C:
@@ -327,7 +327,7 @@ def _is_changed(session: Any) -> bool:
     return session.modified and not session.is_empty()
 
 
-def _save(session: Any) -> None:
+def _save(session: Any, message: Message) -> None:
     if not _is_changed(session):
         return
     try:
@@ -337,14 +337,16 @@ def _save(session: Any) -> None:
     except Fenced:
         logger.warning(
             "A session is not saved: the message of the consumer that changed it was handed to "
-            "another worker before it was done."
+            "another worker before it was done.",
+            extra=fields_of(message),
         )
     except layer_sessions.SessionChanged as error:
-        logger.warning("%s", error)
+        logger.warning("%s", error, extra=fields_of(message))
     except UpdateError:
         logger.warning(
             "A session was deleted while a consumer ran that changed it (a logout elsewhere, "
-            "or a cache that had no room): the changes are dropped."
+            "or a cache that had no room): the changes are dropped.",
+            extra=fields_of(message),
         )
     # An outer decorator does not save again what it has nothing to add to.
     session.modified = False

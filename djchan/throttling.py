@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 QUIET = 10.0  # Seconds after which a cause is logged again.
 CAUSES = 1000  # That are remembered; the one that was first to come goes first.
@@ -75,6 +75,7 @@ def throttled(
     *args: object,
     burst: int = 1,
     exc_info: BaseException | None = None,
+    extra: Mapping[str, object] | None = None,
 ) -> None:
     """Log ``message % args``, unless the same ``cause`` was logged just now.
 
@@ -87,4 +88,4 @@ def throttled(
         return
     if left:
         message += f" ({left} more like it before this line)"
-    logger.log(level, message, *args, exc_info=exc_info, stacklevel=2)
+    logger.log(level, message, *args, exc_info=exc_info, extra=extra, stacklevel=2)

@@ -1,9 +1,11 @@
-"""djchan.log: the tree of loggers, and what the commands show."""
+"""djchan.log: the tree of loggers, and what is safe to write."""
 
 import io
 import logging
 import re
+import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 import djchan
 from djchan import log
+from djchan.message import Message
 
 pytestmark = pytest.mark.usefixtures("loggers")
 
@@ -24,13 +27,6 @@ class Kept(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-@pytest.fixture
-def terminal():
-    before = log.handler.setStream(io.StringIO())
-    yield log.handler.stream
-    log.handler.setStream(before)
-
-
 def test_a_project_that_configured_django_channels_keeps_its_handlers_and_level():
     kept = Kept()
     logging.getLogger("django.channels").addHandler(kept)
@@ -42,11 +38,12 @@ def test_a_project_that_configured_django_channels_keeps_its_handlers_and_level(
     assert kept.lines == ["hello"]
 
 
-def test_a_record_reaches_the_root_once(caplog):
+def test_a_record_reaches_the_root_once(loggers):
+    kept = Kept()
+    loggers.addHandler(kept)
     log.join_loggers()
-    with caplog.at_level(logging.INFO, logger="djchan"):
-        logging.getLogger("djchan.worker").info("hello")
-    assert [record.getMessage() for record in caplog.records] == ["hello"]
+    logging.getLogger("djchan.worker").warning("hello")
+    assert kept.lines == ["hello"]
 
 
 def test_a_project_that_configured_djchan_itself_decides():
@@ -59,50 +56,48 @@ def test_a_project_that_configured_djchan_itself_decides():
     assert (kept.lines, parent.lines) == (["hello"], [])
 
 
-def test_setup_logger_shows_info_and_debug_only_when_asked(terminal):
-    logger = log.setup_logger("djchan")
-    assert logger is logging.getLogger("djchan")
-    logging.getLogger("djchan.worker").info("listening")
-    logging.getLogger("djchan.worker").debug("detail")
-    log.setup_logger("djchan", verbosity=2)
-    logging.getLogger("djchan.worker").debug("more detail")
-    lines = terminal.getvalue().splitlines()
-    assert [line.rpartition(" - ")[2] for line in lines] == ["listening", "more detail"]
-    assert " - INFO - test_log - listening" in lines[0]
+# --------------------------------------------------------------------- fields
 
 
-def test_setup_logger_shows_daphne_too(terminal):
-    log.setup_logger("djchan")
-    logging.getLogger("daphne.server").info("Listening on TCP")
-    assert "Listening on TCP" in terminal.getvalue()
+def record_of(logger, *arguments):
+    kept = []
+    handler = logging.Handler()
+    handler.emit = kept.append
+    logger.addHandler(handler)
+    logger.error("%s " * len(arguments), *arguments)
+    (record,) = kept
+    return record
 
 
-def test_setup_logger_keeps_what_it_shows_from_the_parents(terminal, caplog):
-    log.setup_logger("djchan")
-    logging.getLogger("djchan.worker").warning("once")
-    assert terminal.getvalue().count("once") == 1
-    assert caplog.records == []
+def test_a_record_has_the_fields_of_its_arguments():
+    logger = log.escaping(logging.getLogger("djchan.worker"))
+    content = {"reply_channel": "websocket.send.P!1-a", "text": "secret"}
+    message = Message(content, "websocket.receive", None, id="P.1-a.3", attempt=2)
+    record = record_of(logger, log.name_of(Kept), "shop", message, log.Seconds(1.5))
+    assert record.consumer == f"{__name__}.Kept"
+    assert (record.channel, record.message_id) == ("websocket.receive", "P.1-a.3")
+    assert (record.attempt, record.duration) == (2, 1.5)
+    assert record.connection == "websocket.send.P!1-a"
+    assert record.getMessage() == f"{__name__}.Kept shop {message} 1.5 "
 
 
-def test_setup_logger_still_gives_records_to_django_channels_own_handlers(terminal, caplog):
-    kept = Kept()
-    logging.getLogger("django.channels").addHandler(kept)
-    log.setup_logger("djchan")
-    logging.getLogger("djchan.worker").info("both")
-    assert kept.lines == ["both"]
-    assert terminal.getvalue().count("both") == 1
-    assert caplog.records == []
+def test_a_record_has_no_field_that_is_not_known():
+    logger = log.escaping(logging.getLogger("djchan.worker"))
+    record = record_of(logger, Message({}, "jobs", None), MagicMock(), 5)
+    assert not {"consumer", "connection", "duration"} & set(vars(record))
 
 
-def test_setup_logger_under_the_name_of_channels_1(terminal):
-    log.join_loggers()
-    logger = log.setup_logger("django.channels")
-    assert (logger.name, logger.propagate) == ("django.channels", False)
-    logging.getLogger("djchan.worker").info("hello")
-    assert terminal.getvalue().count("hello") == 1
-    log.setup_logger("djchan")
-    logging.getLogger("djchan.worker").info("again")
-    assert terminal.getvalue().count("again") == 1
+def test_the_duration_of_a_message_counts_from_the_call_of_its_consumer():
+    logger = log.escaping(logging.getLogger("djchan.worker"))
+    message = Message({}, "jobs", None)
+    message.began = time.monotonic() - 5
+    assert 5 <= record_of(logger, message).duration < 10
+
+
+def test_fields_are_safe_to_show_like_the_message():
+    logger = log.escaping(logging.getLogger("djchan.worker"))
+    record = record_of(logger, Message({"reply_channel": "a\n\x1b[31m"}, "jobs", None))
+    assert record.connection == r"a\n\x1b[31m"
 
 
 # --------------------------------------------------------------------- escaping
@@ -204,7 +199,9 @@ def test_every_logger_of_djchan_escapes():
     assert made > 40 and not bare
 
 
-@pytest.mark.parametrize("name", ["djchan", "djchan.interface.closes", "daphne.server"])
+@pytest.mark.parametrize(
+    "name", ["djchan", "djchan.interface.closes", "daphne.server", "django.server.djchan"]
+)
 def test_a_logging_that_disables_existing_loggers_leaves_ours_on(name):
     logger = logging.getLogger(name)
     logger.disabled = True

@@ -1,5 +1,6 @@
 """djchan.routing: which consumer gets a message, with which keyword arguments."""
 
+import logging
 import re
 import sys
 
@@ -381,6 +382,39 @@ def test_unrouted_sockets_can_be_denied():
         deny_consumer(message(path="/x"))
     router.check_default(deny_unrouted=False)
     assert matched(router, path="/x") == (connect_consumer, {})
+
+
+RECEIVES = route("websocket.receive", consumer_1, path="^/chat")
+CONNECTS = route("websocket.connect", consumer_1, path="^/chat")
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize(
+    ("routes", "deny", "channel", "path", "what"),
+    [
+        ([CONNECTS], False, "websocket.connect", "/x", "accepted, as by default"),
+        ([], False, "websocket.connect", "/x", "accepted, as by default"),
+        ([RECEIVES, CONNECTS], True, "websocket.connect", "/x", "refused (deny_unrouted)"),
+        ([RECEIVES], False, "websocket.receive", "/x", "dropped"),
+        ([CONNECTS], False, "websocket.connect", "/chat/", None),
+        ([RECEIVES], False, "websocket.receive", "/chat/", None),
+        # A project that lets everybody in has no route to tell it from.
+        ([RECEIVES], False, "websocket.connect", "/chat/", None),
+        ([RECEIVES], False, "websocket.disconnect", "/x", None),
+    ],
+)
+def test_a_socket_on_an_unrouted_path_is_logged(
+    caplog, settings, debug, routes, deny, channel, path, what
+):
+    settings.DEBUG = debug
+    router = Router(routes)
+    router.check_default(consumer_3, deny_unrouted=deny)
+    with caplog.at_level(logging.DEBUG, logger="djchan.routing"):
+        matched(router, channel, path=path)
+    lines = [each.getMessage() for each in caplog.records]
+    asked = message(channel, path=path)
+    assert lines == ([f"No route takes {asked} (path '{path}'): it is {what}."] if what else [])
+    assert {each.levelname for each in caplog.records} <= {"INFO" if debug else "DEBUG"}
 
 
 def test_the_default_consumers():

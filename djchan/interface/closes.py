@@ -46,8 +46,8 @@ def classify(code: int, *, expired: bool = False) -> Kind:
     return "normal" if code in _NORMAL else "error"
 
 
-def log(kind: Kind, code: int, scope: Mapping[str, Any]) -> None:
-    """Write the line for a socket with this ASGI ``scope``."""
+def log(kind: Kind, code: int, scope: Mapping[str, Any], connection: str = "") -> None:
+    """Write the line for a socket with this ASGI ``scope``; ``connection``: its reply channel."""
     level = _LEVELS[kind]
     if not logger.isEnabledFor(level):
         return
@@ -64,6 +64,7 @@ def log(kind: Kind, code: int, scope: Mapping[str, Any]) -> None:
         scope["path"],  # A client's text: repr, so that it makes no line of its own.
         named(client) if client else "unknown",
         burst=BURST,
+        extra={"connection": connection, "close_code": code},
     )
 
 

@@ -10,11 +10,13 @@ answered all that was said for it.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
+from djchan import names
 from djchan.interface.journal import Journal
 from djchan.interface.options import InterfaceOptions
 from djchan.interface.pace import Budget
@@ -228,6 +230,17 @@ class Connection:
         return None
 
     # ------------------------------------------------------------- for subclasses
+
+    kind: ClassVar[str]  # The first part of its reply channel.
+
+    @property
+    def reply_channel(self) -> str:
+        return names.reply_channel(self.kind, self._process, self.name)
+
+    def _log(self, cause: str, message: str, *args: object, level: int = logging.WARNING) -> None:
+        """Count ``cause``, and log it now and then, with this connection's reply channel."""
+        fields = {"connection": self.reply_channel}
+        self._host.journal.say(cause, message, *args, level=level, extra=fields)
 
     def _deliver(
         self,

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from djchan import names
 from djchan.exceptions import InvalidMessage, MessageTooLarge
 from djchan.interface import http
 from djchan.interface.connection import Host, Local, Replies
@@ -37,11 +36,12 @@ class HttpConnection(ResponseConnection):
         "_heard",
         "_introduced",
         "_over",
-        "_reply_channel",
         "_returned",
         "_returning",
         "_task",
     )
+
+    kind = "http.response"
 
     def __init__(
         self,
@@ -52,7 +52,6 @@ class HttpConnection(ResponseConnection):
     ) -> None:
         super().__init__(host, local, scope, outlet)
         self._source = host.sources.of(scope)
-        self._reply_channel = names.reply_channel("http.response", self._process, self.name)
         self._introduced = False  # Some worker may know the reply channel.
         self._handed_on = False  # The request, and all of its body.
         self._awaited = False  # The layer owes an answer.
@@ -94,7 +93,7 @@ class HttpConnection(ResponseConnection):
         host = self._host
         option = host.sources.enter(self.name, self._source, self._loop.time())
         if option:
-            host.journal.say(
+            self._log(
                 "source.refused",
                 "A request got a 429: its client is over %s (%s) under INTERFACE in CHANNEL_LAYERS",
                 option,
@@ -110,7 +109,7 @@ class HttpConnection(ResponseConnection):
             self._task.cancel()
 
     def _too_large(self) -> None:
-        self._host.journal.say(
+        self._log(
             "http.too_large",
             "A request got a 413: its body has more than %d bytes (http_max_body under INTERFACE "
             "in CHANNEL_LAYERS)",
@@ -119,7 +118,7 @@ class HttpConnection(ResponseConnection):
         self._perform(self._exchange.refuse(413, http.TOO_LARGE))
 
     def _too_slow(self, size: int) -> None:
-        self._host.journal.say("http.body_timeout", http.SLOW_BODY, size)
+        self._log("http.body_timeout", http.SLOW_BODY, size)
         self._perform(self._exchange.refuse(408, http.TOO_SLOW))
 
     def _no_room(self, error: NoRoom) -> None:
@@ -140,18 +139,18 @@ class HttpConnection(ResponseConnection):
             return
         try:
             frame = codec.encode(
-                exchange.request(self._reply_channel, body, body_channel),
+                exchange.request(self.reply_channel, body, body_channel),
                 host.layer.max_message_size,
             )
         except MessageTooLarge as error:
-            host.journal.say("http.too_large", "A request got a 413: %s", error)
+            self._log("http.too_large", "A request got a 413: %s", error)
             self._perform(exchange.refuse(413, http.TOO_LARGE))
             return
         except InvalidMessage as error:
             self._refuse("http.invalid", str(error), http.GAVE_UP)
             return
         if exchange.lost_its_upgrade:
-            host.journal.say(
+            self._log(
                 "http.no_upgrade",
                 "The handshake of a WebSocket to %.200r arrived as a plain HTTP request: the proxy "
                 "in front does not hand its headers Upgrade and Connection on. In nginx: "
@@ -176,7 +175,7 @@ class HttpConnection(ResponseConnection):
         )
 
     def _refuse(self, cause: str, reason: str, sentence: str) -> None:
-        self._host.journal.say(cause, "A request got a 503: %s", reason)
+        self._log(cause, "A request got a 503: %s", reason)
         self._perform(self._exchange.refuse(503, sentence))
 
     def _left(self) -> None:
@@ -321,7 +320,7 @@ class HttpConnection(ResponseConnection):
         if left > 0:
             self._deadline = self._loop.call_later(left, self._listen, silence)
             return
-        self._host.journal.say(
+        self._log(
             "http.idle",
             "A held response was cut: nothing was sent to it for %.0f s (http_idle_timeout under "
             "INTERFACE in CHANNEL_LAYERS)",
@@ -339,7 +338,7 @@ class HttpConnection(ResponseConnection):
                 pause = timeout if self._outlet.unsent else left
                 self._deadline = self._loop.call_later(pause, self._timed_out)
                 return
-        self._host.journal.say(
+        self._log(
             "http.timeout",
             "A request was not answered within %.0f s (http_timeout under INTERFACE in "
             "CHANNEL_LAYERS): %s%s",
@@ -374,7 +373,7 @@ class HttpConnection(ResponseConnection):
         host = self._host
         if host.served.hopeless(http.DISCONNECT, self._loop.time()):
             return
-        content = codec.encode(self._exchange.disconnect(self._reply_channel))
+        content = codec.encode(self._exchange.disconnect(self.reply_channel))
         payload = self._aside(http.DISCONNECT, msgspec.Raw(content))
         capacity, max_bytes, total = host.limits(http.DISCONNECT)
         push = Push(

@@ -7,7 +7,7 @@ From every module of the interface that drops, refuses or closes something; on t
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 QUIET = 10.0  # Seconds between two lines of one cause.
 
@@ -26,7 +26,14 @@ class Journal:
     def count(self, cause: str, number: int = 1) -> None:
         self.counts[cause] += number
 
-    def say(self, cause: str, message: str, *args: object, level: int = logging.WARNING) -> None:
+    def say(
+        self,
+        cause: str,
+        message: str,
+        *args: object,
+        level: int = logging.WARNING,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
         """Count ``cause``, and log ``message % args`` unless it was said just now.
 
         Causes come from a fixed list in the code, so there is a bounded number of them.
@@ -41,4 +48,4 @@ class Journal:
         unsaid = count - said[1] - 1 if said is not None else 0
         if unsaid:
             message += f" ({unsaid} more like it before this line)"
-        self._logger.log(level, message, *args)
+        self._logger.log(level, message, *args, extra=extra)

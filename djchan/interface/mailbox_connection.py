@@ -216,7 +216,7 @@ class MailboxConnection(Connection):
         if channel == websocket.CONNECT:
             self._refused = True
             self._release()
-            host.journal.say(
+            self._log(
                 "connect.full",
                 "A WebSocket was refused. %s",
                 host.layer.why_full(result, channel),
@@ -230,7 +230,7 @@ class MailboxConnection(Connection):
             self._try_again()
         else:
             lost = self._lose()
-            host.journal.say(
+            self._log(
                 "receive.full",
                 "A WebSocket was closed (1013) and lost %d frames, which had waited for %.1f s "
                 "(full_wait). %s",
@@ -245,7 +245,7 @@ class MailboxConnection(Connection):
         if self._host.served.unserved(channel, self._loop.time()):
             self._try_again()
         elif channel == websocket.DISCONNECT:
-            self._host.journal.say(
+            self._log(
                 "disconnect.unserved",
                 "No worker serves %s: not sent. If a consumer is routed there, run a worker for it",
                 channel,
@@ -253,7 +253,7 @@ class MailboxConnection(Connection):
             )
             self._finish()
         else:
-            self._host.journal.say(
+            self._log(
                 "receive.unserved",
                 "No worker serves %s: %d frames were dropped. Route a consumer there, or run a "
                 "worker for it",

@@ -93,7 +93,7 @@ class ResponseConnection(BodyConnection):
 
     def give_room(self) -> None:
         """All responses together are over their limit, and this one's client is the slowest."""
-        self._host.journal.say(
+        self._log(
             "http.outgoing_total",
             "A response was cut: its client is the slowest, and more than %d bytes of all "
             "responses waited for their clients (http_outgoing_total under INTERFACE in "
@@ -111,7 +111,7 @@ class ResponseConnection(BodyConnection):
                 self._do(action, size)
         except Exception as error:
             actions = [Cut()]
-            self._host.journal.say(
+            self._log(
                 "outlet.error",
                 "A response could not be written: %r",
                 error,
@@ -138,9 +138,7 @@ class ResponseConnection(BodyConnection):
             self._host.journal.count("http.cut")
             self._cut()
         else:
-            self._host.journal.say(
-                "reply.invalid", "%s: %s", self.name, action.reason, level=logging.ERROR
-            )
+            self._log("reply.invalid", "%s: %s", self.name, action.reason, level=logging.ERROR)
 
     def _give(self, action: Start | Content, size: int) -> None:
         """Pass content to the outlet, within the limits of what may wait there."""
@@ -195,7 +193,7 @@ class ResponseConnection(BodyConnection):
         if self._stall is None:
             self._stall = Stall(limit)
         if self._stall.look(self._loop.time(), self._given - self._outlet.backlog):
-            self._host.journal.say(
+            self._log(
                 "http.stalled",
                 "A response was cut: its client has read nothing for %.0f s "
                 "(http_send_timeout under INTERFACE in CHANNEL_LAYERS)",
@@ -206,7 +204,7 @@ class ResponseConnection(BodyConnection):
         self._watch = self._loop.call_later(self._stall.pause, self._look_at_client)
 
     def _overflowed(self) -> None:
-        self._host.journal.say(
+        self._log(
             "http.overflow",
             "A response was cut: its client does not read. More than %d bytes waited for it "
             "(http_outgoing_bytes under INTERFACE in CHANNEL_LAYERS)",

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from djchan import names
 from djchan.exceptions import InvalidMessage, MessageTooLarge
 from djchan.interface import closes, websocket
 from djchan.interface.connection import Host, Local, Replies
@@ -81,6 +80,8 @@ class WebSocketConnection(MailboxConnection):
         "_unheard",
     )
 
+    kind = "websocket.send"
+
     def __init__(
         self,
         host: Host,
@@ -94,8 +95,7 @@ class WebSocketConnection(MailboxConnection):
         self._source = host.sources.of(scope)
         self._machine = WebSocket(scope, protocols=host.options.websocket_protocols)
         self._limit = host.layer.max_message_size
-        reply_channel = names.reply_channel("websocket.send", self._process, self.name)
-        self._common = msgspec.Raw(codec.encode(self._machine.common(reply_channel)))
+        self._common = msgspec.Raw(codec.encode(self._machine.common(self.reply_channel)))
         self._deaf = False  # Frames of the client are not read any more.
         self._expired = False  # It is closed because its time was over.
         self._unheard = False  # Its connect expired before any consumer ran.
@@ -136,7 +136,7 @@ class WebSocketConnection(MailboxConnection):
     def _connect(self) -> None:
         host = self._host
         if host.draining or not self._local.available:
-            host.journal.say(
+            self._log(
                 "connect.refused",
                 "A WebSocket was refused: %s",
                 "this process is shutting down" if host.draining else self._local.trouble,
@@ -144,7 +144,7 @@ class WebSocketConnection(MailboxConnection):
             self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
             return
         if host.turns.waiting >= host.options.disconnects_waiting:
-            host.journal.say(
+            self._log(
                 "connect.behind",
                 "A WebSocket was refused: the disconnects of %d others wait for workers "
                 "(disconnects_waiting). Run more workers for websocket.disconnect",
@@ -153,7 +153,7 @@ class WebSocketConnection(MailboxConnection):
             self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
             return
         if len(host.handshakes) >= host.options.handshakes:
-            host.journal.say(
+            self._log(
                 "connect.handshakes",
                 "A WebSocket was refused: %d others wait for a consumer to accept them (handshakes "
                 "under INTERFACE in CHANNEL_LAYERS). Run more workers for websocket.connect",
@@ -168,7 +168,7 @@ class WebSocketConnection(MailboxConnection):
         try:
             frame = codec.encode(self._machine.connect(scheme=self._outlet.scheme), self._limit)
         except (InvalidMessage, MessageTooLarge) as error:
-            host.journal.say("connect.invalid", "A WebSocket was refused: %s", error)
+            self._log("connect.invalid", "A WebSocket was refused: %s", error)
             self._perform(self._machine.end(websocket.TOO_BIG))
             return
         host.journal.count("websocket.connect")
@@ -182,7 +182,7 @@ class WebSocketConnection(MailboxConnection):
     def _limited(self, cause: str, what: str, option: str) -> None:
         """Its source has too many connections, or sends too much."""
         client = self._machine.scope.get("client")
-        self._host.journal.say(
+        self._log(
             cause,
             "A WebSocket was %s (4008, 429 for a handshake): its client (%s) is over %s (%s) under "
             "INTERFACE in CHANNEL_LAYERS",
@@ -207,7 +207,7 @@ class WebSocketConnection(MailboxConnection):
             frame = codec.encode(content, self._limit)
         except (InvalidMessage, MessageTooLarge) as error:
             self._machine.unsay(1)
-            self._host.journal.say("frame.too_large", "A WebSocket was closed (1009): %s", error)
+            self._log("frame.too_large", "A WebSocket was closed (1009): %s", error)
             self._perform(self._machine.end(websocket.TOO_BIG))
             return
         if self._mailbox.put(websocket.RECEIVE, frame):
@@ -220,7 +220,7 @@ class WebSocketConnection(MailboxConnection):
     def _mailbox_is_full(self) -> None:
         options, total = self._host.options, self._host.mailboxes
         if 8 * total.used >= 7 * total.limit:
-            self._host.journal.say(
+            self._log(
                 "mailbox.total",
                 "A WebSocket was closed (1013): the frames of all sockets that workers have not "
                 "answered are %d bytes; the limit is %d (mailboxes_bytes under INTERFACE in "
@@ -231,7 +231,7 @@ class WebSocketConnection(MailboxConnection):
             self._deaf = True
             self._perform(self._machine.end(websocket.TRY_AGAIN_LATER, status=503))
             return
-        self._host.journal.say(
+        self._log(
             "mailbox.overflow",
             "A WebSocket was closed (1013): its client sends faster than workers answer. %d "
             "frames waited; the limits are mailbox_frames (%d) and mailbox_bytes (%d) under "
@@ -270,7 +270,7 @@ class WebSocketConnection(MailboxConnection):
             # A handshake that was refused has no close code.
             kind = closes.classify(content["code"], expired=self._expired)
             self._host.journal.count(f"closed.{kind}")
-            closes.log(kind, content["code"], self._machine.scope)
+            closes.log(kind, content["code"], self._machine.scope, self.reply_channel)
         self._host.sources.leave(self.name)
         self._stop_timers()
         self._unhold()
@@ -298,6 +298,15 @@ class WebSocketConnection(MailboxConnection):
             self.on_replies(replies)
         if status:
             self._host.journal.count(f"answer.{status}")
+            behind = len(self._mailbox)
+            if behind and status == codec.STUCK:
+                self._log(
+                    "stuck.behind",
+                    "A WebSocket is closed (1011): its consumer ran for longer than run_limit, and "
+                    "%d frames that came later waited for it to return. Did it wait for one of "
+                    "them? The frames of a socket run one after the other.",
+                    behind,
+                )
             self._perform(self._machine.status(delivery.channel, status))
             # Its connect never ran: nobody is to be told that it is gone.
             self._unheard = delivery.channel == websocket.CONNECT and status == codec.EXPIRED
@@ -334,7 +343,7 @@ class WebSocketConnection(MailboxConnection):
 
     def on_gap(self, group: str) -> None:
         """Messages of a group it is in did not fit into this process's inbox."""
-        self._host.journal.say(
+        self._log(
             "group.gap",
             "Messages of the group %s were dropped: this process's inbox is full. Its members "
             "are %s",
@@ -391,7 +400,7 @@ class WebSocketConnection(MailboxConnection):
 
     def give_room(self) -> None:
         """The frames to all sockets are too much, and this one's client has the most of them."""
-        self._host.journal.say(
+        self._log(
             "outgoing.total",
             "A WebSocket was closed (1013): the frames that wait for all clients are more than %d "
             "bytes (outgoing_total under INTERFACE in CHANNEL_LAYERS), and most wait for this one",
@@ -438,9 +447,7 @@ class WebSocketConnection(MailboxConnection):
             outlet.deny(action.status)
             self._closing(websocket.ABNORMAL)
         else:
-            self._host.journal.say(
-                "reply.invalid", "%s: %s", self.name, action.reason, level=logging.ERROR
-            )
+            self._log("reply.invalid", "%s: %s", self.name, action.reason, level=logging.ERROR)
 
     def _closing(self, code: int) -> None:
         self._unhold()
@@ -449,7 +456,7 @@ class WebSocketConnection(MailboxConnection):
 
     def _broke(self, error: Exception) -> None:
         """The server did not take what it was given: nothing more can be said to it."""
-        self._host.journal.say(
+        self._log(
             "outlet.error", "A WebSocket could not be written to: %r", error, level=logging.ERROR
         )
         self._deaf = True
@@ -458,7 +465,7 @@ class WebSocketConnection(MailboxConnection):
         self._outlet.abort(websocket.INTERNAL_ERROR)
 
     def _overflowed(self) -> None:
-        self._host.journal.say(
+        self._log(
             "outgoing.overflow",
             "A WebSocket was closed (1013): its client does not read. More than %d bytes waited "
             "for it (outgoing_bytes under INTERFACE in CHANNEL_LAYERS)",
@@ -474,7 +481,7 @@ class WebSocketConnection(MailboxConnection):
 
     def _timed_out(self) -> None:
         away = self._local.down_since is not None
-        self._host.journal.say(
+        self._log(
             "connect.timeout",
             "A WebSocket was refused: %s within %.1f s (connect_timeout)%s",
             "the channel layer did not answer" if away else "no consumer accepted it",

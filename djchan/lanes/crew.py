@@ -95,6 +95,7 @@ class Crew:
             error,
             channel,
             wait,
+            extra={"channel": channel},
         )
 
     def _look_again(self) -> None:

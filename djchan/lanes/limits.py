@@ -18,10 +18,9 @@ from djchan.lanes.options import WorkerOptions
 from djchan.layers import codec
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.operations import GiveUp
-from djchan.log import Lines, escaping
+from djchan.log import Lines, Seconds, escaping, fields_of, name_of
 from djchan.message import Message
 from djchan.outcomes import Outcome
-from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -73,7 +72,7 @@ def describe(frame: Frame | None) -> str:
     if frame is None:
         return "A consumer"
     message, found = frame
-    name = name_that_thing(found.consumer) if isinstance(found, Found) else "A consumer"
+    name = name_of(found.consumer) if isinstance(found, Found) else "A consumer"
     return f"{name}, for {message},"
 
 
@@ -87,12 +86,14 @@ def say_blocked(frame: Frame | None, *, seconds: float, limit: float, stack: str
     logger.error(
         "%s has blocked the event loop of the async consumers for %.1f s, longer than run_limit "
         "(%g s): the loop is left to itself%s, the other messages there go back to their "
-        "channels. It is here:\n%s",
+        "channels.%s It is here:\n%s",
         describe(frame),
-        seconds,
+        Seconds(seconds),
         limit,
         "" if frame is None else f", this message is kept as a dead letter ({REASON})",
+        "" if frame is None else _order_of_frames(frame[0].channel.name),
         Lines(stack),
+        extra=_fields(frame),
     )
 
 
@@ -103,12 +104,35 @@ def say_stuck(
     setting = "http_run_limit" if work.channel.startswith("http.") else "run_limit"
     logger.error(
         "%s has run for %.1f s, longer than %s (%g s): %s, its message is kept as a dead letter "
-        "(%s), and its client is told. Slow work belongs on a channel of its own. It is here:\n%s",
+        "(%s), and its client is told. Slow work belongs on a channel of its own.%s It is "
+        "here:\n%s",
         describe(frame),
-        seconds,
+        Seconds(seconds),
         setting,
         limit,
         left,
         REASON,
+        _order_of_frames(work.channel, work.behind),
         Lines(stack),
+        extra=_fields(frame),
     )
+
+
+def _order_of_frames(channel: str, behind: int = 0) -> str:
+    """The remedy for a consumer of a socket that waits for what its client sends next."""
+    if not channel.startswith("websocket."):
+        return ""
+    waiting = f" ({behind} waited here)" if behind else ""
+    return (
+        " If it waits for a later frame of its own socket, that is why: the frames of a socket run "
+        f"one after the other, so that a later one{waiting} does not run before this consumer has "
+        "returned; nor is what it sends sent before. Keep what it knows in message.channel_session "
+        "and return; the consumer of the later frame goes on from there."
+    )
+
+
+def _fields(frame: Frame | None) -> dict[str, object]:
+    if frame is None:
+        return {}
+    message, found = frame
+    return fields_of(message, name_of(found.consumer) if isinstance(found, Found) else None)

@@ -39,10 +39,9 @@ from djchan.lanes.registration import Registration
 from djchan.lanes.slots import Slots
 from djchan.layers import operations, threads
 from djchan.layers.operations import CommitResult, GiveUp, Release
-from djchan.log import escaping
+from djchan.log import escaping, name_of
 from djchan.outcomes import Outcome
 from djchan.throttling import throttled
-from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -224,18 +223,22 @@ class AsyncLane:
         )
         with self._changed:
             here = list(self._here.values())
+        known = (*self._running.values(), *(each for each, _ in self._finished))
+        unanswered = {each.work: each.ends for each in known}
         ended: list[tuple[Registration, Sequence[operations.Outcome], Words]] = []
         for registration, work in here:
+            # Frames that are done, and what was given up: the loop has not committed them.
+            ends = [*unanswered.get(work, ())]
             if running is not None and work is running.work:
-                ended.append((registration, (), [limits.give_up(work, registration.id)]))
-            elif not work.over:
-                end = work.left(registration.id)
-                if isinstance(end, GiveUp):
-                    ended.append((registration, (), [end]))
-                else:
-                    ended.append((registration, [end], ()))
-            else:
+                ends.append(limits.give_up(work, registration.id))
+            elif work.over:
                 ended.append((registration, (), [Release(registration.id, (work.token,))]))
+                continue
+            elif not any(isinstance(each, GiveUp) for each in ends):
+                ends.append(work.left(registration.id))
+            outcomes = [each for each in ends if isinstance(each, operations.Outcome)]
+            words = [each for each in ends if isinstance(each, GiveUp)]
+            ended.append((registration, outcomes, words))
         return ended
 
     # ------------------------------------------------------------- on the loop
@@ -298,7 +301,8 @@ class AsyncLane:
                 if registration.gone:
                     self._let_go(work.token)
                     return
-                running.frame, running.began = frame, time.monotonic()
+                running.frame = frame
+                running.began = frame[0].began = time.monotonic()
                 ran = await self._run_frame(running, frame)
                 running.began = 0.0
                 if running.stuck:
@@ -329,7 +333,11 @@ class AsyncLane:
             self._let_go(work.token)
             raise
         except Exception:
-            logger.exception("A delivery on %s failed. Please report this.", work.channel)
+            logger.exception(
+                "A delivery on %s failed. Please report this.",
+                work.channel,
+                extra={"channel": work.channel},
+            )
             end = work.give_up(registration.id)
         finally:
             if running.timer is not None:
@@ -359,7 +367,7 @@ class AsyncLane:
                 forget_cancellations()
             logger.error(
                 "%s was canceled, or tried to end the worker, for %s.",
-                name_that_thing(found.consumer),
+                name_of(found.consumer),
                 message,
                 exc_info=error,
             )
@@ -383,6 +391,7 @@ class AsyncLane:
         if progress is not None:
             self.counters["partial"] += 1
             running.told.clear()
+            running.ends.append(progress)
             self._finish(running, progress)
 
     async def _make_safe(self, running: Running) -> None:
@@ -419,6 +428,7 @@ class AsyncLane:
         for running, end in ends:
             result = results.get(end.token)
             if isinstance(end, operations.Outcome) and end.progress:
+                running.ends.remove(end)
                 running.lost |= result not in PROGRESS
                 if result in APPLIED:
                     running.work.committed()

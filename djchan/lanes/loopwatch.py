@@ -37,7 +37,18 @@ End = Outcome | GiveUp
 class Running:
     """One delivery that is here."""
 
-    __slots__ = ("began", "frame", "lost", "registration", "stuck", "task", "timer", "told", "work")
+    __slots__ = (
+        "began",
+        "ends",
+        "frame",
+        "lost",
+        "registration",
+        "stuck",
+        "task",
+        "timer",
+        "told",
+        "work",
+    )
 
     def __init__(self, registration: Registration, work: Work) -> None:
         self.registration = registration
@@ -49,6 +60,8 @@ class Running:
         self.lost = False  # It is somebody else's by now.
         self.told = asyncio.Event()  # What it has told of its progress was answered.
         self.told.set()
+        # Progress that was not answered, and in the end that it was given up.
+        self.ends: list[End] = []
         self.timer: asyncio.TimerHandle | None = None  # Until its progress is told.
 
 
@@ -114,9 +127,11 @@ class LoopWatch:
             left="its task is canceled",
         )
         progress = None if running.lost else work.progress()
-        if progress is not None:
-            self._finish(running, progress)
-        self._finish(running, limits.give_up(work, running.registration.id))
+        ends: list[End] = [] if progress is None else [progress]
+        ends.append(limits.give_up(work, running.registration.id))
+        running.ends += ends
+        for end in ends:
+            self._finish(running, end)
         task.cancel()
         probe = asyncio.ensure_future(self._probe())
         self._probes.add(probe)

@@ -39,9 +39,8 @@ from djchan.lanes.monitor import Monitor
 from djchan.lanes.registration import Registration
 from djchan.layers import operations, threads
 from djchan.layers.operations import Claimed, GiveUp, Release
-from djchan.log import escaping
+from djchan.log import escaping, name_of
 from djchan.outcomes import Outcome
-from djchan.utils import name_that_thing
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -224,6 +223,11 @@ class Lane:
                     opened.reason,
                     leased.attempt,
                     " It is kept as a dead letter." if opened.bury else "",
+                    extra={
+                        "channel": opened.channel,
+                        "message_id": opened.id,
+                        "attempt": leased.attempt,
+                    },
                 )
                 self._words.append(opened.give_up(registration.id))
             else:
@@ -243,7 +247,11 @@ class Lane:
                     return None
             return self._run_frames(registration, work, frames)
         except Exception:
-            logger.exception("A delivery on %s failed. Please report this.", work.channel)
+            logger.exception(
+                "A delivery on %s failed. Please report this.",
+                work.channel,
+                extra={"channel": work.channel},
+            )
             self._words.append(work.give_up(registration.id))
             return None
 
@@ -255,7 +263,7 @@ class Lane:
         began = batch.running_since
         if len(frames) == 1:
             batch.frame = frames[0]
-            batch.began = began
+            batch.began = frames[0][0].began = began
             ran = self._run_frame(registration, work, frames[0], may_suspend=True)
             if isinstance(ran.value, Suspended):
                 return self._hand_on(registration, work, frames[0], ran)
@@ -263,7 +271,7 @@ class Lane:
             return self._end_of(registration, work)
         for index, frame in enumerate(frames):
             batch.frame = frame
-            batch.began = began
+            batch.began = frame[0].began = began
             ran = self._run_frame(registration, work, frame)
             began = time.monotonic()
             with batch.lock:
@@ -333,7 +341,7 @@ class Lane:
         except BaseException:
             # A KeyboardInterrupt of the consumer's own; ours goes to the main thread.
             logger.exception(
-                "%s tried to end the worker, for %s.", name_that_thing(found.consumer), message
+                "%s tried to end the worker, for %s.", name_of(found.consumer), message
             )
             return Run(Outcome.FAILED, [])
 

@@ -60,4 +60,5 @@ class Lookout:
                 channel,
                 number,
                 self._alias,
+                extra={"channel": channel},
             )

@@ -178,10 +178,14 @@ class BaseChannelLayer(Sending, Keeping, Statistics):
         try:
             envelope = codec.decode_envelope(payload)
         except UndecodableEnvelope as error:
-            logger.error("A message on %s was dropped. %s", channel, error)
+            logger.error(
+                "A message on %s was dropped. %s", channel, error, extra={"channel": channel}
+            )
             return None
         if 0 < envelope.expires < self.now():
-            logger.warning("A message on %s had expired and was dropped.", channel)
+            logger.warning(
+                "A message on %s had expired and was dropped.", channel, extra={"channel": channel}
+            )
             return None
         return channel, {**codec.decode(envelope.common), **codec.decode(envelope.frames[0])}
 

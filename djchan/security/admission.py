@@ -11,11 +11,11 @@ A consumer opts out with ``any_origin``, or ``any_host``.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from djchan.conf import setting
 from djchan.legible import value
-from djchan.log import escaping
+from djchan.log import escaping, fields_of, name_of
 from djchan.message import Message
 from djchan.security.websockets import foreign_host_in, foreign_origin
 from djchan.throttling import BURST, throttled
@@ -68,12 +68,19 @@ def _is_foreign(message: Message, consumer: Consumer) -> bool:
         return True
     if origin is None:
         return False
-    report_origin(logger, message.content.get("path"), origin, "consumer", consumer)
+    extra = fields_of(message, name_of(consumer))
+    report_origin(logger, message.content.get("path"), origin, "consumer", consumer, extra=extra)
     return True
 
 
 def report_origin(
-    where: logging.Logger, path: object, origin: str, kind: str, taker: Consumer
+    where: logging.Logger,
+    path: object,
+    origin: str,
+    kind: str,
+    taker: Consumer,
+    *,
+    extra: Mapping[str, object] | None = None,
 ) -> None:
     """Log that a WebSocket was refused to a page of ``origin``."""
     name = name_that_thing(taker)
@@ -91,6 +98,7 @@ def report_origin(
         else "its host to ALLOWED_HOSTS",
         kind,
         name,
+        extra=extra,
     )
 
 
@@ -115,11 +123,20 @@ def _is_elsewhere(message: Message, consumer: Consumer) -> bool:
         return True
     if host is None:
         return False
-    report_host(logger, message.content.get("path"), host, "consumer", consumer)
+    extra = fields_of(message, name_of(consumer))
+    report_host(logger, message.content.get("path"), host, "consumer", consumer, extra=extra)
     return True
 
 
-def report_host(where: logging.Logger, path: object, host: str, kind: str, taker: Consumer) -> None:
+def report_host(
+    where: logging.Logger,
+    path: object,
+    host: str,
+    kind: str,
+    taker: Consumer,
+    *,
+    extra: Mapping[str, object] | None = None,
+) -> None:
     """Log that somebody asked for ``host``, which is none of ours."""
     name = name_that_thing(taker)
     throttled(
@@ -132,4 +149,5 @@ def report_host(where: logging.Logger, path: object, host: str, kind: str, taker
         value(host),
         kind,
         name,
+        extra=extra,
     )

@@ -402,6 +402,21 @@ async def test_a_connect_that_was_given_up_is_denied(status):
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("later", [0, 2])
+async def test_frames_that_waited_for_a_stuck_consumer_are_logged(later, caplog):
+    async with opened() as (server, local, interface):
+        for number in range(1 + later):
+            server.event("websocket.receive", text=f"{number}")
+        await settle()
+        local.handlers["c1"].on_answer(2, [], codec.STUCK)
+        await server.wait("websocket.close")
+        assert interface.journal.counts["stuck.behind"] == (later > 0)
+    lines = [each for each in caplog.records if "run_limit" in each.getMessage()]
+    assert [each.connection for each in lines] == ["websocket.send.process!c1"] * (later > 0)
+    assert all("2 frames that came later" in each.getMessage() for each in lines)
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("left_first", [True, False])
 @pytest.mark.parametrize("status", [codec.EXPIRED, codec.POISON])
 async def test_only_a_connect_that_never_ran_has_no_disconnect(status, left_first):

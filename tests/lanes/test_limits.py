@@ -199,6 +199,30 @@ def test_the_frames_before_it_are_committed(site, inbox, consumers, consumer):
     assert letter.done == 2
 
 
+@pytest.mark.parametrize("consumer", ["sync", "aio", "blocking"])
+def test_the_log_names_a_consumer_that_may_wait_for_a_later_frame(
+    site, inbox, consumers, consumer, caplog
+):
+    site.worker(route(RECEIVE, getattr(consumers, consumer)), run_limit=LIMIT)
+    say(site, "a", "hold", "b", "c")
+    consumers.wait()
+    wait_for(lambda: answers(inbox), timeout=PATIENCE, what="an answer")
+    ours = f"Consumers.{consumer}, for <Message iface.1-abc.0 on {RECEIVE}>"
+    (record,) = [
+        each
+        for each in caplog.records
+        if ours in each.getMessage() and "run_limit" in each.getMessage()
+    ]
+    line = record.getMessage()
+    assert "the frames of a socket run one after the other" in line
+    assert "Keep what it knows in message.channel_session and return" in line
+    # What waits behind a blocked event loop is not looked at.
+    assert ("(2 waited here)" in line) == (consumer != "blocking")
+    assert (record.channel, record.message_id, record.attempt) == (RECEIVE, "iface.1-abc.0", 1)
+    assert record.consumer.endswith(f"Consumers.{consumer}")
+    assert LIMIT < record.duration < PATIENCE
+
+
 def test_each_frame_has_the_limit_for_itself(site, inbox, consumers):
     def consumer(message):
         time.sleep(0.15)
@@ -237,6 +261,7 @@ def test_a_request_has_a_limit_of_its_own(site, inbox, consumers, caplog):
     wait_for(lambda: answers(inbox), timeout=PATIENCE, what="an answer")
     assert answers(inbox) == {"1-abc": STUCK}
     assert "http_run_limit" in caplog.text
+    assert "later frame" not in caplog.text
 
 
 def test_what_waits_behind_it_runs_elsewhere(site, inbox, consumers):
@@ -371,6 +396,30 @@ def test_a_loop_that_is_blocked_is_replaced(site, inbox, consumers, caplog):
     assert answers(inbox)["1-c"] == STUCK
     assert site.length("sent") == 1
     assert worker.counters["fenced"] == 0
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["unanswered", "answered"])
+def test_frames_that_are_done_when_the_loop_is_blocked_run_once(site, inbox, consumers, settled):
+    """The loop has noted them to be committed, and comes to it, or does not."""
+
+    async def consumer(message):
+        if message["text"] == "hold":
+            time.sleep(0.03)  # They are due after ``partial``.
+            for _ in range(100 if settled else 2):
+                await asyncio.sleep(0)
+            consumers.held.release()
+            site.gate.wait(PATIENCE)
+        consumers.end(message)
+
+    worker = site.worker(route(RECEIVE, consumer), run_limit=LIMIT, partial=0.02, grace=1.0)
+    say(site, "a", "hold", "b")
+    consumers.wait()
+    wait_for(lambda: answers(inbox), timeout=PATIENCE, what="an answer")
+    assert answers(inbox) == {"1-abc": STUCK}
+    assert str(inbox.entries()).count("{'text': 'a'}") == 1
+    (letter,) = site(DeadLetters(RECEIVE))
+    assert (letter.reason, letter.done) == ("stuck", 1)
+    assert (site.ran, worker.counters["fenced"]) == (["a"], 0)
 
 
 def test_where_it_can_it_starts_anew(site, inbox, consumers):

@@ -136,7 +136,8 @@ def test_nor_does_it_save_a_browser_s_session(site, inbox, on, caplog):
     site.gate.set()
     wait_for(lambda: zombie.counters["fenced"], timeout=PATIENCE, what="its commit is refused")
     assert SessionStore(key)["n"] == 4
-    assert "A session is not saved" in caplog.text
+    (record,) = [each for each in caplog.records if "A session is not saved" in each.getMessage()]
+    assert (record.channel, record.message_id) == (RECEIVE, "iface.1-abc.0")
 
 
 def http_session_with(**data: Any) -> str:

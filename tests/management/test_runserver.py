@@ -1,5 +1,6 @@
 """``manage.py runserver``: what it offers, what it prints, and a real one at work."""
 
+import logging
 import re
 import signal
 import socket
@@ -10,12 +11,15 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.management import load_command_class
+from django.core.management.color import make_style
+from django.utils.log import ServerFormatter
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from djchan.asgi import ChannelLayerWrapper
 from djchan.handler import ViewConsumer
 from djchan.layers.inmemory import InMemoryChannelLayer
+from djchan.management.commands import runserver
 from djchan.management.commands.runserver import Command, describe
 from djchan.sockets.application import SocketViews
 from djchan.staticfiles import StaticFilesConsumer
@@ -170,14 +174,52 @@ class TestDescribe:
         line = describe("websocket", "connected", details)
         assert line == r"WebSocket CONNECT /\x1b[31m\n/ö [None]"
 
-    @pytest.mark.parametrize("status", [101, 200, 302, 304, 404, 400, 500])
-    def test_is_written_with_the_time(self, command, capsys, status):
+    @pytest.mark.parametrize(
+        ("status", "level"),
+        [(101, "INFO"), (200, "INFO"), (304, "INFO"), (404, "WARNING"), (500, "ERROR")],
+    )
+    def test_goes_to_the_logger_of_djangos_server(self, command, access_log, status, level):
         details = {"path": "/", "method": "GET", "status": status, "client": "c", "time_taken": 0}
         command.log_action("http", "complete", details)
-        written = capsys.readouterr().err
+        ((line, record),) = access_log.lines
         assert re.fullmatch(
-            rf"\[\d{{4}}/\d\d/\d\d \d\d:\d\d:\d\d\] HTTP GET / {status} \[0\.00, c\]\n", written
+            rf"\[\d\d/\w{{3}}/\d{{4}} \d\d:\d\d:\d\d\] HTTP GET / {status} \[0\.00, c\]", line
         )
+        assert (record.levelname, record.status_code) == (level, status)
+        assert (record.client, record.duration) == ("c", 0)
+
+    def test_a_socket_has_no_status(self, command, access_log):
+        command.log_action("websocket", "connected", {"path": "/chat/", "client": "c"})
+        ((line, record),) = access_log.lines
+        assert line.endswith("] WebSocket CONNECT /chat/ [c]")
+        assert not hasattr(record, "status_code")
+
+    def test_no_color_is_for_djangos_formatter_too(self, command, access_log):
+        access_log.formatter.style = make_style("dark")
+        details = {"path": "/", "method": "GET", "status": 200, "client": "c", "time_taken": 0}
+        command.log_action("http", "complete", details)
+        runserver._decolor(runserver.access_logger)
+        command.log_action("http", "complete", details)
+        assert ["\x1b[" in line for line, _ in access_log.lines] == [True, False]
+
+
+class AccessLog(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.setFormatter(ServerFormatter("[{server_time}] {message}", style="{"))
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append((self.format(record), record))
+
+
+@pytest.fixture
+def access_log():
+    """Django's own handler of ``django.server``, for a while another."""
+    server = logging.getLogger("django.server")
+    before, server.handlers = server.handlers, [AccessLog()]
+    yield server.handlers[0]
+    server.handlers = before
 
 
 FILES = {

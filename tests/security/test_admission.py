@@ -52,6 +52,8 @@ def test_a_request_for_another_host_gets_a_400(consumer, caplog):
     (record,) = caplog.records
     assert record.levelname == "INFO" and "ALLOWED_HOSTS" in record.getMessage()
     assert record.getMessage().isprintable()
+    assert (record.channel, record.connection) == ("http.request", REPLY)
+    assert record.consumer.endswith("consumer")
 
 
 def test_one_for_ours_and_one_without_a_host_run(consumer):

@@ -1,34 +1,34 @@
-"""Loggers that a test may set up as a command does, without those after it hearing of it."""
+"""Loggers of a test's own, and lines that are not left out."""
 
 import logging
+import weakref
 from collections.abc import Iterator
 
 import pytest
 
-from djchan import log
 from djchan.throttling import throttle
 
-TOUCHED = ("djchan", "djchan.worker", "django.channels", *log.DAPHNE)
+
+class Root(logging.RootLogger):
+    def addHandler(self, hdlr: logging.Handler) -> None:
+        if not type(hdlr).__module__.startswith("_pytest"):  # They are no project's.
+            super().addHandler(hdlr)
 
 
 @pytest.fixture
-def loggers() -> Iterator[None]:
-    """Loggers as a new process has them, put back afterwards."""
-    before = {}
-    for name in TOUCHED:
-        logger = logging.getLogger(name)
-        before[name] = (logger.parent, logger.level, logger.propagate, logger.handlers[:])
-    for name in TOUCHED:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.NOTSET)
-        logger.propagate = True
-        logger.handlers[:] = []
-    logging.getLogger("djchan").parent = logging.getLogger()
-    yield
-    for name, (parent, level, propagate, handlers) in before.items():
-        logger = logging.getLogger(name)
-        logger.parent, logger.propagate, logger.handlers[:] = parent, propagate, handlers
-        logger.setLevel(level)
+def loggers(monkeypatch: pytest.MonkeyPatch) -> logging.Logger:
+    """A tree of loggers as a new process has it: its root, without handlers.
+
+    Those that modules have made before stay in the old tree.
+    """
+    root = Root(logging.WARNING)
+    monkeypatch.setattr(logging, "root", root)
+    monkeypatch.setattr(logging.Logger, "root", root)
+    monkeypatch.setattr(logging.Logger, "manager", logging.Manager(root))
+    # What dictConfig closes and forgets.
+    monkeypatch.setattr(logging, "_handlers", weakref.WeakValueDictionary())
+    monkeypatch.setattr(logging, "_handlerList", [])
+    return root
 
 
 @pytest.fixture(autouse=True)

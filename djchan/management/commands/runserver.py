@@ -30,9 +30,11 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.contrib.staticfiles.management.commands.runserver import Command as StaticCommand
 from django.core.asgi import get_asgi_application
 from django.core.management import CommandParser
+from django.core.management.color import no_style
 from django.core.servers.basehttp import WSGIServer
 from django.db import connections
 from django.utils import autoreload
+from django.utils.log import ServerFormatter
 from django.utils.module_loading import import_string
 
 from djchan import DEFAULT_CHANNEL_LAYER, __version__
@@ -41,13 +43,16 @@ from djchan.checks import broker_problem, for_channels4_alone, sentence
 from djchan.delay.consumer import serve_delay
 from djchan.handler import ViewConsumer
 from djchan.interface.reactor import Sockets
-from djchan.log import escaping, setup_logger
+from djchan.log import LIBRARY, REQUESTS, escaping, setup_logger
+from djchan.logging_setup import setup_logging
 from djchan.sockets.application import SocketViews
 from djchan.staticfiles import StaticFilesConsumer
+from djchan.terminal import handlers_of, refuses_color
 from djchan.urls import has_socket_views, websockets
 from djchan.worker import Worker
 
 logger = escaping(logging.getLogger(__name__))
+access_logger = escaping(logging.getLogger(REQUESTS))
 
 HTTP_TIMEOUT = 60
 HANDSHAKE_TIMEOUT = 5
@@ -124,9 +129,13 @@ class Command(StaticCommand):
 
     def _serve(self, wrapper: ChannelLayerWrapper | None, options: Mapping[str, Any]) -> None:
         """Run worker and server until Ctrl-C, a signal, or a reload."""
-        if options["verbosity"]:
-            setup_logger("djchan", options["verbosity"])
         application = self.get_application(wrapper, options)
+        setup_logging()  # The project's asgi.py may have set up Django again.
+        setup_logger(
+            LIBRARY, options["verbosity"], style=self.style, force_color=options["force_color"]
+        )
+        if options["no_color"] or (refuses_color() and not options["force_color"]):
+            _decolor(access_logger)
         server = self.server_cls(
             application=application,
             endpoints=build_endpoint_description_strings(host=self._host(), port=self.port),
@@ -259,29 +268,31 @@ class Command(StaticCommand):
         )
 
     def log_action(self, protocol: str, action: str, details: Mapping[str, Any]) -> None:
-        """Write a line for what Daphne did, as the terminal's own log."""
+        """Log what Daphne did, where Django's runserver logs its requests."""
         line = describe(protocol, action, details)
         if line is None:
             return
+        level = logging.INFO
+        extra = {"client": details.get("client"), "server_time": f"{datetime.now():%d/%b/%Y %X}"}
         if protocol == "http":
-            line = self._colored(int(details["status"]), line)
-        sys.stderr.write(f"[{datetime.now():%Y/%m/%d %H:%M:%S}] {line}\n")
+            status = int(details["status"])
+            extra |= {"status_code": status, "duration": details["time_taken"]}
+            level = _level(status)
+        access_logger.log(level, "%s", line, extra=extra)
 
-    def _colored(self, status: int, line: str) -> str:
-        style = self.style
-        if 200 <= status < 300:
-            return str(style.HTTP_SUCCESS(line))
-        if status < 200:
-            return str(style.HTTP_INFO(line))
-        if status == 304:
-            return str(style.HTTP_NOT_MODIFIED(line))
-        if status < 400:
-            return str(style.HTTP_REDIRECT(line))
-        if status == 404:
-            return str(style.HTTP_NOT_FOUND(line))
-        if status < 500:
-            return str(style.HTTP_BAD_REQUEST(line))
-        return str(style.HTTP_SERVER_ERROR(line))
+
+def _decolor(logger: logging.Logger) -> None:
+    """Take the colors off the lines of Django's formatter, which does not look at either."""
+    for handler in handlers_of(logger):
+        if isinstance(handler.formatter, ServerFormatter):
+            handler.formatter.style = no_style()
+
+
+def _level(status: int) -> int:
+    """The level at which Django's runserver logs a response."""
+    if status < 400:
+        return logging.INFO
+    return logging.WARNING if status < 500 else logging.ERROR
 
 
 _WEBSOCKET = {
@@ -292,7 +303,7 @@ _WEBSOCKET = {
 }
 
 
-def describe(protocol: str, action: str, details: Mapping[str, Any]) -> str | None:
+def describe(protocol: str, action: str, details: Mapping[str, object]) -> str | None:
     """One line for an action of Daphne's; None for one that is not worth a line."""
     # A path is a client's text: nothing in it may steer the terminal.
     path = "".join(

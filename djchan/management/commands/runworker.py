@@ -23,6 +23,7 @@ from djchan.checks import shared_layer
 from djchan.delay.consumer import serve_delay
 from djchan.exceptions import BrokerError, InvalidChannelLayer
 from djchan.log import LIBRARY, setup_logger
+from djchan.logging_setup import setup_logging
 from djchan.process import Beginning, begin_anew, leave, leave_by
 from djchan.reload import run_with_reloader
 from djchan.signals import worker_process_ready
@@ -105,10 +106,10 @@ class Command(BaseCommand):
         if not options.get("skip_checks", True):
             self._run_checks(options["layer"], reload=options["reload"])
         self.options, self.verbosity = options, options["verbosity"]
-        if self.verbosity:
-            setup_logger(LIBRARY, self.verbosity)
+        setup_logger(LIBRARY, self.verbosity, style=self.style, force_color=options["force_color"])
         beginning = Beginning()  # Before the project's consumers are imported.
         worker = self.make_worker(**options)
+        setup_logging()  # What was imported may have set up Django again.
         worker_process_ready.send(sender=worker)
         worker.ready()
         ended = threading.Event()

@@ -12,7 +12,7 @@ from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.checks import shared_layer
 from djchan.delay.worker import Worker
 from djchan.exceptions import BrokerError
-from djchan.log import setup_logger
+from djchan.log import LIBRARY, setup_logger
 
 
 class Command(BaseCommand):
@@ -34,8 +34,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["verbosity"]:
-            setup_logger("djchan", options["verbosity"])
+        setup_logger(
+            LIBRARY, options["verbosity"], style=self.style, force_color=options["force_color"]
+        )
         worker = Worker(self.get_layer(options["layer"]), database_sleep_duration=options["sleep"])
         try:
             worker.run()
