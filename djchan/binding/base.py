@@ -33,6 +33,7 @@ from djchan.binding.changes import (
     begin,
     end,
     hold,
+    is_held,
     load_deferred,
     may_have_changes,
     note,
@@ -216,9 +217,10 @@ class Binding(metaclass=BindingMetaclass):
             now = change.saved(instance, update_fields, created=action == CREATE)
         if now is None:
             return
-        send = partial(cls.send_change, now, action, old, row, **kwargs)
-        if not hold(instance, send):
-            send()
+        if is_held(instance):
+            hold(instance, partial(cls.send_change, snapshot(now), action, old, row, **kwargs))
+        else:
+            cls.send_change(now, action, old, row, **kwargs)
 
     @classmethod
     def send_change(

@@ -121,13 +121,14 @@ def end(instance: models.Model, binding: type) -> tuple[Iterable[str] | None, Ch
     return None, Change()
 
 
-def hold(instance: models.Model, send: Callable[[], None]) -> bool:
-    """Keep ``send`` until the instance is whole, inside of ``held``; False outside of it."""
-    waiting: list[Callable[[], None]] | None = instance.__dict__.get(_HELD)
-    if waiting is None:
-        return False
-    waiting.append(send)
-    return True
+def is_held(instance: models.Model) -> bool:
+    """Whether the instance is not whole yet: inside of ``held``."""
+    return _HELD in instance.__dict__
+
+
+def hold(instance: models.Model, send: Callable[[], None]) -> None:
+    """Keep ``send`` until the instance is whole."""
+    instance.__dict__[_HELD].append(send)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
-from django.db.models.signals import post_save
+from django.db.models.signals import m2m_changed, post_save
 from django.test import override_settings
 
 from djchan.binding.base import BindingMetaclass
@@ -443,6 +443,20 @@ class TestFromClients(Inbound):
                 ("update", card.pk, {"title": "x", "tags": [two.pk]}),
             ],
         )
+
+    def test_what_a_receiver_changes_in_memory_meanwhile_is_not_sent(self):
+        def change(instance: Any, **kwargs: Any) -> None:
+            instance.room, instance.title = "b", "never saved"
+
+        m2m_changed.connect(change, sender=Card.tags.through)
+        self.addCleanup(m2m_changed.disconnect, change, sender=Card.tags.through)
+        a, b = Listener("room-a"), Listener("room-b")
+        tag = Tag.objects.create(name="1")
+        binding = declare(fields=("title", "tags"))
+        self.send(binding, action="create", data={"title": "x", "tags": [tag.pk]})
+        pk = Card.objects.get().pk
+        self.assertEqual(a.heard(), [("create", pk, {"title": "x", "tags": [tag.pk]})])
+        self.assertEqual(b.heard(), [])
 
     def test_a_number_that_json_lacks_is_refused(self):
         binding = declare(fields=("title",))
