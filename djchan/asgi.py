@@ -9,10 +9,11 @@ runs). A wrapper is all three by name: the layer, its router, and an ASGI 3 appl
     ProtocolTypeRouter({"http": django_application, "websocket": get_channel_layer()})
 
 Nothing is built before it is asked for: the interface process loads no consumer, and a
-worker serves no socket.
+worker serves no socket. While tests run (``djchan.test_mode``), a wrapper's layer is another.
 """
 
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -22,7 +23,7 @@ from django.apps import apps
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from djchan import DEFAULT_CHANNEL_LAYER
+from djchan import DEFAULT_CHANNEL_LAYER, forks
 from djchan.conf import setting
 from djchan.credentials import without_credentials
 from djchan.exceptions import InvalidChannelLayer
@@ -31,9 +32,11 @@ from djchan.interface.application import Interface
 from djchan.interface.reactor import when_running
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.channels4 import Channels4Layer
+from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.log import escaping
 from djchan.logging_setup import setup_logging
 from djchan.routing import Router
+from djchan.test_mode import CONFIG, MEMORY, TEST_CONFIG, VARIABLE, test_mode
 from djchan.tracebacks import clear_locals, with_causes
 
 logger = escaping(logging.getLogger(__name__))
@@ -62,6 +65,12 @@ _NO_SUCCESSOR = {
     "asgi_rabbitmq": f"{REDIS!r}: djchan needs what a Redis can do atomically",
 }
 
+_TESTS_RUN = (
+    "The channel layer %r is in memory, since tests run (%s is %r), and no worker runs in this "
+    "process: nothing will be answered. Give its entry a TEST_CONFIG, and start this process "
+    "within djchan.test.use_test_config()."
+)
+
 
 class InvalidChannelLayerError(InvalidChannelLayer):
     """CHANNEL_LAYERS cannot be used as it is.
@@ -84,11 +93,66 @@ class NoChannelLayerError(InvalidChannelLayerError, KeyError):
     __str__ = InvalidChannelLayerError.__str__  # KeyError's is a repr.
 
 
+class TestLayers:
+    """What takes the place of a configured layer while tests run.
+
+    ``configured``: the layer of CONFIG, which is used where it is in memory itself.
+    ``of_test_config``: makes the layer of TEST_CONFIG; None: the entry has none.
+    """
+
+    __test__ = False  # For pytest, which would collect it for its name.
+
+    def __init__(
+        self,
+        configured: BaseChannelLayer,
+        of_test_config: Callable[[], BaseChannelLayer] | None,
+    ) -> None:
+        self._configured = configured
+        self._of_test_config = of_test_config
+        self._made: dict[str, BaseChannelLayer] = {}
+        self._test: int | None = None  # The one that used it last.
+        self._lock = threading.Lock()  # While it is emptied, nobody sends.
+        forks.give_back_in_child(self)
+
+    def get(self, which: str) -> BaseChannelLayer:
+        """The layer of TEST_CONFIG, or the one in memory, which is emptied when a test begins.
+
+        Without a TEST_CONFIG it is the one in memory. Raises InvalidChannelLayerError.
+        """
+        if which == TEST_CONFIG and self._of_test_config is not None:
+            if which not in self._made:
+                self._made[which] = self._of_test_config()
+            return self._made[which]
+        test = test_mode.test()
+        if test != self._test:
+            with self._lock:
+                if test != self._test:
+                    layer = self._in_memory()
+                    getattr(layer, "begin_test", layer.flush)()
+                    self._test = test
+        return self._in_memory()
+
+    def give_back(self) -> None:
+        """In a forked child: a thread that held the lock is not here."""
+        self._lock = threading.Lock()
+
+    def _in_memory(self) -> BaseChannelLayer:
+        if self._configured.engine.local_only:
+            return self._configured
+        if MEMORY not in self._made:
+            # A layer with a behavior of its own says how that is had in memory.
+            make = getattr(self._configured, "in_memory", InMemoryChannelLayer)
+            layer = self._made[MEMORY] = make()
+            layer.follow(self._configured)
+        return self._made[MEMORY]
+
+
 class ChannelLayerWrapper:
     """A layer with its alias, its routing and its interface.
 
     Whatever it does not have itself is asked of the layer. ``interface_options`` and
     ``worker_options`` are the INTERFACE and WORKER of its entry in CHANNEL_LAYERS.
+    ``for_tests``: what takes the layer's place while tests run.
     """
 
     def __init__(
@@ -99,28 +163,45 @@ class ChannelLayerWrapper:
         *,
         interface_options: Mapping[str, Any] | None = None,
         worker_options: Mapping[str, Any] | None = None,
+        for_tests: TestLayers | None = None,
     ) -> None:
-        self.channel_layer = channel_layer
+        self._layer = channel_layer
+        self.for_tests = for_tests
         self.alias = alias
         self.routing = routing
         self.interface_options = dict(interface_options or {})
         self.worker_options = dict(worker_options or {})
         self.has_worker = False  # One of this very process serves it.
+        self._interface: Interface | None = None
+        self._channels4: Channels4Layer | None = None
+
+    @property
+    def channel_layer(self) -> BaseChannelLayer:
+        """The layer that this process may use now."""
+        if self.for_tests is None or (which := test_mode.layers()) == CONFIG:
+            return self._layer
+        return self.for_tests.get(which)
 
     @cached_property
     def router(self) -> Router:
         """Imports the routing, and with it the project's consumers."""
         return Router(self.routing)
 
-    @cached_property
+    @property
     def interface(self) -> Interface:
         """The application that holds the sockets; options are read when it is first used."""
-        return Interface(self.channel_layer, hidden=hidden_keys(), **self.interface_options)
+        layer = self.channel_layer
+        if self._interface is None or self._interface.layer is not layer:
+            self._interface = Interface(layer, hidden=hidden_keys(), **self.interface_options)
+        return self._interface
 
-    @cached_property
+    @property
     def channels4(self) -> Channels4Layer:
         """The same layer as Channels 4 knows one."""
-        return Channels4Layer(self.channel_layer)
+        layer = self.channel_layer
+        if self._channels4 is None or self._channels4.layer is not layer:
+            self._channels4 = Channels4Layer(layer)
+        return self._channels4
 
     def local_only(self) -> bool:
         """Whether the layer reaches no other process than this."""
@@ -130,6 +211,9 @@ class ChannelLayerWrapper:
         """A server is about to run the interface in this process."""
         self.interface.warm_up()
         if self.local_only() and not self.has_worker:
+            if test_mode.layers() != CONFIG:
+                logger.error(_TESTS_RUN, self.alias, VARIABLE, test_mode.layers())
+                return
             logger.error(
                 "The channel layer %r is in memory, and no worker runs in this process: nothing "
                 "will be answered. Workers of other processes do not see it: set its BACKEND in "
@@ -155,7 +239,7 @@ class ChannelLayerWrapper:
         return f"<ChannelLayerWrapper {self}>"
 
     def __getattr__(self, name: str) -> Any:
-        if name == "channel_layer":  # A copy that has no attributes yet.
+        if name in ("_layer", "for_tests", "channel_layer"):  # A copy that has no attributes yet.
             raise AttributeError(name)
         return getattr(self.channel_layer, name)
 
@@ -188,11 +272,11 @@ class ChannelLayerManager:
         Raises NoChannelLayerError (a KeyError) for an alias that is not there,
         InvalidChannelLayerError for one that cannot be used.
         """
-        return self._checked(name, "CONFIG")
+        return self._checked(name, CONFIG)
 
     def make_test_backend(self, name: str) -> ChannelLayerWrapper:
         """The same with its TEST_CONFIG in place of its CONFIG."""
-        return self._checked(name, "TEST_CONFIG")
+        return self._checked(name, TEST_CONFIG)
 
     def set(self, key: str, layer: Any) -> Any:
         """Let ``key`` be ``layer`` (None: forget it); what it was before, or None."""
@@ -227,12 +311,8 @@ class ChannelLayerManager:
 
     def _make(self, name: str, which: str) -> ChannelLayerWrapper:
         entry = self._entry(name)
-        if which == "TEST_CONFIG" and not (isinstance(entry, Mapping) and which in entry):
-            raise InvalidChannelLayerError(
-                f"No TEST_CONFIG specified for {name}",
-                'Give the entry a "TEST_CONFIG": the CONFIG of the layer that tests use.',
-                check="djchan.E007",
-            )
+        if which == TEST_CONFIG and not (isinstance(entry, Mapping) and which in entry):
+            raise no_test_config(name)
         check_entry(name, entry)
         for key in (which, "INTERFACE", "WORKER"):
             if not isinstance(entry.get(key) or {}, Mapping):
@@ -253,7 +333,13 @@ class ChannelLayerManager:
             entry["ROUTING"],
             interface_options=interface_options,
             worker_options=entry.get("WORKER"),
+            for_tests=self._for_tests(name, entry, layer) if which == CONFIG else None,
         )
+
+    def _for_tests(self, name: str, entry: Any, layer: BaseChannelLayer) -> TestLayers:
+        if TEST_CONFIG not in entry:
+            return TestLayers(layer, None)
+        return TestLayers(layer, lambda: self.make_test_backend(name).channel_layer)
 
     def _forget(self, *, setting: str, **kwargs: Any) -> None:
         if setting in ("CHANNEL_LAYERS", "CHANNELS_WS_PROTOCOLS"):
@@ -343,6 +429,15 @@ def no_layer(alias: str) -> NoChannelLayerError:
         '"project.routing.channel_routing"}} to your settings, or the BACKEND '
         f"{REDIS!r} for more than one process.",
         check="djchan.W001",
+    )
+
+
+def no_test_config(*aliases: str) -> InvalidChannelLayerError:
+    """The error for a test that asks for a TEST_CONFIG where there is none."""
+    return InvalidChannelLayerError(
+        f"No TEST_CONFIG specified for {', '.join(aliases)}",
+        'Give the entry a "TEST_CONFIG": the CONFIG of the layer that tests use.',
+        check="djchan.E007",
     )
 
 

@@ -48,6 +48,7 @@ from djchan.credentials import without_credentials
 from djchan.exceptions import BrokerError, BrokerUnavailable, InvalidChannelLayer
 from djchan.interface.options import InterfaceOptions
 from djchan.lanes.options import WorkerOptions
+from djchan.test_mode import CONFIG, VARIABLE, test_mode
 
 TAG = "djchan"
 # What a ROUTING that cannot be used raises when it is read: E006. Anything else is a traceback.
@@ -123,13 +124,22 @@ def _check_entry(alias: str, entry: Any) -> Iterable[CheckMessage]:
                 id="djchan.E006",
             )
         )
-    if not settings.DEBUG and wrapper.local_only():
+    if not settings.DEBUG and test_mode.layers() == CONFIG and wrapper.local_only():
         found.append(in_memory(alias))
     return found
 
 
 def in_memory(alias: str) -> CheckMessage:
     """The sentence for a layer in memory where there are several processes."""
+    if test_mode.layers() != CONFIG:
+        return Warning(
+            f"The channel layer {alias!r} is in memory, since tests run ({VARIABLE} is "
+            f"{test_mode.layers()!r}): it reaches no process but its own.",
+            hint=f"Give CHANNEL_LAYERS[{alias!r}] a TEST_CONFIG, and start this process within "
+            f"djchan.test.use_test_config(). Or start it with {VARIABLE}=CONFIG, if the layer of "
+            "its CONFIG is for tests alone.",
+            id="djchan.W002",
+        )
     return Warning(
         f"The channel layer {alias!r} is in memory: it reaches no process but its own, so the "
         "workers of another process (runworker) would never get a message.",

@@ -2,6 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
+from djchan.test_mode import CONFIG, test_mode
 from tests.support.browser import browser, page
 from tests.support.consumers import kind, name
 from tests.support.logs import every_line, loggers
@@ -32,3 +33,8 @@ __all__ = [
 # How long an example takes says how busy the machine is; the time limit of the test is enough.
 settings.register_profile("djchan", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("djchan")
+
+
+def pytest_configure() -> None:
+    # The layers of these tests are their own, in the processes that they start as well.
+    test_mode.choose(CONFIG)

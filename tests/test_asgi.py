@@ -233,7 +233,7 @@ class TestWrapper:
         async def interface(scope, receive, send):
             calls.append((scope, receive, send))
 
-        monkeypatch.setitem(wrapper.__dict__, "interface", interface)
+        monkeypatch.setattr(type(wrapper), "interface", staticmethod(interface))
         await wrapper({"type": "x"}, 1, 2)
         await wrapper(scope={"type": "y"}, receive=1, send=2)  # as Daphne calls it
         assert calls == [({"type": "x"}, 1, 2), ({"type": "y"}, 1, 2)]

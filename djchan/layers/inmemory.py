@@ -18,7 +18,21 @@ class InMemoryChannelLayer(BaseChannelLayer):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(engine=MemoryEngine(), **options)
+        self._memory = MemoryEngine(self.now)
+        super().__init__(engine=self._memory, **options)
+
+    def set_clock(self, now: int) -> None:
+        """Nothing: its clock is this process's."""
+
+    def move_clock(self, milliseconds: float) -> None:
+        """Let so much time have passed: what is delayed is due earlier. For tests."""
+        self._clock_offset += milliseconds
+
+    def begin_test(self) -> None:
+        """Be empty, at the present time; not while workers of this process serve it."""
+        if not self._memory.has_workers():
+            self.flush()
+            self._clock_offset = 0.0
 
 
 ChannelLayer = InMemoryChannelLayer  # The name in asgiref.inmemory, of 1.x settings files.

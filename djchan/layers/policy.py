@@ -160,6 +160,12 @@ class Policy:
         """``now``: what the engine's clock just said."""
         self._clock_offset = now - time.time() * 1000
 
+    def follow(self, other: "Policy") -> None:
+        """Let the same hold as for ``other``, but for its clock."""
+        for name in vars(Policy()):
+            if name != "_clock_offset":
+                setattr(self, name, getattr(other, name))
+
     def encode(self, message: Any) -> bytes:
         if not isinstance(message, dict):
             raise InvalidMessage(f"A message is a dict, not {message!r:.80}.")

@@ -6,6 +6,8 @@
 ``ChannelLiveServerTestCase``: a Daphne and a worker for each test (``test.liveserver``).
 ``ChaosLayer``: a channel layer that makes faults, by seed (``test.chaos``).
 ``ConformanceTestCase``: whether a layer keeps the contract, for its author (``test.conformance``).
+``use_test_config``: the layers of TEST_CONFIG, for a test of several processes
+(``test.real_layers``).
 ``work_off``: run what waits, in this thread, until nothing does (``test.work``).
 """
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from djchan.test.client import Client
     from djchan.test.conformance import ConformanceTestCase
     from djchan.test.liveserver import ChannelLiveServerTestCase
+    from djchan.test.real_layers import use_test_config
     from djchan.test.routes import apply_routes
     from djchan.test.websocket import WSClient
     from djchan.test.work import work_off
@@ -31,6 +34,7 @@ __all__ = [
     "TransactionChannelTestCase",
     "WSClient",
     "apply_routes",
+    "use_test_config",
     "work_off",
 ]
 
@@ -44,6 +48,7 @@ _HOMES = {
     "TransactionChannelTestCase": "djchan.test.base",
     "WSClient": "djchan.test.websocket",
     "apply_routes": "djchan.test.routes",
+    "use_test_config": "djchan.test.real_layers",
     "work_off": "djchan.test.work",
 }
 

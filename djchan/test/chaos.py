@@ -14,6 +14,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -21,9 +22,9 @@ from djchan.exceptions import InvalidChannelLayer, OutcomeUnknown
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.engine import AsyncLink, Engine, InboxReader, Link
 from djchan.layers.operations import Operation
-from djchan.layers.policy import Policy
 from djchan.log import escaping
 from djchan.test.call import Call
+from djchan.test.clock import move_clock
 from djchan.test.faults import Fault, Faults, Rate
 from djchan.test.tamper import Tamper
 
@@ -104,8 +105,21 @@ class ChaosLayer(BaseChannelLayer):
         )
         super().__init__(engine=ChaosEngine(self.wrapped.engine, tamper, seed=self.seed))
         # What holds for the channels is what the wrapped layer says.
-        for name in vars(Policy()):
-            setattr(self, name, getattr(self.wrapped, name))
+        self.follow(self.wrapped)
+        self._in_memory = partial(
+            type(self),
+            seed=self.seed,
+            drop=drop,
+            delay=delay,
+            repeat=repeat,
+            reorder=reorder,
+            full=full,
+            unanswered=unanswered,
+            max_delay=max_delay,
+            max_repeats=max_repeats,
+            lossy=lossy,
+            keep=keep,
+        )
         said = ", ".join(f"{kind} {rate}" for kind, rate in rates.items() if rate)
         logger.warning(
             "This channel layer makes faults on purpose: %s (seed %d).", said or "none", self.seed
@@ -120,6 +134,20 @@ class ChaosLayer(BaseChannelLayer):
     def counts(self) -> dict[str, int]:
         """How many faults of each kind were made."""
         return dict(self._faults.counts)
+
+    def in_memory(self) -> "ChaosLayer":
+        """The same faults over a layer in memory: for tests (``djchan.asgi.TestLayers``)."""
+        return self._in_memory()
+
+    def move_clock(self, milliseconds: float) -> None:
+        """As of a layer in memory. Raises ValueError over another one."""
+        move_clock(self.wrapped, milliseconds)
+        self.set_clock(self.wrapped.now())
+
+    def begin_test(self) -> None:
+        """As of a layer in memory."""
+        getattr(self.wrapped, "begin_test", self.wrapped.flush)()
+        self.set_clock(self.wrapped.now())
 
     def close(self) -> None:
         super().close()

@@ -16,13 +16,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import TestResult
 
-from django.conf import ENVIRONMENT_VARIABLE, settings
+from django.conf import ENVIRONMENT_VARIABLE, UserSettingsHolder, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.test import TransactionTestCase
@@ -30,16 +30,23 @@ from django.test import TransactionTestCase
 from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.asgi import ChannelLayerWrapper, channel_layers
 from djchan.test.processes import GRACE, DaphneProcess, ProcessSetup, WorkerProcess
+from djchan.test_mode import TEST_CONFIG, test_mode
 
-__all__ = ["ChannelLiveServerTestCase", "DaphneProcess", "ProcessSetup", "WorkerProcess"]
+__all__ = [
+    "ChannelLiveServerTestCase",
+    "DaphneProcess",
+    "LiveServer",
+    "ProcessSetup",
+    "WorkerProcess",
+]
 
 READY_SECONDS = 30.0  # For a process to say that it is ready.
 
 _MAIN = "import sys; from djchan.test.processes import main; main(int(sys.argv[1]))"
 
 
-class ChannelLiveServerTestCase(TransactionTestCase):
-    """Runs each test beside a Daphne and a worker: for browsers, and clients of every kind.
+class LiveServer:
+    """A Daphne and a worker, as processes, for the time of one test.
 
     ``host``: where Daphne listens, on a free port. ``serve_static``: whether static files are
     served. ``worker_threads``: for synchronous consumers. ``ProtocolServerProcess`` and
@@ -56,6 +63,9 @@ class ChannelLiveServerTestCase(TransactionTestCase):
     serve_static = True
 
     _port = 0
+    # What django.test.override_settings and modify_settings leave on a class.
+    _overridden_settings: dict[str, object] | None = None
+    _modified_settings: object = None
 
     @property
     def live_server_url(self) -> str:
@@ -67,36 +77,12 @@ class ChannelLiveServerTestCase(TransactionTestCase):
         """The same for WebSockets."""
         return f"ws://{self.host}:{self._port}"
 
-    # The processes live in run(), as the layers of ChannelTestCase: after Django has set up
-    # the database and before it empties it, and around a setUp that does not call ours.
-
-    def run(self, result: TestResult | None = None) -> TestResult | None:
-        if self._is_skipped():
-            return super().run(result)
-        if result is None:
-            result = self.defaultTestResult()
-        with ExitStack() as undo:
-            try:
-                undo.enter_context(self._live())
-            except Exception:
-                # From here it would end the run of all tests.
-                result.startTest(self)
-                result.addError(self, sys.exc_info())
-                result.stopTest(self)
-                return result
-            return super().run(result)
-
-    def debug(self) -> None:
-        with self._live():
-            super().debug()
-
-    def _is_skipped(self) -> bool:
-        method = getattr(self, self._testMethodName)
-        return any(getattr(each, "__unittest_skip__", False) for each in (type(self), method))
-
     @contextmanager
-    def _live(self) -> Iterator[None]:
-        """Layer, Daphne and worker inside; none of them afterwards."""
+    def serving(self, overridden: Mapping[str, object] | None = None) -> Iterator[None]:
+        """Layer, Daphne and worker inside; none of them afterwards.
+
+        ``overridden``: settings that the processes are to have, beside those of the class.
+        """
         self._check()
         with ExitStack() as undo:
             wrapper = undo.enter_context(_test_layer())
@@ -107,7 +93,7 @@ class ChannelLiveServerTestCase(TransactionTestCase):
             waits, hang_ups = undo.enter_context(ExitStack()), undo.enter_context(ExitStack())
             started = []
             for attribute in attributes:
-                process = _Process(type(self), attribute)
+                process = _Process(_order(type(self), attribute, overridden or {}))
                 waits.callback(process.wait)
                 hang_ups.callback(process.hang_up)
                 started.append(process)
@@ -143,11 +129,70 @@ class ChannelLiveServerTestCase(TransactionTestCase):
             )
 
 
-class _Process:
-    """One process of ``case``, from its start to its end: what ``attribute`` names."""
+class ChannelLiveServerTestCase(LiveServer, TransactionTestCase):
+    """Runs each test beside a Daphne and a worker: for browsers, and clients of every kind.
 
-    def __init__(self, case: type[ChannelLiveServerTestCase], attribute: str) -> None:
-        self.name = attribute
+    See ``LiveServer`` for the attributes.
+    """
+
+    # The processes live in run(), as the layers of ChannelTestCase: after Django has set up
+    # the database and before it empties it, and around a setUp that does not call ours.
+
+    def run(self, result: TestResult | None = None) -> TestResult | None:
+        if self._is_skipped():
+            return super().run(result)
+        if result is None:
+            result = self.defaultTestResult()
+        with ExitStack() as undo:
+            try:
+                undo.enter_context(self.serving())
+            except Exception:
+                # From here it would end the run of all tests.
+                result.startTest(self)
+                result.addError(self, sys.exc_info())
+                result.stopTest(self)
+                return result
+            return super().run(result)
+
+    def debug(self) -> None:
+        with self.serving():
+            super().debug()
+
+    def _is_skipped(self) -> bool:
+        method = getattr(self, self._testMethodName)
+        return any(getattr(each, "__unittest_skip__", False) for each in (type(self), method))
+
+
+class FixtureServer(LiveServer):
+    """What the pytest fixture ``channel_live_server`` gives."""
+
+    @property
+    def url(self) -> str:
+        """Where HTTP is served, without a slash behind it."""
+        return self.live_server_url
+
+    @property
+    def ws_url(self) -> str:
+        """The same for WebSockets."""
+        return self.live_server_ws_url
+
+
+def changed_settings() -> dict[str, object]:
+    """The settings that are overridden now (by the fixture ``settings``, say)."""
+    changed: dict[str, object] = {}
+    holder = settings._wrapped
+    while isinstance(holder, UserSettingsHolder):
+        changed = {name: vars(holder)[name] for name in vars(holder) if name.isupper()} | changed
+        holder = holder.default_settings
+    changed.pop("SETTINGS_MODULE", None)
+    return changed
+
+
+class _Process:
+    """One process, from its start to its end: what ``order`` names."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self.name = order["process"]
         self._line, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -157,7 +202,7 @@ class _Process:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
             )
         self._line.settimeout(READY_SECONDS)
-        self._line.sendall(json.dumps(_order(case, attribute)).encode() + b"\n")
+        self._line.sendall(json.dumps(order).encode() + b"\n")
 
     def wait_ready(self) -> int:
         """Wait until it serves; its port, or 0."""
@@ -194,20 +239,23 @@ def _test_layer() -> Iterator[ChannelLayerWrapper]:
     try:
         if "flush" in wrapper.extensions:
             wrapper.flush()
-        yield wrapper
+        with test_mode.using(TEST_CONFIG):
+            yield wrapper
     finally:
         channel_layers.set(DEFAULT_CHANNEL_LAYER, before)
         wrapper.channel_layer.close()
 
 
-def _order(case: type[ChannelLiveServerTestCase], attribute: str) -> dict[str, Any]:
+def _order(
+    case: type[LiveServer], attribute: str, overridden: Mapping[str, object]
+) -> dict[str, Any]:
     """What a process is to know of the test."""
     return {
         "debug": settings.DEBUG,
         "module": case.__module__,
         "case": case.__qualname__,
         "process": attribute,
-        "overridden": _overridden(getattr(case, "_overridden_settings", None) or {}),
+        "overridden": _overridden({**(case._overridden_settings or {}), **overridden}),
         "databases": {
             alias: {
                 name: str(connections[alias].settings_dict[name])
@@ -218,12 +266,12 @@ def _order(case: type[ChannelLiveServerTestCase], attribute: str) -> dict[str, A
     }
 
 
-def _overridden(values: dict[str, Any]) -> dict[str, Any]:
+def _overridden(values: dict[str, object]) -> dict[str, object]:
     """Those values of settings that JSON has. The others the class has again, over there.
 
     A value may be of this run alone: the path of a folder that was made for the test.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for name, value in values.items():
         if isinstance(value, Path):
             value = str(value)

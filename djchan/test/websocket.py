@@ -1,7 +1,7 @@
 """``WSClient``: a ``Client`` with what a browser has, cookies, headers, a session, a user.
 
-From a project's tests; on to ``test.client``, with messages as an interface sends them, but
-for their headers, which are a dict.
+From a project's tests; on to ``test.client``, with the messages that an interface sends
+(``djchan.interface.websocket``), but for the reply channel, which is a plain one.
 
 The session, until somebody logs in, is the channel session of this client, and its cookie has
 the same key: what it holds is copied to the HTTP session of that key when the cookie is
@@ -15,19 +15,31 @@ from collections.abc import Mapping
 from http.cookies import SimpleCookie
 from importlib import import_module
 from typing import Any
+from urllib.parse import unquote
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib import auth
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from django.utils.encoding import iri_to_uri
 
 from djchan import DEFAULT_CHANNEL_LAYER
+from djchan.interface.websocket import CONNECT, DISCONNECT, NORMAL, RECEIVE
 from djchan.sessions import session_for_reply_channel
 from djchan.test.client import Client
 
 _NOTHING: Mapping[str, Any] = {}
 _SESSIONS = "django.contrib.sessions"
+
+# What a connect has beside path, query string and headers, as Django's test client has it.
+_CONNECT: Mapping[str, Any] = {
+    "client": ["127.0.0.1", 0],
+    "server": ["testserver", 80],
+    "scheme": "ws",
+    "root_path": "",
+}
+_HOST = b"testserver"
 
 
 class WSClient(Client):
@@ -129,23 +141,39 @@ class WSClient(Client):
     ) -> None:
         """Send a message to the channel ``to``, with what an interface would put into it.
 
-        ``text`` goes as it is, and as JSON if it is no text. The query string of ``path``
-        goes along to ``websocket.connect`` alone. What ``content`` has stays.
+        ``text`` goes as it is, and as JSON if it is no text. A ``websocket.connect`` has the
+        query string of ``path``, the headers and the client; ``websocket.receive`` and
+        ``websocket.disconnect`` have none of them, other channels the headers. What ``content``
+        has stays.
         """
-        if to != "websocket.connect":
+        if to != CONNECT:
             path = path.partition("?")[0]
+        with_headers = to not in (RECEIVE, DISCONNECT)
         sent = self._get_content(content, text, path)
-        if self._sends_session and apps.is_installed(_SESSIONS):
+        if "path" not in content:
+            sent["path"] = unquote(sent["path"])
+        if "query_string" in sent and "query_string" not in content:
+            sent["query_string"] = iri_to_uri(sent["query_string"]).encode("ascii")
+        if "headers" not in content:
+            headers = sent.pop("headers")
+            if with_headers:
+                sent["headers"] = _pairs(headers, host=to == CONNECT)
+        if to == CONNECT:
+            sent = {"query_string": b"", **copy.deepcopy(dict(_CONNECT)), **sent}
+        elif to == DISCONNECT:
+            sent.setdefault("code", NORMAL)
+        if with_headers and self._sends_session and apps.is_installed(_SESSIONS):
             self._share_session()
         self.channel_layer.send(to, sent)
-        self._sends_session = False
+        if with_headers:
+            self._sends_session = False
         if self._ordered:
             self.order += 1
 
     def consume(self, channel: str, fail_on_none: bool = True, check_accept: bool = True) -> Any:
         """As of ``Client``; a consumer of ``websocket.connect`` must accept, and nothing else."""
         value = super().consume(channel, fail_on_none=fail_on_none)
-        if channel == "websocket.connect" and check_accept:
+        if channel == CONNECT and check_accept:
             reply = self.receive(json=False)
             if reply != {"accept": True}:
                 raise AssertionError(
@@ -203,6 +231,14 @@ class WSClient(Client):
 def _http_store() -> Any:
     """The class of HTTP sessions, which only SESSION_ENGINE knows."""
     return import_module(settings.SESSION_ENGINE).SessionStore
+
+
+def _pairs(headers: Mapping[str, bytes], *, host: bool) -> list[list[bytes]]:
+    """Headers as an interface has them. ``host``: with a Host, if there is none."""
+    pairs = [[name.lower().encode("latin-1"), value] for name, value in headers.items()]
+    if host and all(name != b"host" for name, _ in pairs):
+        pairs.insert(0, [b"host", _HOST])
+    return pairs
 
 
 def _encoded(cookies: Mapping[str, str]) -> bytes:

@@ -55,7 +55,7 @@ class TestHeaders(ChannelTestCase):
         client.set_cookie("foo", "bar")
         for _ in range(2):
             client.send("x")
-        first, second = (client.get_next_message("x")["headers"]["cookie"] for _ in range(2))
+        first, second = (dict(client.get_next_message("x")["headers"])[b"cookie"] for _ in range(2))
         self.assertIn(f"sessionid={client.session.session_key}".encode(), first)
         self.assertEqual(second, b"foo=bar")
 
@@ -63,7 +63,7 @@ class TestHeaders(ChannelTestCase):
     def test_without_sessions_there_is_no_session_cookie(self):
         client = WSClient()
         client.send("x")
-        self.assertEqual(client.get_next_message("x")["headers"], {})
+        self.assertEqual(client.get_next_message("x")["headers"], [])
         with self.assertRaisesMessage(ImproperlyConfigured, "django.contrib.sessions"):
             _ = client.session
 
@@ -75,7 +75,7 @@ class TestMessages(ChannelTestCase):
         content = client.get_next_message("websocket.connect").content
         self.assertEqual(content["reply_channel"], client.reply_channel)
         self.assertEqual(content["path"], "/my/path")
-        self.assertEqual(content["query_string"], "test=1&token=2")
+        self.assertEqual(content["query_string"], b"test=1&token=2")
         self.assertNotIn("order", content)
         self.assertNotIn("text", content)
 

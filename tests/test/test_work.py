@@ -1,9 +1,12 @@
 """A worker in the test's own thread: what it runs, and when it ends."""
 
 import threading
+import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from djchan import Channel, route
 from djchan.asgi import ChannelLayerWrapper, channel_layers
@@ -11,7 +14,8 @@ from djchan.exceptions import ConsumeLater
 from djchan.layers import effects
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.operations import DeadLetters, Push, Send
-from djchan.test import work_off
+from djchan.layers.redis import RedisChannelLayer
+from djchan.test import ChaosLayer, work_off
 
 
 def wrapper(*routes: Any, **options: Any) -> ChannelLayerWrapper:
@@ -115,3 +119,104 @@ def test_it_does_not_run_for_ever():
         work_off(layer, timeout=0.1)
     # It has said goodbye: what it had not run is there for the next.
     assert layer.channel_statistics("x")["messages_pending"] == 1
+
+
+class TestUntil:
+    """The clock of a layer in memory is moved, and nobody waits."""
+
+    @pytest.fixture
+    def ran(self) -> list[Any]:
+        return []
+
+    @pytest.fixture
+    def layer(self, ran) -> Any:
+        def consumer(message: Any) -> None:
+            ran.append(message["n"])
+
+        return wrapper(route("x", consumer), route("y", consumer))
+
+    def send(self, layer: Any, n: int, delay: float, channel: str = "x") -> None:
+        Channel(channel, channel_layer=layer).send({"n": n}, delay=delay)
+
+    def test_what_is_due_by_then_runs_in_order_and_the_rest_stays(self, layer, ran):
+        self.send(layer, 3, 7200)
+        self.send(layer, 2, 3600, "y")
+        self.send(layer, 1, 60)
+        assert work_off(layer, until=59) == {}
+        assert work_off(layer, until=timedelta(seconds=1)) == {"done": 1}
+        assert work_off(layer, until=3600) == {"done": 1}
+        assert ran == [1, 2]
+        assert work_off(layer, until=timedelta(hours=1)) == {"done": 1}
+        assert ran == [1, 2, 3]
+
+    def test_a_moment_is_one_too(self, layer, ran, settings):
+        self.send(layer, 1, 3600)
+        assert work_off(layer, until=timezone.now() + timedelta(minutes=59)) == {}
+        assert work_off(layer, until=timezone.now() + timedelta(minutes=61)) == {"done": 1}
+        self.send(layer, 2, 3600)
+        settings.USE_TZ = False
+        assert work_off(layer, until=timezone.now() + timedelta(hours=3)) == {"done": 1}
+        assert ran == [1, 2]
+
+    def test_what_runs_then_may_send_for_later(self, ran):
+        def consumer(message: Any) -> None:
+            ran.append(round((message.channel_layer.now() - begin) / 60_000))
+            Channel("x", channel_layer=message.channel_layer).send({}, delay=600)
+
+        layer = wrapper(route("x", consumer))
+        begin = layer.now()
+        layer.send("x", {})
+        # The clock goes on while consumers run, so a little more than an hour.
+        assert work_off(layer, until=timedelta(minutes=61)) == {"done": 7}
+        assert ran == [0, 10, 20, 30, 40, 50, 60]
+        assert round((layer.now() - begin) / 60_000) == 61
+
+    def test_a_message_that_waited_so_has_not_expired(self, ran):
+        layer = ChannelLayerWrapper(
+            InMemoryChannelLayer(expiry=60), "x", [route("x", lambda message: ran.append(1))]
+        )
+        self.send(layer, 1, 3600)
+        assert work_off(layer, until=3600) == {"done": 1}
+        layer.send("x", {})
+        layer.channel_layer.move_clock(61_000)
+        assert work_off(layer) == {"expired": 1}
+
+    def test_messages_on_asgi_delay_are_delayed(self, layer, ran):
+        layer.send("asgi.delay", {"channel": "x", "delay": 3_600_000, "content": {"n": 1}})
+        assert work_off(layer, until=3599) == {"done": 1}  # That on asgi.delay.
+        assert work_off(layer, until=10) == {"done": 1}
+        assert ran == [1]
+
+    def test_faults_and_encryption_change_nothing(self, layer, ran):
+        key = {"symmetric_encryption_keys": ["a key that is long enough for anybody"]}
+        for made in (ChaosLayer(seed=1), InMemoryChannelLayer(**key)):
+            each = ChannelLayerWrapper(made, "default", layer.routing)
+            self.send(each, 1, 3600)
+            assert work_off(each, until=3600) == {"done": 1}
+        assert ran == [1, 1]
+
+    def test_a_test_that_moves_the_time_of_its_process_needs_no_until(
+        self, layer, ran, monkeypatch
+    ):
+        # What freezegun and time-machine do.
+        self.send(layer, 1, 3600)
+        later = time.time() + 3600
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert work_off(layer) == {"done": 1}
+
+    def test_where_the_time_stands_still_nobody_waits_for_it(self, layer, monkeypatch):
+        monkeypatch.setattr(time, "time", lambda: 2e9)
+        monkeypatch.setattr(time, "monotonic", lambda: 1.0)
+        self.send(layer, 1, 3600)
+        with pytest.raises(TimeoutError, match=r"due in 3600 s.*stands still.*until="):
+            work_off(layer)
+
+    def test_the_clock_of_redis_cannot_be_moved(self):
+        for layer in (RedisChannelLayer(), ChaosLayer(RedisChannelLayer())):
+            with pytest.raises(ValueError, match=r"RedisChannelLayer cannot be moved.*until="):
+                work_off(ChannelLayerWrapper(layer, "default", []), until=1)
+
+    @pytest.mark.parametrize("until", ["1", True, object()])
+    def test_what_is_no_time_is_refused(self, layer, until):
+        with pytest.raises(TypeError, match="until is a datetime, a timedelta or a number"):
+            work_off(layer, until=until)

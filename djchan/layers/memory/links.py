@@ -31,13 +31,17 @@ Entries = list[tuple[str, bytes]]
 
 
 class MemoryEngine:
-    """A store for the processes (and threads) of one interpreter. Implements engine.Engine."""
+    """A store for the processes (and threads) of one interpreter. Implements engine.Engine.
+
+    ``now``: its clock, ms since the epoch.
+    """
 
     local_only = True
     name = history = ""
     entry_size = staticmethod(len)
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], int] | None = None) -> None:
+        self._now = _now if now is None else now
         self._state = MemoryState()
         self._lock = threading.Lock()
         self._wakers: dict[Signal, set[Waker]] = {}
@@ -69,7 +73,7 @@ class MemoryEngine:
         with self._lock:
             if isinstance(operation, Wait):
                 return self._state.bells.take(operation.bell)
-            answer = self._state.perform(operation, _now())
+            answer = self._state.perform(operation, self._now())
             woken = self._woken() if self._state.signals else ()
         for wake in woken:
             wake()
@@ -79,11 +83,16 @@ class MemoryEngine:
         with self._lock:
             return self._state.read(process, cursor, trim=trim)
 
+    def has_workers(self) -> bool:
+        """Whether workers serve it now."""
+        with self._lock:
+            return any(each.kind == "worker" for each in self._state.registry.processes.values())
+
     def seconds_until_due(self) -> float | None:
         """Until the next delayed delivery is due; None when there is none."""
         with self._lock:
             due = self._state.queues.next_due()
-        return max(0.0, (due - _now()) / 1000) if due else None
+        return max(0.0, (due - self._now()) / 1000) if due else None
 
     @contextmanager
     def waking(self, signals: Iterable[Signal], waker: Waker) -> Iterator[None]:
