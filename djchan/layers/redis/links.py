@@ -19,7 +19,7 @@ else it means. Nothing is repeated here.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import redis.exceptions
@@ -58,7 +58,7 @@ class Connecting:
         self._name = name
         self._connection: Any = None
         self._client = ""
-        self._is_spoiled: Callable[[], bool] = bool
+        self._watch = idle.Watch(bool, bool)
         self._used_at = 0.0  # time.monotonic()
         forks.give_back_in_child(self)
 
@@ -82,7 +82,7 @@ class Connecting:
         """What to do with the open connection before it is used."""
         return idle.judge(
             time.monotonic() - self._used_at,
-            is_spoiled=self._is_spoiled,
+            watch=self._watch,
             health_check_interval=self._hosts.health_check_interval,
         )
 
@@ -177,7 +177,7 @@ class RedisLink(Connecting):
             connection = hosts.connection()
             try:
                 connection.connect()
-                self._is_spoiled = idle.watch(connection)
+                self._watch = idle.watch(connection)
             except BaseException:
                 connection.disconnect()
                 raise

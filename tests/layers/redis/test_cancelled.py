@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from djchan.exceptions import BrokerError
 from djchan.layers.operations import GroupAddChannel, Length, Members, Push, Send
-from djchan.layers.redis import async_links
+from djchan.layers.redis import async_links, idle
 from djchan.layers.redis.async_links import RedisAsyncLink
 from djchan.layers.redis.engine import RedisEngine
 from djchan.layers.redis.layer import RedisChannelLayer
@@ -89,7 +89,7 @@ async def test_without_closing_the_connection_the_answers_would_be_anothers(
 
     monkeypatch.setattr(async_links.RedisAsyncLink, "_close", stay_open)
     # A look at the idle connection would find the answer that nobody read.
-    monkeypatch.setattr(link, "_is_spoiled", bool)
+    monkeypatch.setattr(link, "_watch", idle.Watch(bool, bool))
     asked.clear()
     task = asyncio.create_task(questions(link, 3))
     await asked.wait()

@@ -14,7 +14,7 @@ from djchan.layers.operations import Length, Push, Register, Send, Sent, Tell
 from djchan.layers.redis import idle
 from djchan.layers.redis.async_links import RedisAsyncLink
 from djchan.layers.redis.engine import RedisEngine
-from djchan.layers.redis.idle import BRIEF, LONGEST, Use, judge
+from djchan.layers.redis.idle import BRIEF, LONGEST, Use, Watch, judge
 from djchan.layers.redis.links import RedisLink
 from tests.support.servers import Server, any_kind
 from tests.support.waiting import free_port, wait_for
@@ -29,7 +29,7 @@ def push() -> Send:
     [
         (BRIEF, False, 0, Use.READY),
         (BRIEF, True, 0, Use.REPLACE),
-        # Not looked at.
+        # Only asked whether it is closed.
         (BRIEF / 2, True, 0, Use.READY),
         (LONGEST - 1, False, 0, Use.READY),
         (LONGEST, False, 0, Use.REPLACE),
@@ -42,8 +42,8 @@ def push() -> Send:
 def test_what_becomes_of_an_idle_connection(
     seconds: float, spoiled: bool, interval: float, use: Use
 ):
-    use_of = judge(seconds, is_spoiled=lambda: spoiled, health_check_interval=interval)
-    assert use_of is use
+    watch = Watch(is_closed=lambda: False, is_spoiled=lambda: spoiled)
+    assert judge(seconds, watch=watch, health_check_interval=interval) is use
 
 
 @pytest.fixture(params=["tcp", "unix", "tls"])
@@ -91,10 +91,11 @@ def test_one_that_was_closed_is_replaced_before_anything_is_sent(
     server, reached = engine
     link = reached.link("test")
     try:
-        for _ in range(3):
+        for was_idle in (True, False, True):
             link.perform(Length("a"))
             closed_by(server)
-            let_idle(link)
+            if was_idle:
+                let_idle(link)
             assert link.perform(push()) == [Sent(("ok",))]
     finally:
         link.close()
@@ -109,14 +110,15 @@ async def test_one_of_an_event_loop_that_was_closed_is_replaced_before_anything_
     server, reached = engine
     link = reached.alink("test")
     try:
-        for _ in range(2):
+        for was_idle in (True, False):
             await link.perform(Length("a"))
             if blocked:
                 closed_by(server)
             else:
                 await asyncio.to_thread(closed_by, server)
                 await asyncio.sleep(0)
-            let_idle(link)
+            if was_idle:
+                let_idle(link)
             assert await link.perform(push()) == [Sent(("ok",))]
     finally:
         await link.aclose()
@@ -156,7 +158,7 @@ def test_an_answer_that_nobody_asked_for_is_nobody_elses(own_broker: Server):
     link.perform(Length("a"))
     client = link.client_id()
     link._connection._sock.sendall(b"*1\r\n$4\r\nPING\r\n")
-    wait_for(link._is_spoiled, timeout=5, what="the answer is there")
+    wait_for(link._watch.is_spoiled, timeout=5, what="the answer is there")
     let_idle(link)
 
     assert link.perform(Length("a")) == [0]
@@ -226,11 +228,11 @@ def test_without_poll_select_is_used(own_broker: Server, monkeypatch: pytest.Mon
     monkeypatch.delattr(idle.select, "poll")
     link = RedisEngine([own_broker.url]).link("test")
     link.perform(Length("a"))
-    assert not link._is_spoiled()
+    assert not link._watch.is_spoiled()
 
     close_all(own_broker)
 
-    wait_for(link._is_spoiled, timeout=5, what="the close is seen")
+    wait_for(link._watch.is_spoiled, timeout=5, what="the close is seen")
     let_idle(link)
     assert link.perform(push()) == [Sent(("ok",))]
     link.close()
