@@ -381,6 +381,11 @@ def backend_path(alias: str, backend: object) -> str:
                 f"{package} works with no supported Django. Use {instead}.",
                 check="djchan.E004",
             )
+    return SUCCESSORS.get(str(backend), str(backend))
+
+
+def _layer(alias: str, backend: Any, config: dict[str, Any]) -> BaseChannelLayer:
+    path = backend_path(alias, backend)
     if str(backend).endswith(".RedisLocalChannelLayer"):
         logger.warning(
             "%r in CHANNEL_LAYERS[%r] is a plain %s now: each message crosses Redis, and no "
@@ -389,11 +394,6 @@ def backend_path(alias: str, backend: object) -> str:
             alias,
             REDIS,
         )
-    return SUCCESSORS.get(str(backend), str(backend))
-
-
-def _layer(alias: str, backend: Any, config: dict[str, Any]) -> BaseChannelLayer:
-    path = backend_path(alias, backend)
     try:
         kind = import_string(path)
     except (ImportError, AttributeError) as error:

@@ -175,8 +175,9 @@ class TestOlderBackends:
             assert isinstance(layers["default"].channel_layer, RedisChannelLayer)
         assert "RedisLocalChannelLayer" in caplog.text
 
-    def test_the_others_do_not(self, caplog):
-        backend_path("default", "asgi_redis.RedisChannelLayer")
+    def test_the_others_do_not(self, configured, caplog):
+        layers = configured(BACKEND="asgi_redis.RedisChannelLayer", ROUTING=[])
+        assert isinstance(layers["default"].channel_layer, RedisChannelLayer)
         assert caplog.text == ""
 
 

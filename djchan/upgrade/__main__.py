@@ -1,39 +1,55 @@
 """``python -m djchan.upgrade PATH``: the command.
 
-From the command line; on to the modules of this package, and to the terminal. All files are
-read and worked out before the first one is written. Exit codes: 0 done, or nothing to do; 1
-something would change (``--check``); 2 it could not be done, and the sentence says why.
+All files are read and worked out before the first one is written. Exit codes: 0 done, or
+nothing to do; 1 something would change (``--check``); 2 it could not be done, and the sentence
+says why.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
 
 from djchan.asgi import InvalidChannelLayerError, backend_path
-from djchan.upgrade import consumers, facts, lines, modules, report, templates
+from djchan.upgrade import (
+    bindings,
+    configuration,
+    consumers,
+    facts,
+    modules,
+    old_layers,
+    report,
+    templates,
+)
 from djchan.upgrade.files import Kind, files
+from djchan.upgrade.generated import is_generated
 from djchan.upgrade.source import Note, Text, Unreadable, plain_text, python_text
 from djchan.upgrade.survey import Survey, own_roots, survey
 
-try:
-    from djchan.upgrade import python
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "libcst":
-        raise
-    HAS_LIBCST = False
-else:
-    HAS_LIBCST = True
+if TYPE_CHECKING:
+    from djchan.upgrade import lines, pins, python
 
-NO_LIBCST = (
-    "python -m djchan.upgrade needs LibCST, which reads Python to the letter. Install it with:\n\n"
+try:
+    from djchan.upgrade import lines, pins, python
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in ("libcst", "packaging"):
+        raise
+    HAS_EXTRA = False
+else:
+    HAS_EXTRA = True
+
+NO_EXTRA = (
+    "python -m djchan.upgrade needs LibCST, which reads Python to the letter, and packaging, "
+    "which reads requirements. Install them with:\n\n"
     '    pip install "djchan[upgrade]"\n'
 )
 _UNWRITTEN = (
     "{error}. {count} of {all} files were rewritten before that; run the command again when this "
     "one can be written."
 )
+_PIPE_CLOSED = 141  # As a shell reports a program that SIGPIPE ended.
 _SHOWN = 3  # Signs of a later Channels, and files, that a sentence names.
 
 
@@ -55,16 +71,29 @@ class Result(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, "| head" or a pager, has seen enough. What was to be written is written;
+        # what Python still has for the terminal goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     root: Path = options.path
-    if not HAS_LIBCST:
-        return _refuse(NO_LIBCST)
+    if not HAS_EXTRA:
+        return _refuse(NO_EXTRA)
     if not root.exists():
         return _refuse(f"There is no {root}.")
+    here = root if root.is_dir() else root.parent
     found = [_read(path, kind) for path, kind in files(root)]
+    found = [file for file in found if not _is_generated(file, here)]
     if not found:
         return _refuse(f"{root} has no files that a Django project is made of.")
-    here = root if root.is_dir() else root.parent
     own = own_roots(file.path for file in found if file.kind is Kind.PYTHON)
     surveyed = _survey(file for file in found if not _is_below(own, file))
     if surveyed.is_later:
@@ -89,10 +118,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m djchan.upgrade",
-        description="Rewrites a Channels 1.x project for djchan, in place, and prints what a "
-        "person must decide. Nothing of the project is imported or run.",
+        description="Rewrites a project or a reusable app of Channels 1.x for djchan, in place, "
+        "and prints what a person must decide. Nothing of it is imported or run.",
     )
-    parser.add_argument("path", type=Path, help="The folder with manage.py, or one file.")
+    parser.add_argument(
+        "path",
+        type=Path,
+        help="The top of its repository, where requirements, settings, deployment files and tests "
+        "are found below; or one file.",
+    )
     parser.add_argument(
         "--check",
         action="store_true",
@@ -112,6 +146,10 @@ def _read(path: Path, kind: Kind) -> File:
         except Unreadable as error:
             return File(path, kind, plain_text(raw), error)
     return File(path, kind, plain_text(raw))
+
+
+def _is_generated(file: File, here: Path) -> bool:
+    return is_generated(PurePosixPath(_shown(file.path, here)), file.kind, file.before.text)
 
 
 def _survey(found: Iterable[File]) -> Survey:
@@ -166,17 +204,20 @@ def _decisions(
 ) -> Iterator[Note]:
     """What concerns the files as they are now: rewritten, or with ``check`` as they were."""
     read = []
+    needs = pins.needed()
     for result in results:
         yield from result.notes
         if _is_below(own, result.file):
             continue
         text = (result.file.before if check else result.after).text
         name = _shown(result.file.path, here)
-        yield from lines.notes(name, result.file.kind, text)
+        yield from lines.notes(name, result.file.kind, text, needs)
         tree = modules.parsed(text) if result.file.kind is Kind.PYTHON else None
         if tree is not None:
             read.append(modules.Module(name, text, tree))
-    yield from consumers.notes(modules.Project(read))
+    project = modules.Project(read)
+    for advice in (bindings, configuration, consumers, old_layers):
+        yield from advice.notes(project)
     yield from facts.notes(read)
     for root in sorted(own):
         yield Note(

@@ -1,26 +1,19 @@
-"""What is to be decided in consumers, views and bindings: where djchan does other than 1.x.
+"""What is to be decided in consumers and views: where djchan does other than 1.x.
 
-From ``djchan.upgrade.__main__`` with the whole project; on to the report. It is the contract
-of migrating.md, where a reader can see that it concerns a line of theirs.
+It is the contract of migrating.md, where a reader can see that it concerns a line of theirs.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from typing import NamedTuple
 
 from djchan.upgrade.modules import Definition, Function, Module, Project
+from djchan.upgrade.settings import settings
 from djchan.upgrade.source import Note
 
 _SOCKET_CLASSES = frozenset(
     f"djchan.generic.websockets.{name}"
     for name in ("WebsocketConsumer", "JsonWebsocketConsumer", "WebsocketDemultiplexer")
-)
-_BINDINGS = frozenset(
-    {
-        "djchan.binding.Binding",
-        "djchan.binding.base.Binding",
-        "djchan.binding.websockets.WebsocketBinding",
-        "djchan.binding.websockets.WebsocketBindingWithMembers",
-    }
 )
 _ORIGIN = frozenset(
     {
@@ -47,43 +40,31 @@ VIEW = (
     "Under a worker this is sent together with the response, under any other server at once; "
     "with on_commit=True it waits for the transaction."
 )
-FIELDLESS = (
-    "The binding {name} has neither fields nor exclude, and raises at import: name its fields, "
-    "which now hold for what clients create as well."
-)
-BOUND = (
-    "The binding {name} now sends when the transaction commits, asks group_names of the stored row "
-    "too, and holds what clients create to its fields; after_commit, reads_stored_row and "
-    "create_fields bring back the ways of 1.x."
-)
 
 
 def notes(project: Project) -> Iterator[Note]:
+    opened = [consumer for module in project.modules for consumer in _connecting(module, project)]
+    opened = [one for one in opened if not one.module.is_test]
     streams = set(_streams(project))
-    seen: set[tuple[str, int]] = set()
+    admits_all = _admits_all(project)
+    for consumer in opened:
+        yield from _of_connect(consumer, project, admits_all=admits_all)
+    for one in _socket_classes(project, {consumer.node for consumer in opened}):
+        connect = _inherited(one, "connect", project)
+        if connect and one.node.name not in streams and not _answers(connect.node, one, project):
+            name = f"{connect.owner.node.name}.connect"
+            yield _note(connect.owner.module, connect.node, NEVER_ACCEPTS, name=name)
     for module in project.modules:
-        if module.is_test:
-            continue
-        for consumer in _connecting(module, project):
-            key = (consumer.module.path, consumer.node.lineno)
-            if key not in seen:
-                seen.add(key)
-                yield from _of_connect(consumer, project)
-        yield from _of_module(module)
-    for one in project.definitions():
-        if one.module.is_test:
-            continue
-        bases = set(project.bases(one))
-        name = one.node.name
-        if bases & _SOCKET_CLASSES and name not in streams:
-            method = one.method("connect")
-            if method is not None and not _answers(method):
-                yield _note(one.module, method, NEVER_ACCEPTS, name=f"{name}.connect")
-        if bases & _BINDINGS:
-            yield from _of_binding(one, project)
+        if not module.is_test:
+            yield from _of_module(module)
 
 
 # ------------------------------------------------------------------------- sockets
+
+
+class _Method(NamedTuple):
+    owner: Definition
+    node: Function
 
 
 def _connecting(module: Module, project: Project) -> Iterator[Definition]:
@@ -105,46 +86,92 @@ def _connecting(module: Module, project: Project) -> Iterator[Definition]:
                 if isinstance(key, ast.Constant) and key.value == "websocket.connect"
             ]
         for each in named:
-            found = project.find(module.named(each), module)
+            found = project.wrapped(each, module)
             if found is not None:
                 yield found
 
 
-def _of_connect(consumer: Definition, project: Project) -> Iterator[Note]:
+def _socket_classes(project: Project, routed: Container[ast.AST]) -> Iterator[Definition]:
+    """Classes that sockets may reach: those that are routed, and those that no other is made of."""
+    classes = [
+        one
+        for one in project.definitions()
+        if not one.module.is_test and set(project.bases(one)) & _SOCKET_CLASSES
+    ]
+    bases = {above.node for one in classes for above in project.lineage(one)[1:]}
+    yield from (one for one in classes if one.node in routed or one.node not in bases)
+
+
+def _inherited(one: Definition, name: str, project: Project) -> _Method | None:
+    """The method of a class, or of one that it is made of."""
+    for owner in project.lineage(one):
+        method = owner.method(name)
+        if method is not None:
+            return _Method(owner, method)
+    return None
+
+
+def _of_connect(consumer: Definition, project: Project, *, admits_all: bool) -> Iterator[Note]:
     node, module = consumer.node, consumer.module
     if isinstance(node, ast.ClassDef):
         if not set(project.bases(consumer)) & _SOCKET_CLASSES:
             return
-        opened = consumer.attribute("any_origin") is not None
-        connect = consumer.method("connect")
-        decorators = consumer.decorators
+        lineage = project.lineage(consumer)
+        decorators = [name for one in lineage for name in one.decorators]
+        connect = _inherited(consumer, "connect", project)
         if connect is not None:
-            decorators = [*decorators, *Definition(module, connect).decorators]
+            decorators += Definition(connect.owner.module, connect.node).decorators
+        opened = any(one.attribute("any_origin") is not None for one in lineage)
+        remedy = _SAY_SO
     else:
         opened = False
         decorators = consumer.decorators
-        if not _answers(node):
+        remedy = _DECORATE
+        if not _answers(node, consumer, project):
             yield _note(module, node, NEVER_ACCEPTS, name=node.name)
-    if not opened and not set(decorators) & _ORIGIN:
-        remedy = _SAY_SO if isinstance(node, ast.ClassDef) else _DECORATE
+    if not (opened or admits_all or _ORIGIN & set(decorators)):
         yield _note(module, node, FOREIGN, remedy=remedy.format(name=node.name))
 
 
-def _answers(function: Function) -> bool:
+def _admits_all(project: Project) -> bool:
+    """Whether all settings have ``ALLOWED_HOSTS = ["*"]``: then no page is refused."""
+    hosts = [
+        _strings(one.value)
+        for module in project.modules
+        if not module.is_test
+        for one in settings(module)
+        if one.name == "ALLOWED_HOSTS" and one.value is not None
+    ]
+    # [] is a setting for development, or one that another file replaces.
+    hosts = [names for names in hosts if names]
+    return bool(hosts) and all("*" in names for names in hosts)
+
+
+def _answers(
+    function: Function, one: Definition, project: Project, *, seen: frozenset[str] = frozenset()
+) -> bool:
     """Whether a consumer of websocket.connect may accept: it answers, or calls who could."""
-    parameters = [one.arg for one in function.args.args if one.arg not in ("self", "cls")]
+    parameters = [each.arg for each in function.args.args if each.arg not in ("self", "cls")]
     message = parameters[0] if parameters else "message"
     for node in ast.walk(function):
         if isinstance(node, ast.Constant) and node.value == "accept":
             return True
-        if isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Attribute) and node.func.attr in ("send", "asend"):
-                whom = ast.unparse(node.func.value)
-                if whom == "self" or "reply_channel" in whom or "multiplexer" in whom:
-                    return True
-            given = [*node.args, *(one.value for one in node.keywords)]
-            if any(isinstance(one, ast.Name) and one.id == message for one in given):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Attribute):
+            whom, called = ast.unparse(node.func.value), node.func.attr
+            if called in ("send", "asend") and (
+                whom == "self" or "reply_channel" in whom or "multiplexer" in whom
+            ):
                 return True
+            helper = _inherited(one, called, project) if whom == "self" else None
+            if helper is not None and called not in seen:
+                seen |= {called}
+                if _answers(helper.node, one, project, seen=seen):
+                    return True
+        given = [*node.args, *(each.value for each in node.keywords)]
+        if any(isinstance(each, ast.Name) and each.id == message for each in given):
+            return True
     return False
 
 
@@ -201,18 +228,6 @@ def _of_view(function: Function, module: Module) -> Iterator[Note]:
             in ("djchan.Channel", "djchan.Group", "djchan.channel.Channel", "djchan.channel.Group")
         ):
             yield _note(module, node, VIEW)
-
-
-def _of_binding(one: Definition, project: Project) -> Iterator[Note]:
-    model = one.attribute("model")
-    if model is None or (isinstance(model, ast.Constant) and model.value is None):
-        return
-    classes = [one]
-    for base in project.bases(one):
-        found = project.find(base, one.module)
-        classes += [found] if found is not None else []
-    listed = any(each.attribute(what) for each in classes for what in ("fields", "exclude"))
-    yield _note(one.module, one.node, BOUND if listed else FIELDLESS, name=one.node.name)
 
 
 def _note(module: Module, node: ast.stmt | ast.expr, sentence: str, **names: str) -> Note:

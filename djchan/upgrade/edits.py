@@ -5,11 +5,12 @@ the edits in the text.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, ParentNodeProvider, ScopeProvider
 
-from djchan.upgrade.names import NEW, is_later
+from djchan.upgrade.names import is_later
 from djchan.upgrade.source import Edit, line_of
 
 # The dotted path of a layer today, for the one of an old BACKEND. Raises NoBackend.
@@ -34,17 +35,20 @@ class Edits(cst.CSTVisitor):
         self.done: set[cst.SimpleString] = set()
 
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
-        span = self.get_metadata(ByteSpanPositionProvider, node)
+        span: Any = self.get_metadata(ByteSpanPositionProvider, node)
         return span.start, span.start + span.length
 
     def replace(self, node: cst.CSTNode, text: str) -> None:
         self.edits.append(Edit(*self.span(node), text))
 
-    def rename_root(self, node: cst.BaseExpression) -> None:
-        """The first name of a dotted one."""
-        while isinstance(node, cst.Attribute):
-            node = node.value
-        self.replace(node, NEW)
+    def rename(self, node: cst.BaseExpression, new: str) -> None:
+        """Each name of a dotted one that is another in ``new``; what is between them stays."""
+        names = [node]
+        while isinstance(names[0], cst.Attribute):
+            names[:1] = [names[0].value, names[0].attr]
+        for name, other in zip(names, new.split("."), strict=False):
+            if isinstance(name, cst.Name) and name.value != other:
+                self.replace(name, other)
 
     def replace_in(self, node: cst.SimpleString, old: str, new: str) -> None:
         """What a string says, with its quotes as they are."""

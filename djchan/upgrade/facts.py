@@ -1,8 +1,7 @@
-"""What is to be decided by name alone: settings, imports and calls that mean something else now.
+"""What is to be decided by name alone: imports and calls that mean something else now.
 
-From ``djchan.upgrade.__main__`` with one module; on to the report. The first table is of
-Channels 1.x. The second is of the Django that such projects run on, as far as django-upgrade
-leaves it to a person.
+The first table is of Channels 1.x. The second is of the Django that such projects run on, as far
+as django-upgrade leaves it to a person.
 """
 
 import ast
@@ -62,43 +61,18 @@ _DJANGO_NAMES = {
 }
 _NAMES = {**_LATER_NAMES, **_DJANGO_NAMES}
 
-_SETTINGS = {
-    "CHANNELS_WS_PROTOCOLS": (
-        "This holds for every server now, not for runserver alone; Daphne 4 has no --ws-protocol."
-    ),
-    "MIDDLEWARE_CLASSES": (
-        "Django reads MIDDLEWARE only; middleware of your own takes get_response "
-        "(django.utils.deprecation.MiddlewareMixin)."
-    ),
-}
-_TABLE = (
-    "To keep the rows of the delay server: ALTER TABLE "
-    '"channels.delay_delayedmessage" RENAME TO djchan_delay_delayedmessage, then `manage.py '
-    "migrate djchan_delay --fake`."
-)
-_AUTO_FIELD = (
-    'Set DEFAULT_AUTO_FIELD = "django.db.models.AutoField": without it Django 6.0 would have '
-    "every primary key migrated."
-)
-_KNOWN_LAYERS = ("asgi_ipc.", "asgi_rabbitmq.", "asgi_redis.", "asgiref.", "djchan.")
-_NO_LAYER = "{name} is no layer of djchan: use djchan.layers.redis.RedisChannelLayer."
-_HOSTS = (
-    "A layer lives on one Redis now, which carries more than several did: leave one host, or "
-    "configure a layer for each."
-)
-_DAPHNE = "Daphne 4 has other classes: look whether this is needed at all."
-_ANOTHER_APP = (
+ANOTHER_APP = (
     "{name} imports Channels itself: look for a release that works with djchan, or do without it."
 )
+_DAPHNE = "Daphne 4 has other classes: look whether this is needed at all."
 
 
 def notes(modules: Sequence[Module]) -> Iterator[Note]:
     """What concerns each module; what a tool mends is said once."""
     own = {part for module in modules for part in (*module.package, module.dotted)}
-    has_auto_field = any("DEFAULT_AUTO_FIELD" in module.text for module in modules)
     mended = []
     for module in modules:
-        for node, sentence in _found(module, own, has_auto_field):
+        for node, sentence in _found(module, own):
             note = Note(module.path, getattr(node, "lineno", 1), sentence)
             if sentence == _MENDED:
                 mended.append(note)
@@ -107,13 +81,17 @@ def notes(modules: Sequence[Module]) -> Iterator[Note]:
     if mended:
         first = min(mended)
         others = len({note[:2] for note in mended}) - 1
-        where = f"This, and {others} more lines," if others else "This line"
+        lines = "1 more line" if others == 1 else f"{others} more lines"
+        where = f"This, and {lines}," if others else "This line"
         yield first._replace(sentence=f"{where} {_MENDED}")
 
 
-def _found(
-    module: Module, own: Container[str], has_auto_field: bool
-) -> Iterator[tuple[ast.AST, str]]:
+def is_another_app(name: str, own: Container[str]) -> bool:
+    """Whether a name is that of a distribution that is made for Channels. ``own``: no such."""
+    return name.startswith("channels_") and name not in own
+
+
+def _found(module: Module, own: Container[str]) -> Iterator[tuple[ast.AST, str]]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             for dotted in _imported(node):
@@ -121,8 +99,8 @@ def _found(
                     yield node, sentence
         elif isinstance(node, ast.Attribute):
             yield from ((node, sentence) for sentence in _of_attribute(node, module))
-        elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
-            yield from _of_setting(node, own, has_auto_field)
+        elif isinstance(node, ast.Assign) and ast.unparse(node) == "multi_db = True":
+            yield node, _MENDED
         elif isinstance(node, ast.Call):
             yield from ((node, sentence) for sentence in _of_call(node, module))
 
@@ -146,12 +124,8 @@ def _of_import(dotted: str, own: Container[str]) -> Iterator[str]:
         yield _MENDED
     elif root == "daphne":
         yield _DAPHNE
-    elif _is_another_app(root, own):
-        yield _ANOTHER_APP.format(name=root)
-
-
-def _is_another_app(name: str, own: Container[str]) -> bool:
-    return name.startswith("channels_") and name not in own
+    elif is_another_app(root, own):
+        yield ANOTHER_APP.format(name=root)
 
 
 def _of_attribute(node: ast.Attribute, module: Module) -> Iterator[str]:
@@ -160,53 +134,6 @@ def _of_attribute(node: ast.Attribute, module: Module) -> Iterator[str]:
         yield _LATER_NAMES["djchan.exceptions.ResponseLater"]
     elif dotted in _LATER_NAMES:
         yield _LATER_NAMES[dotted]
-
-
-def _of_setting(
-    node: ast.Assign | ast.AugAssign | ast.AnnAssign, own: Container[str], has_auto_field: bool
-) -> Iterator[tuple[ast.AST, str]]:
-    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-        name = ast.unparse(target)
-        if name in _SETTINGS:
-            yield node, _SETTINGS[name]
-        if name == "INSTALLED_APPS" and isinstance(node, ast.Assign) and not has_auto_field:
-            yield node, _AUTO_FIELD
-        if name.endswith("_APPS") and node.value is not None:
-            yield from _of_apps(node.value, own)
-        if name == "CHANNEL_LAYERS" and node.value is not None:
-            yield from _of_layers(node.value)
-
-
-def _of_apps(value: ast.expr, own: Container[str]) -> Iterator[tuple[ast.AST, str]]:
-    for one in ast.walk(value):
-        app = one.value if isinstance(one, ast.Constant) else None
-        if app in ("channels.delay", "djchan.delay"):
-            yield one, _TABLE
-        elif isinstance(app, str) and _is_another_app(app.partition(".")[0], own):
-            yield one, _ANOTHER_APP.format(name=app.partition(".")[0])
-
-
-def _of_layers(value: ast.expr) -> Iterator[tuple[ast.AST, str]]:
-    """``value``: the expression of CHANNEL_LAYERS."""
-    for entry in ast.walk(value):
-        if not isinstance(entry, ast.Dict):
-            continue
-        backend = _item(entry, "BACKEND")
-        path = str(backend.value) if isinstance(backend, ast.Constant) else ""
-        if backend is not None and path and not path.startswith(_KNOWN_LAYERS):
-            yield backend, _NO_LAYER.format(name=path)
-        for key in ("CONFIG", "TEST_CONFIG"):
-            config = _item(entry, key)
-            hosts = _item(config, "hosts") if isinstance(config, ast.Dict) else None
-            if isinstance(hosts, ast.List) and len(hosts.elts) > 1 and "Sentinel" not in path:
-                yield hosts, _HOSTS
-
-
-def _item(entry: ast.Dict, wanted: str) -> ast.expr | None:
-    for key, value in zip(entry.keys, entry.values, strict=True):
-        if isinstance(key, ast.Constant) and key.value == wanted:
-            return value
-    return None
 
 
 def _of_call(node: ast.Call, module: Module) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Which files below a path belong to a project, and what kind each is.
 
-From ``djchan.upgrade.__main__``; on to the rewriting by kind. Hidden folders, virtual
-environments, installed packages and links are not the project's own.
+Hidden folders but for those of CI, virtual environments, installed packages and links are not
+the project's own.
 """
 
 import os
@@ -15,13 +15,29 @@ _NOT_OURS = frozenset({"__pycache__", "bower_components", "node_modules", "site-
 _OF_ENVIRONMENT = ("pyvenv.cfg", "bin/activate_this.py", "Scripts/activate_this.py")
 
 _TEMPLATES = frozenset({".djhtml", ".htm", ".html", ".j2", ".jinja", ".jinja2", ".xhtml"})
+# What may be a template in a folder of templates.
+_TEXTS = frozenset({".css", ".csv", ".eml", ".js", ".md", ".rst", ".svg", ".tpl", ".txt", ".xml"})
 _SCRIPTS = frozenset({".js", ".jsx", ".mjs", ".ts", ".tsx", ".vue"})
 _DEPLOYMENT = re.compile(
-    r"(?:[\w.-]*requirements[\w.-]*\.(?:txt|in|pip)|constraints[\w.-]*\.txt|setup\.cfg|pyproject\.toml"
-    r"|Pipfile|tox\.ini|runtime\.txt|environment\.ya?ml|package\.json|[\w.-]*Procfile[\w.-]*"
-    r"|[\w.-]*Dockerfile[\w.-]*|(?:docker-)?compose[\w.-]*\.ya?ml"
-    r"|\w[\w.-]*\.(?:sh|service|conf|ini|cfg))\Z",
+    r"(?:.*requirements.*\.(?:txt|in|pip)|.*constraints.*\.(?:txt|in)|setup\.cfg|pyproject\.toml"
+    r"|Pipfile|tox\.ini|runtime\.txt|package\.json|.*Procfile.*|.*Dockerfile.*|Jenkinsfile"
+    r"|(?:GNU)?[Mm]akefile|[Jj]ustfile|Vagrantfile|app\.json"
+    r"|.*\.(?:sh|bash|service|socket|conf|config|ini|cfg|ya?ml|mk|run|nomad|hcl|env))\Z",
     re.IGNORECASE,
+)
+# Where CI and hosts look for theirs, though their names begin with a dot.
+_HIDDEN_FOLDERS = frozenset(
+    {
+        ".azure-pipelines",
+        ".buildkite",
+        ".circleci",
+        ".ebextensions",
+        ".github",
+        ".gitlab",
+        ".platform",
+        ".semaphore",
+        ".woodpecker",
+    }
 )
 _LARGEST = 1_000_000  # Bytes; a larger script or text file was made by a machine.
 
@@ -54,18 +70,27 @@ def kind_of(path: Path) -> Kind | None:
     """What kind of file a path names; None for one that is of no concern."""
     if path.suffix in (".py", ".pyi"):
         return Kind.PYTHON
-    if path.suffix in _TEMPLATES:
+    # A template of Ansible's is what it makes: "daphne.service.j2".
+    made = path.name.removesuffix(".j2")
+    if _DEPLOYMENT.match(made) or "requirements" in path.parent.name:
+        kind = Kind.DEPLOYMENT
+    elif path.suffix in _TEMPLATES or (path.suffix in _TEXTS and _is_in_templates(path)):
         kind = Kind.TEMPLATE
     elif path.suffix in _SCRIPTS:
         kind = Kind.SCRIPT
-    elif _DEPLOYMENT.match(path.name) or "requirements" in path.parent.name:
-        kind = Kind.DEPLOYMENT
     else:
         return None
     return kind if not path.exists() or path.stat().st_size <= _LARGEST else None
 
 
+def _is_in_templates(path: Path) -> bool:
+    return any(part in ("templates", "jinja2") for part in path.parts[:-1])
+
+
 def _is_ours(folder: Path) -> bool:
-    if folder.name.startswith(".") or folder.name in _NOT_OURS or folder.is_symlink():
+    name = folder.name
+    if name in _NOT_OURS or name.endswith((".egg", ".egg-info", ".dist-info")):
         return False
-    return not any((folder / name).exists() for name in _OF_ENVIRONMENT)
+    if folder.is_symlink() or (name.startswith(".") and name not in _HIDDEN_FOLDERS):
+        return False
+    return not any((folder / sign).exists() for sign in _OF_ENVIRONMENT)

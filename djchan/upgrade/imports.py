@@ -21,8 +21,9 @@ class Imports(Edits):
         for alias in node.names:
             dotted = get_full_name_for_node(alias.name) or ""
             if dotted.partition(".")[0] == OLD:
-                if successor(dotted):
-                    self.rename_root(alias.name)
+                new = successor(dotted)
+                if new:
+                    self.rename(alias.name, new)
                 else:
                     self.note_unknown(alias, [dotted])
             elif dotted.partition(".")[0] in _OLD_LAYERS:
@@ -43,13 +44,17 @@ class Imports(Edits):
     def _import_from(self, node: cst.ImportFrom, module: str) -> None:
         assert node.module is not None
         if isinstance(node.names, cst.ImportStar):
-            if successor(module):
-                self.rename_root(node.module)
+            new = successor(module)
+            if new:
+                self.rename(node.module, new)
             return
         paths = [f"{module}.{get_full_name_for_node(alias.name)}" for alias in node.names]
         unknown = [path for path in paths if successor(path) is None]
-        if not unknown:
-            self.rename_root(node.module)
+        new = successor(module)
+        if new and not unknown:
+            self.rename(node.module, new)
+            for alias, path in zip(node.names, paths, strict=True):
+                self._rename_alias(alias, successor(path) or path)
         elif len(unknown) < len(paths) or not all(map(is_later, unknown)):
             self.note_unknown(node, unknown)
 
@@ -68,9 +73,14 @@ class Imports(Edits):
             return
         self.replace(node.module, modules.pop())
         for alias, (_, _, name) in zip(aliases, new, strict=True):
-            if name != _name(alias):
-                kept = "" if alias.asname else f" as {_name(alias)}"
-                self.replace(alias.name, name + kept)
+            self._rename_alias(alias, name)
+
+    def _rename_alias(self, alias: cst.ImportAlias, new: str) -> None:
+        """What is imported under another name now keeps the name that it is bound to."""
+        last = new.rpartition(".")[2]
+        if last != _name(alias):
+            kept = "" if alias.asname else f" as {_name(alias)}"
+            self.replace(alias.name, last + kept)
 
     def visit_Name(self, node: cst.Name) -> None:
         if node.value != OLD or not self._is_imported(node):
@@ -80,8 +90,9 @@ class Imports(Edits):
         while isinstance(parent, cst.Attribute) and parent.value is whole:
             whole, parent = parent, self.get_metadata(ParentNodeProvider, parent)
         dotted = get_full_name_for_node(whole) or OLD
-        if successor(dotted):
-            self.rename_root(node)
+        new = successor(dotted)
+        if new:
+            self.rename(whole, new)
         elif not is_later(dotted):
             self.note_unknown(node, [dotted])
 

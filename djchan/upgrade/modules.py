@@ -1,18 +1,20 @@
 """A project's Python files as the advice sees them: modules, names, what is defined.
 
-From ``djchan.upgrade.__main__`` with texts; on to ``consumers`` and ``facts``. Names are those
-after the rewriting: ``channels.Group`` and ``djchan.Group`` are one.
+Names are those after the rewriting: ``channels.Group`` and ``djchan.Group`` are one. A name is
+followed to where it is defined, through the modules that import it from one another.
 """
 
 import ast
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from djchan.upgrade.names import successor
+from djchan.upgrade.names import NEW, successor
+
+_FOLLOWED = 5  # Names that stand for one another, at most.
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -28,7 +30,7 @@ def parsed(text: str) -> ast.Module | None:
             return None
 
 
-@dataclass
+@dataclass(eq=False)
 class Module:
     """One file. ``path``: relative to the project, as it is printed."""
 
@@ -61,13 +63,39 @@ class Module:
                     name = alias.asname or alias.name.partition(".")[0]
                     names[name] = _ours(alias.name if alias.asname else name)
             elif isinstance(node, ast.ImportFrom):
-                base = node.module or ""
-                if node.level:
-                    above = self.package[: len(self.package) - node.level + 1]
-                    base = ".".join([*above, *([base] if base else [])])
                 for alias in node.names:
-                    names[alias.asname or alias.name] = _ours(f"{base}.{alias.name}")
+                    name = f"{self._origin(node)}.{alias.name}"
+                    names[alias.asname or alias.name] = _ours(name)
+        names.pop("*", None)
         return names
+
+    @cached_property
+    def stars(self) -> list[str]:
+        """The modules of which all names are imported."""
+        return [
+            _ours(self._origin(node))
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        ]
+
+    @cached_property
+    def values(self) -> dict[str, ast.expr]:
+        """What is assigned to names at the top, the last of each name."""
+        return {
+            target.id: node.value
+            for node in _at_the_top(self.tree.body)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+
+    def _origin(self, node: ast.ImportFrom) -> str:
+        """The module of ``from … import``, dots resolved."""
+        base = node.module or ""
+        if not node.level:
+            return base
+        above = self.package[: len(self.package) - node.level + 1]
+        return ".".join([*above, *([base] if base else [])])
 
     def named(self, node: ast.AST | None) -> str:
         """The dotted name behind an expression, through the imports; "" if it is none."""
@@ -81,19 +109,21 @@ class Module:
         return ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Definition:
-    """A function or class at the top of a module."""
+    """A function or class at the top of a module. ``wrapped_by``: as in ``name = deco(name)``."""
 
-    module: Module
+    module: Module = field(repr=False)
     node: Function | ast.ClassDef
+    wrapped_by: tuple[str, ...] = ()
 
     @property
     def decorators(self) -> list[str]:
-        return [
+        written = (
             self.module.named(one.func if isinstance(one, ast.Call) else one)
             for one in self.node.decorator_list
-        ]
+        )
+        return [*self.wrapped_by, *written]
 
     def method(self, name: str) -> Function | None:
         for node in self.node.body:
@@ -117,36 +147,140 @@ class Project:
 
     def __init__(self, modules: list[Module]) -> None:
         self.modules = modules
-        self._defined: dict[str, list[Definition]] = {}
+        self._by_last_name: dict[str, list[Module]] = {}
+        self._defined: dict[tuple[str, str], Definition] = {}
         for module in modules:
-            for node in module.tree.body:
+            self._by_last_name.setdefault(module.dotted.rpartition(".")[2], []).append(module)
+            for node in _at_the_top(module.tree.body):
                 if isinstance(node, Function | ast.ClassDef):
-                    self._defined.setdefault(node.name, []).append(Definition(module, node))
+                    self._defined[module.path, node.name] = Definition(module, node)
 
     def definitions(self) -> Iterator[Definition]:
-        for found in self._defined.values():
-            yield from found
+        yield from self._defined.values()
 
     def find(self, dotted: str, asked_by: Module) -> Definition | None:
         """What a name means in a module. It may be shorter at its front than the path."""
-        module, _, name = dotted.rpartition(".")
-        for one in self._defined.get(name, ()):
-            if not module and one.module is asked_by:
-                return one
-            if module and f".{one.module.dotted}".endswith(f".{module}"):
-                return one
-        return None
+        found = self.resolved(dotted, asked_by)
+        return found if isinstance(found, Definition) else None
 
-    def bases(self, one: Definition, *, seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    def wrapped(self, node: ast.expr, module: Module) -> Definition | None:
+        """What an expression names, behind the decorators that are called with it."""
+        if isinstance(node, ast.Call) and node.args:
+            inner = self.wrapped(node.args[0], module)
+            by = (module.named(node.func),)
+            return replace(inner, wrapped_by=by + inner.wrapped_by) if inner else None
+        return self.find(module.named(node), module)
+
+    def resolved(
+        self, dotted: str, asked_by: Module, *, seen: frozenset[tuple[str, str]] = frozenset()
+    ) -> Definition | str:
+        """The definition behind a name, or the last name of what is not in the project."""
+        if (asked_by.path, dotted) in seen:
+            return dotted
+        seen |= {(asked_by.path, dotted)}
+        package, _, name = dotted.rpartition(".")
+        for module in self._named(package) if package else [asked_by]:
+            if (module.path, name) in self._defined:
+                return self._defined[module.path, name]
+            value = module.values.get(name)
+            if isinstance(value, ast.Call):
+                wrapped = self.wrapped(value, module)
+                if wrapped is not None:
+                    return wrapped
+            again = module.imports.get(name, "")
+            if isinstance(value, ast.Name | ast.Attribute):
+                again = module.named(value)
+            if again and again != dotted:
+                return self.resolved(again, module, seen=seen)
+            for star in module.stars:
+                found = self.resolved(f"{star}.{name}", module, seen=seen)
+                if isinstance(found, Definition) or found != f"{star}.{name}":
+                    return found
+            ours = [star for star in module.stars if star.startswith(f"{NEW}.")]
+            if ours:
+                return f"{ours[0]}.{name}"
+        # A module that its package has under another name.
+        above, _, last = package.rpartition(".")
+        for module in self._named(above) if above else []:
+            again = module.imports.get(last, "")
+            if again and again != package:
+                return self.resolved(f"{again}.{name}", module, seen=seen)
+        return dotted
+
+    def value(self, node: ast.expr | None, module: Module) -> tuple[ast.expr | None, Module]:
+        """The expression that a name stands for, and where it is; else the node itself."""
+        for _ in range(_FOLLOWED):
+            if not isinstance(node, ast.Name | ast.Attribute):
+                break
+            package, _, name = module.named(node).rpartition(".")
+            holders = self._named(package) if package else [module]
+            holder = next((one for one in holders if name in one.values), None)
+            if holder is None or holder.values[name] is node:
+                break
+            node, module = holder.values[name], holder
+        return node, module
+
+    def items(
+        self, entry: ast.expr | None, module: Module
+    ) -> Iterator[tuple[str, ast.expr, Module]]:
+        """The keys and values of a dict, ``{…}`` or ``dict(…)``, and of what ** puts in it."""
+        entry, module = self.value(entry, module)
+        if isinstance(entry, ast.Dict):
+            for key, value in zip(entry.keys, entry.values, strict=True):
+                if key is None:
+                    yield from self.items(value, module)
+                elif isinstance(key, ast.Constant) and isinstance(key.value, str):
+                    yield key.value, value, module
+        elif isinstance(entry, ast.Call) and ast.unparse(entry.func) == "dict":
+            for argument in entry.args:
+                yield from self.items(argument, module)
+            for keyword in entry.keywords:
+                if keyword.arg is None:
+                    yield from self.items(keyword.value, module)
+                else:
+                    yield keyword.arg, keyword.value, module
+
+    def bases(self, one: Definition) -> Iterator[str]:
         """The dotted names of all classes that a class is made of, near ones first."""
-        if not isinstance(one.node, ast.ClassDef):
-            return
-        for base in one.node.bases:
-            name = one.module.named(base)
-            yield name
-            above = self.find(name, one.module)
-            if above is not None and name not in seen:
-                yield from self.bases(above, seen=seen | {name})
+        for each in self.lineage(one):
+            if isinstance(each.node, ast.ClassDef):
+                for base in each.node.bases:
+                    name = each.module.named(base)
+                    yield name
+                    found = self.resolved(name, each.module)
+                    if isinstance(found, str):
+                        yield found
+
+    def lineage(self, one: Definition) -> list[Definition]:
+        """A class and those of the project that it is made of, near ones first."""
+        found = [one]
+        for each in found:
+            for base in each.node.bases if isinstance(each.node, ast.ClassDef) else []:
+                above = self.find(each.module.named(base), each.module)
+                if above is not None and above not in found:
+                    found.append(above)
+        return found
+
+    def _named(self, dotted: str) -> list[Module]:
+        """The modules that a name may mean; a whole one before the end of one."""
+        last = dotted.rpartition(".")[2]
+        found = [
+            one
+            for one in self._by_last_name.get(last, ())
+            if f".{one.dotted}".endswith(f".{dotted}")
+        ]
+        return sorted(found, key=lambda one: len(one.dotted))
+
+
+def _at_the_top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a module, those of its conditions and attempts among them."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            yield from _at_the_top(node.body)
+            yield from _at_the_top([*getattr(node, "orelse", []), *getattr(node, "finalbody", [])])
+            for handler in getattr(node, "handlers", []):
+                yield from _at_the_top(handler.body)
 
 
 def _ours(dotted: str) -> str:

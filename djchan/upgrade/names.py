@@ -1,7 +1,6 @@
 """The names of Channels 1.x, and which of them a dotted path means.
 
-From ``djchan.upgrade.python`` and ``survey``, which have read a path in an import or in a
-string; on to the path that takes its place. Channels 2 and later have the same import root:
+Channels 2 and later have the same import root:
 what only they have is not ours to rename, and tells their projects from those of 1.x.
 """
 
@@ -30,7 +29,7 @@ _MODULES = _words(
     delay.models delay.worker exceptions generic generic.base generic.websockets handler log
     management management.commands management.commands.runserver management.commands.runworker
     message routing security security.websockets sessions signals staticfiles test test.base
-    test.http test.liveserver test.websocket tests tests.base utils
+    test.http test.liveserver test.websocket tests tests.base tests.http utils
     worker
     """
 )
@@ -52,6 +51,9 @@ _OF_BOTH = _words(
     "management.commands.runworker staticfiles utils worker"
 )
 
+# What has another place here as well; djchan.tests is there, but warns.
+_MOVED = {"channels.tests": "djchan.test"}
+
 # App labels: what migrations and get_model() say.
 LABELS = {"channels.delay": "djchan_delay"}
 
@@ -65,6 +67,9 @@ def successor(dotted: str) -> str | None:
         return None
     if not module and attribute not in _ROOT_NAMES:
         return None
+    for before, after in _MOVED.items():
+        if dotted == before or dotted.startswith(f"{before}."):
+            return after + dotted.removeprefix(before)
     return NEW + dotted.removeprefix(OLD)
 
 

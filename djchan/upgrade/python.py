@@ -16,7 +16,16 @@ from djchan.upgrade.strings import Strings
 
 __all__ = ["Backend", "NoBackend", "may_concern", "rewritten"]
 
-_WORDS = ("asgi_ipc", "asgi_rabbitmq", "asgi_redis", "asgiref", NEW, OLD)
+_WORDS = (
+    "admin_static",
+    "asgi_ipc",
+    "asgi_rabbitmq",
+    "asgi_redis",
+    "asgiref",
+    "staticfiles",
+    NEW,
+    OLD,
+)
 
 
 def may_concern(text: str) -> bool:

@@ -71,13 +71,18 @@ def python_text(raw: bytes) -> Text:
 
 
 def plain_text(raw: bytes) -> Text:
-    """Any other file: UTF-8, or else one character for each byte."""
-    for encoding in ("utf-8-sig" if raw.startswith(codecs.BOM_UTF8) else "utf-8", "latin-1"):
+    """Any other file: UTF-8, UTF-16 as PowerShell writes it, or one character for each byte."""
+    encodings = ["utf-8-sig" if raw.startswith(codecs.BOM_UTF8) else "utf-8"]
+    if raw.startswith(codecs.BOM_UTF16):
+        encodings = ["utf-16"]
+    for encoding in encodings:
         try:
-            return Text(raw.decode(encoding), encoding)
+            text = Text(raw.decode(encoding), encoding)
         except UnicodeDecodeError:
             continue
-    raise AssertionError("latin-1 reads everything")
+        if text.encoded() == raw:
+            return text
+    return Text(raw.decode("latin-1"), "latin-1")
 
 
 def line_of(source: bytes, offset: int) -> int:

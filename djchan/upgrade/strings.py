@@ -1,10 +1,12 @@
-"""Strings that are paths: of modules, apps, layers, and of the bridge's script.
+"""Strings that are paths: of modules, apps, layers, and of the bridge's script; and templates.
 
 Part of ``djchan.upgrade.python``. A string is met after what it is in: so a list of apps, or
 a call that takes a module, says beforehand what its strings are.
 """
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import libcst as cst
 from libcst import matchers as m
@@ -13,6 +15,7 @@ from libcst.metadata import ParentNodeProvider
 
 from djchan.upgrade.edits import Backend, Edits, NoBackend
 from djchan.upgrade.names import DOTTED, LABELS, NEW, OLD, successor
+from djchan.upgrade.templates import with_static
 from djchan.upgrade.to_front import moved
 
 BRIDGE = "channels/js/websocketbridge.js"
@@ -27,6 +30,12 @@ _TAKES_CHANNEL = frozenset({"Channel", "Group", "Route", "route"})
 
 # Apps with a runserver of their own.
 _WITH_RUNSERVER = frozenset({"daphne", "django.contrib.staticfiles"})
+_APPS = m.Name("INSTALLED_APPS")
+_SETS_APPS = m.OneOf(
+    m.Assign(targets=[m.AssignTarget(target=_APPS)]),
+    m.AugAssign(target=_APPS),
+    m.AnnAssign(target=_APPS),
+)
 _BEHIND = (
     'Put "djchan" first in INSTALLED_APPS, above django.contrib.staticfiles: from this line it '
     "gets in further behind, and then `runserver` is another app's."
@@ -38,12 +47,21 @@ class Strings(Edits):
 
     def __init__(self, source: bytes, backend: Backend) -> None:
         super().__init__(source, backend)
+        # Names of lists that INSTALLED_APPS is put together from, and of those it begins with.
+        self._lists: set[str] = set()
+        self._first_lists: set[str] = set()
         # Strings by what they are for.
         self._apps: set[cst.SimpleString] = set()
         self._modules: set[cst.SimpleString] = set()
         self._labels: set[cst.SimpleString] = set()
 
     def visit_SimpleString(self, node: cst.SimpleString) -> None:
+        if "{%" in node.value:
+            # A template in the code.
+            source = with_static(node.value)
+            if source != node.value:
+                self.replace(node, source)
+            return
         value = _plain(node)
         if value is None or node in self.done:
             return
@@ -58,8 +76,10 @@ class Strings(Edits):
                 self.note(node, str(error))
         elif value == OLD and node not in self._apps and node not in self._modules:
             return
-        elif DOTTED.match(value) and successor(value):
-            self.replace_in(node, OLD, NEW)
+        elif DOTTED.match(value):
+            new = successor(value)
+            if new:
+                self.replace_in(node, value, new)
 
     def visit_Call(self, node: cst.Call) -> None:
         name = (get_full_name_for_node(node.func) or "").rpartition(".")[2]
@@ -73,7 +93,7 @@ class Strings(Edits):
                 self._modules.add(first)
         if name in ("append", "extend", "insert") and isinstance(node.func, cst.Attribute):
             target = get_full_name_for_node(node.func.value) or ""
-            if target.endswith("_APPS") and node.args:
+            if self._lists_apps(target) and node.args:
                 in_front = name == "insert" and m.matches(node.args[0].value, m.Integer("0"))
                 self._app_list(node.args[-1].value, front=False, noted=not in_front)
 
@@ -86,19 +106,32 @@ class Strings(Edits):
 
     # ------------------------------------------------------------- INSTALLED_APPS
 
+    def visit_Module(self, node: cst.Module) -> None:
+        # INSTALLED_APPS = DJANGO + THIRD_PARTY: the names of the lists it is put together from.
+        for found in m.findall(node, _SETS_APPS):
+            if isinstance(found, cst.Assign | cst.AugAssign | cst.AnnAssign) and found.value:
+                names = m.findall(found.value, m.Name())
+                self._lists.update(name.value for name in names if isinstance(name, cst.Name))
+            if isinstance(found, cst.Assign):
+                self._first_lists.add(_first_name(found.value))
+
+    def _lists_apps(self, name: str) -> bool:
+        return name.upper().endswith("APPS") or name in self._lists
+
     def visit_Assign(self, node: cst.Assign) -> None:
         for target in node.targets:
             name = get_full_name_for_node(target.target) or ""
-            if name.endswith("_APPS"):
-                self._app_list(node.value, front=name.endswith("INSTALLED_APPS"))
+            if self._lists_apps(name) or _has_apps_of_django(node.value):
+                front = name.endswith("INSTALLED_APPS") or name in self._first_lists
+                self._app_list(node.value, front=front)
 
     def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
         name = get_full_name_for_node(node.target) or ""
-        if node.value is not None and name.endswith("_APPS"):
+        if node.value is not None and self._lists_apps(name):
             self._app_list(node.value, front=name.endswith("INSTALLED_APPS"))
 
     def visit_AugAssign(self, node: cst.AugAssign) -> None:
-        if (get_full_name_for_node(node.target) or "").endswith("_APPS"):
+        if self._lists_apps(get_full_name_for_node(node.target) or ""):
             self._app_list(node.value, front=False)
 
     def visit_Arg(self, node: cst.Arg) -> None:
@@ -139,13 +172,18 @@ class Strings(Edits):
         if index == 0:
             return True
         before = {
-            _plain(one.value) for one in elements[:index] if isinstance(one.value, cst.SimpleString)
+            _plain(one.value) if isinstance(one.value, cst.SimpleString) else None
+            for one in elements[:index]
         }
-        harmless = not before & _WITH_RUNSERVER
+        # None: a name, or a list in the list, which may be anything.
+        harmless = not before & {None, *_WITH_RUNSERVER}
         if (_plain(string) or "").startswith(NEW):
             return harmless
-        container = self.get_metadata(ParentNodeProvider, elements[0])
-        spans = [self.span(one.value) for one in elements]
+        container: Any = self.get_metadata(ParentNodeProvider, elements[0])
+        # Of *OTHERS the star, too.
+        spans = [
+            self.span(one if isinstance(one, cst.StarredElement) else one.value) for one in elements
+        ]
         new = string.value.replace(OLD, NEW, 1)
         edits = moved(self.source, self._opened(container), spans, index, new)
         if edits is None:
@@ -173,6 +211,23 @@ def _leading_elements(value: cst.BaseExpression) -> Sequence[cst.BaseElement]:
         else:
             return []
     return value.elements if isinstance(value, (cst.List, cst.Tuple)) else []
+
+
+def _first_name(value: cst.BaseExpression) -> str:
+    """The name of the list that an expression begins with; "" if it begins otherwise."""
+    while isinstance(value, cst.BinaryOperation):
+        value = value.left
+    return value.value if isinstance(value, cst.Name) else ""
+
+
+def _has_apps_of_django(value: cst.BaseExpression) -> bool:
+    """Whether a list is one of apps, whatever it is called: it has some of Django's."""
+    strings = m.findall(value, m.SimpleString()) if isinstance(value, cst.List | cst.Tuple) else ()
+    return any(
+        isinstance(one, cst.SimpleString)
+        and re.fullmatch(r"django\.contrib\.\w+", _plain(one) or "")
+        for one in strings
+    )
 
 
 def _plain(node: cst.SimpleString) -> str | None:

@@ -1,7 +1,4 @@
-"""What to rewrite in a template: the path of the bridge, and a tag library that is gone.
-
-From ``djchan.upgrade.__main__`` with the text of one file; on to the edited text.
-"""
+"""What to rewrite in a template: the path of the bridge, and a tag library that is gone."""
 
 import re
 
@@ -9,24 +6,40 @@ from djchan.upgrade.source import Text
 
 # Behind a quote, a variable or a folder "static": not what another folder happens to hold.
 _BRIDGE = re.compile(r"""(?:(?<=["'}])|(?<=/static/))channels/js/websocketbridge""")
-_LOAD = re.compile(r"\{%\s*load\s[^%]*\s%\}")
-_GONE = re.compile(r"(?<=\s)(?:staticfiles|admin_static)(?=\s)")
-_REMOVED = re.compile(r"\s+(?:staticfiles|admin_static)(?=\s)")
+# A tag ends with its line. {%load x%}, {% load  x %}, tabs: blanks are where one likes.
+_LOAD = re.compile(r"(\{%[ \t]*load[ \t])([^\r\n]*?)(%\})")
+_GONE = ("staticfiles", "admin_static")
 
 
 def rewritten(text: Text) -> Text:
     """The template as it should be."""
     changed = _BRIDGE.sub("djchan/js/websocketbridge", text.text)
-    return Text(_LOAD.sub(_loading_static, changed), text.encoding)
+    return Text(with_static(changed), text.encoding)
+
+
+def with_static(source: str) -> str:
+    """The source of a template with ``static`` in place of tag libraries that are gone."""
+    return _LOAD.sub(_loading_static, source)
 
 
 def _loading_static(tag: re.Match[str]) -> str:
     """``{% load staticfiles %}`` ended with Django 3.0; ``static`` has the same tags."""
-    if "from" in tag[0].split():
-        return _GONE.sub("static", tag[0])
-    if re.search(r"\sstatic\s", tag[0]):
-        return _REMOVED.sub("", tag[0])
-    first = _GONE.search(tag[0])
-    if first is None:
+    # Names and the blanks between them, each kept as it is.
+    parts = re.split(r"([ \t]+)", tag[2])
+    names = parts[::2]
+    if not set(names) & set(_GONE):
         return tag[0]
-    return tag[0][: first.start()] + "static" + _REMOVED.sub("", tag[0][first.end() :])
+    if "from" in names:
+        # {% load static from staticfiles %}: only the library behind "from" is one.
+        at = 2 * names.index("from")
+        parts[at:] = ["static" if part in _GONE else part for part in parts[at:]]
+        return tag[1] + "".join(parts) + tag[3]
+    loaded = "static" in names
+    kept: list[str] = []
+    for name, blank in zip(names, [*parts[1::2], ""], strict=True):
+        if name in _GONE and loaded:
+            # Its blank goes along; that at the end of the tag stays.
+            continue
+        kept += ["static" if name in _GONE else name, blank]
+        loaded = loaded or name in _GONE
+    return tag[1] + "".join(kept) + tag[3]

@@ -186,10 +186,10 @@ def test_nothing_there(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[
     assert name in capsys.readouterr().err
 
 
-def test_without_libcst(
+def test_without_its_extra(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(command, "HAS_LIBCST", False)
+    monkeypatch.setattr(command, "HAS_EXTRA", False)
     before = contents(project)
 
     assert command.main([str(project)]) == 2
@@ -214,3 +214,57 @@ def test_it_needs_no_settings_and_imports_nothing_of_the_project(project: Path):
 
     assert done.returncode == 1, done.stderr
     assert "5 files would be rewritten." in done.stdout
+
+
+def test_files_that_a_tool_has_written_are_left_alone(
+    project: Path, capsys: pytest.CaptureFixture[str]
+):
+    docs = '<meta name="generator" content="pdoc 0.3">{% load staticfiles %}?session_key='
+    (project / "docs.html").write_text(docs)
+    (project / "app.min.js").write_text("bridge.socket.close()")
+
+    assert command.main([str(project)]) == 0
+
+    assert (project / "docs.html").read_text() == docs
+    printed = capsys.readouterr().out
+    assert "docs.html" not in printed
+    assert "app.min.js" not in printed
+
+
+def test_a_list_that_powershell_wrote(project: Path, capsys: pytest.CaptureFixture[str]):
+    raw = "channels==1.1.8\r\nasgi_redis==1.4.3\r\n".encode("utf-16")
+    (project / "requirements.txt").write_bytes(raw)
+
+    command.main([str(project)])
+
+    assert (project / "requirements.txt").read_bytes() == raw
+    assert "requirements.txt:2: Take this out" in capsys.readouterr().out
+
+
+def test_the_help_is_right_for_a_reusable_app(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+
+    printed = capsys.readouterr().out
+    assert "reusable app" in printed
+    assert "manage.py" not in printed
+
+
+@pytest.mark.parametrize("arguments", [[], ["--check"]])
+def test_output_into_a_pipe_that_nobody_reads_ends_quietly(project: Path, arguments: list[str]):
+    # Enough for any pipe's buffer.
+    lines = [f"mock.patch('channels.worker.Worker.x{number:050}')\n" for number in range(1000)]
+    (project / "many.py").write_text("".join(lines))
+    with subprocess.Popen(
+        [sys.executable, "-m", "djchan.upgrade", *arguments, str(project)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert running.stdout.readline() == "many.py\n"
+        running.stdout.close()
+        assert running.stderr.read() == ""
+        assert running.wait() == 141
+    assert ("from djchan" in (project / "site/routing.py").read_text()) is not bool(arguments)

@@ -52,6 +52,19 @@ def test_what_is_not(tmp_path: Path, folder: str, sign: str):
     assert names(tmp_path) == ["b.py"]
 
 
+def test_hidden_folders_of_ci_are_walked(tmp_path: Path):
+    write(tmp_path, ".circleci/config.yml", ".github/workflows/a.yml", ".git/config.yml", ".b.yml")
+
+    assert names(tmp_path) == [".b.yml", ".circleci/config.yml", ".github/workflows/a.yml"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.html", "mail.html.j2", "chat/templates/mail.txt", "templates/feed.xml", "a.jinja2"]
+)
+def test_templates(name: str):
+    assert kind_of(Path(name)) is Kind.TEMPLATE
+
+
 def test_links_are_not_followed(tmp_path: Path):
     write(tmp_path, "other/a.py", "project/b.py")
     (tmp_path / "project/link").symlink_to(tmp_path / "other")
@@ -87,6 +100,19 @@ def test_one_file(tmp_path: Path):
         "web.service",
         "entrypoint.sh",
         "package.json",
+        ".travis.yml",
+        ".gitlab-ci.yml",
+        ".github/workflows/tests.yml",
+        ".circleci/config.yml",
+        "Jenkinsfile",
+        "Makefile",
+        "k8s/deployment.yaml",
+        "roles/web/tasks/main.yml",
+        "roles/web/templates/daphne.service.j2",
+        "templates/requirements.txt.j2",
+        "daphne.socket",
+        ".ebextensions/channels.config",
+        "conf/daphne.run",
     ],
 )
 def test_deployment(name: str):

@@ -25,7 +25,6 @@ PAGE = Path(djchan.__file__).parents[1] / "docs/reference/names.md"
         "channels.management.commands.runserver.Command.server_cls",
         "channels.sessions.channel_session.load",
         "channels.test.ChannelTestCase",
-        "channels.tests.base",
     ],
 )
 def test_a_name_of_1x(dotted: str):
@@ -71,9 +70,15 @@ def test_what_both_have_does_not_tell_which_it_is(dotted: str):
     assert not is_later(dotted)
 
 
-@pytest.mark.filterwarnings("ignore:djchan.tests is:DeprecationWarning")
+@pytest.mark.parametrize("name", ["", ".base", ".http", ".WSClient", ".base.ChannelTestCase"])
+def test_the_old_place_of_the_test_tools_is_left(name: str):
+    assert successor(f"channels.tests{name}") == f"djchan.test{name}"
+
+
 def test_every_module_is_here():
-    assert [name for name in sorted(names._MODULES) if find_spec(f"djchan.{name}") is None] == []
+    here = [successor(f"channels.{name}") or "" for name in sorted(names._MODULES)]
+
+    assert [name for name in here if find_spec(name) is None] == []
 
 
 def test_every_documented_name_is_rewritten():

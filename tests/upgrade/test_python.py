@@ -33,6 +33,17 @@ class TestImports:
         [
             ("import channels\n", "import djchan\n"),
             ("import channels as c\n", "import djchan as c\n"),
+            (
+                "from channels.tests import ChannelTestCase\n",
+                "from djchan.test import ChannelTestCase\n",
+            ),
+            ("from channels.tests.base import *\n", "from djchan.test.base import *\n"),
+            ("from channels import tests\n", "from djchan import test as tests\n"),
+            ("from channels import tests as t\n", "from djchan import test as t\n"),
+            (
+                "import channels.tests.base\nchannels . tests.base.Client\n",
+                "import djchan.test.base\ndjchan . test.base.Client\n",
+            ),
             ("import os, channels.routing as z\n", "import os, djchan.routing as z\n"),
             (
                 "from channels import Group, route  # both\n",
@@ -197,6 +208,27 @@ class TestStrings:
         )
 
 
+def test_the_old_place_of_the_test_tools_in_a_string():
+    assert rewrite("mock.patch('channels.tests.base.Client')") == (
+        "mock.patch('djchan.test.base.Client')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Template('{% load staticfiles%}')", "Template('{% load static%}')"),
+        (
+            "x = '''<p>\n{%load i18n staticfiles %}\n</p>'''",
+            "x = '''<p>\n{%load i18n static %}\n</p>'''",
+        ),
+    ],
+)
+def test_templates_in_the_code(before: str, after: str):
+    assert may_concern(before)
+    assert rewrite(before) == after
+
+
 class TestInstalledApps:
     @pytest.mark.parametrize(
         ("before", "after"),
@@ -206,6 +238,12 @@ class TestInstalledApps:
             ("('a', \"channels\",)", "(\"djchan\", 'a',)"),
             ("'a', 'channels'", "'djchan', 'a'"),
             ("['channels', 'a']", "['djchan', 'a']"),
+            (
+                "OTHERS + MORE\nOTHERS = ['a', 'channels']",
+                "OTHERS + MORE\nOTHERS = ['djchan', 'a']",
+            ),
+            ("[*OTHERS, 'channels']", "['djchan', *OTHERS]"),
+            ("(*BASE, 'channels', *MORE)", "('djchan', *BASE, *MORE)"),
             ("['a', 'channels'] + LOCAL", "['djchan', 'a'] + LOCAL"),
             ("tuple(['a', 'channels'])", "tuple(['djchan', 'a'])"),
             ("['a', 'channels.apps.ChannelsConfig']", "['djchan.apps.ChannelsConfig', 'a']"),
@@ -228,6 +266,12 @@ class TestInstalledApps:
             "INSTALLED_APPS += ['{}']",
             "THIRD_PARTY_APPS = ('a', '{}')",
             "INSTALLED_APPS = BASE + ['{}']",
+            "THIRD_PARTY = ['{}']\nINSTALLED_APPS = BASE + THIRD_PARTY",
+            "third_party = ('a', '{}')\nINSTALLED_APPS += third_party",
+            "COMMON = ['django.contrib.auth', '{}']",
+            "APPS = ['{}']",
+            "settings.configure(INSTALLED_APPS=BASE + ['{}'])",
+            "INSTALLED_APPS = [\n    *BASE,\n    # sockets\n\n'{}', 'a']",
             "INSTALLED_APPS.append('{}')",
             "INSTALLED_APPS = ['a'] + (['{}'] if SOCKETS else [])",
             "INSTALLED_APPS = ['django.contrib.staticfiles',  # first\n'{}', 'b']",
