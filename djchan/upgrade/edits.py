@@ -5,10 +5,9 @@ the edits in the text.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import libcst as cst
-from libcst.metadata import ByteSpanPositionProvider, ParentNodeProvider, ScopeProvider
+from libcst.metadata import ByteSpanPositionProvider, CodeSpan, ParentNodeProvider, ScopeProvider
 
 from djchan.upgrade.names import is_later
 from djchan.upgrade.source import Edit, line_of
@@ -35,7 +34,8 @@ class Edits(cst.CSTVisitor):
         self.done: set[cst.SimpleString] = set()
 
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
-        span: Any = self.get_metadata(ByteSpanPositionProvider, node)
+        span = self.get_metadata(ByteSpanPositionProvider, node)
+        assert isinstance(span, CodeSpan)
         return span.start, span.start + span.length
 
     def replace(self, node: cst.CSTNode, text: str) -> None:

@@ -1,0 +1,2 @@
+from .bids import take_bid
+from .pages import *

@@ -1,0 +1,2 @@
+/******/ (function(modules) { // webpackBootstrap
+bridge.connect('/lots/?session_key=' + window.sessionKey);

@@ -1,0 +1,7 @@
+from .base import TeamBindingBase
+from .models import Team
+
+
+class TeamBinding(TeamBindingBase):
+    model = Team
+    fields = ["name", "points"]

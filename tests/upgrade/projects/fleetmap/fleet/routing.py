@@ -1,0 +1,5 @@
+channel_routing = {
+    "websocket.connect": "vehicles.consumers.connect",
+    "websocket.receive": "vehicles.consumers.receive",
+    "positions": "vehicles.consumers.position",
+}

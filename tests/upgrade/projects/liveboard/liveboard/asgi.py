@@ -1,0 +1,6 @@
+import os
+from channels.asgi import get_channel_layer
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "liveboard.settings")
+
+channel_layer = get_channel_layer()
