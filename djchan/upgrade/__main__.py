@@ -6,6 +6,7 @@ says why.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,6 +50,7 @@ _UNWRITTEN = (
     "{error}. {count} of {all} files were rewritten before that; run the command again when this "
     "one can be written."
 )
+_UNREAD = "{error}. Nothing was changed; run the command again when this file can be read."
 _PIPE_CLOSED = 141  # As a shell reports a program that SIGPIPE ended.
 _SHOWN = 3  # Signs of a later Channels, and files, that a sentence names.
 
@@ -71,6 +73,9 @@ class Result(NamedTuple):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Lines of the project may have letters that the terminal lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
         sys.stdout.flush()
@@ -90,7 +95,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     if not root.exists():
         return _refuse(f"There is no {root}.")
     here = root if root.is_dir() else root.parent
-    found = [_read(path, kind) for path, kind in files(root)]
+    try:
+        found = [_read(path, kind) for path, kind in files(root)]
+    except OSError as error:
+        return _refuse(_UNREAD.format(error=error))
     found = [file for file in found if not _is_generated(file, here)]
     if not found:
         return _refuse(f"{root} has no files that a Django project is made of.")

@@ -23,6 +23,8 @@ _ORIGIN = frozenset(
     }
 )
 
+_ALL_HOSTS = frozenset({"['*']", "('*',)", "'*'"})
+
 NEVER_ACCEPTS = (
     "{name} seems never to accept the socket, which then is refused after 4 s: send "
     '{{"accept": True}} or a first frame to message.reply_channel.'
@@ -136,15 +138,15 @@ def _of_connect(consumer: Definition, project: Project, *, admits_all: bool) -> 
 def _admits_all(project: Project) -> bool:
     """Whether all settings have ``ALLOWED_HOSTS = ["*"]``: then no page is refused."""
     hosts = [
-        _strings(one.value)
+        ast.unparse(one.value)
         for module in project.modules
         if not module.is_test
         for one in settings(module)
         if one.name == "ALLOWED_HOSTS" and one.value is not None
     ]
     # [] is a setting for development, or one that another file replaces.
-    hosts = [names for names in hosts if names]
-    return bool(hosts) and all("*" in names for names in hosts)
+    hosts = [written for written in hosts if written not in ("[]", "()")]
+    return bool(hosts) and set(hosts) <= _ALL_HOSTS
 
 
 def _answers(

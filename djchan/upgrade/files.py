@@ -14,6 +14,7 @@ _NOT_OURS = frozenset({"__pycache__", "bower_components", "node_modules", "site-
 # What lies in a virtual environment; the last two in one of Python 2.
 _OF_ENVIRONMENT = ("pyvenv.cfg", "bin/activate_this.py", "Scripts/activate_this.py")
 
+_PYTHON = frozenset({".py", ".pyi"})
 _TEMPLATES = frozenset({".djhtml", ".htm", ".html", ".j2", ".jinja", ".jinja2", ".xhtml"})
 # What may be a template in a folder of templates.
 _TEXTS = frozenset({".css", ".csv", ".eml", ".js", ".md", ".rst", ".svg", ".tpl", ".txt", ".xml"})
@@ -22,8 +23,13 @@ _DEPLOYMENT = re.compile(
     r"(?:.*requirements.*\.(?:txt|in|pip)|.*constraints.*\.(?:txt|in)|setup\.cfg|pyproject\.toml"
     r"|Pipfile|tox\.ini|runtime\.txt|package\.json|.*Procfile.*|.*Dockerfile.*|Jenkinsfile"
     r"|(?:GNU)?[Mm]akefile|[Jj]ustfile|Vagrantfile|app\.json"
-    r"|.*\.(?:sh|bash|service|socket|conf|config|ini|cfg|ya?ml|mk|run|nomad|hcl|env))\Z",
+    r"|crontab|.*\.(?:sh|bash|zsh|fish|bat|cmd|ps1|service|socket|conf|config|ini|cfg|ya?ml|sls|pp|tf"
+    r"|mk|run|nomad|hcl|env))\Z",
     re.IGNORECASE,
+)
+# "daphne.service.j2" of Ansible's, "supervisord.conf.example".
+_MADE_OF = re.compile(
+    r"\.(?:j2|jinja2?|erb|tmpl|tpl|template|mustache|dist|in|example|sample|default)\Z"
 )
 # Where CI and hosts look for theirs, though their names begin with a dot.
 _HIDDEN_FOLDERS = frozenset(
@@ -39,6 +45,7 @@ _HIDDEN_FOLDERS = frozenset(
         ".woodpecker",
     }
 )
+_LONGEST_SHEBANG = 256  # Bytes.
 _LARGEST = 1_000_000  # Bytes; a larger script or text file was made by a machine.
 
 
@@ -68,22 +75,40 @@ def files(root: Path) -> Iterator[tuple[Path, Kind]]:
 
 def kind_of(path: Path) -> Kind | None:
     """What kind of file a path names; None for one that is of no concern."""
-    if path.suffix in (".py", ".pyi"):
-        return Kind.PYTHON
-    # A template of Ansible's is what it makes: "daphne.service.j2".
-    made = path.name.removesuffix(".j2")
-    if _DEPLOYMENT.match(made) or "requirements" in path.parent.name:
-        kind = Kind.DEPLOYMENT
-    elif path.suffix in _TEMPLATES or (path.suffix in _TEXTS and _is_in_templates(path)):
-        kind = Kind.TEMPLATE
-    elif path.suffix in _SCRIPTS:
-        kind = Kind.SCRIPT
-    else:
+    if path.exists() and path.stat().st_size > _LARGEST and path.suffix not in _PYTHON:
         return None
-    return kind if not path.exists() or path.stat().st_size <= _LARGEST else None
+    made = Path(made_name(path.name))
+    if path.suffix in _PYTHON:
+        return Kind.PYTHON
+    if _DEPLOYMENT.match(path.name) or _DEPLOYMENT.match(made.name):
+        return Kind.DEPLOYMENT
+    if "requirements" in path.parent.name:
+        return Kind.DEPLOYMENT
+    if _TEMPLATES & {path.suffix, made.suffix} or (path.suffix in _TEXTS and _is_template(path)):
+        return Kind.TEMPLATE
+    if path.suffix in _SCRIPTS:
+        return Kind.SCRIPT
+    return None if path.suffix else _kind_of_script(path)
 
 
-def _is_in_templates(path: Path) -> bool:
+def made_name(name: str) -> str:
+    """The name of the file that a template makes, or an example stands for."""
+    return _MADE_OF.sub("", name)
+
+
+def _kind_of_script(path: Path) -> Kind | None:
+    """The kind of a file without a suffix, by its first line: ``#!/usr/bin/env python``."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(_LONGEST_SHEBANG)
+    except OSError:
+        return None
+    if not first.startswith(b"#!"):
+        return None
+    return Kind.PYTHON if b"python" in first else Kind.DEPLOYMENT
+
+
+def _is_template(path: Path) -> bool:
     return any(part in ("templates", "jinja2") for part in path.parts[:-1])
 
 

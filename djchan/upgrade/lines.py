@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from djchan.upgrade.commands import options
-from djchan.upgrade.files import Kind
+from djchan.upgrade.files import Kind, made_name
 from djchan.upgrade.pins import Needs
 from djchan.upgrade.pins import notes as notes_of_requirements
 from djchan.upgrade.source import Note
@@ -50,7 +50,7 @@ _RULES = {
 
 def notes(path: str, kind: Kind, text: str, needs: Needs) -> Iterator[Note]:
     """One note for each line and rule. ``needs``: the versions that djchan can do with."""
-    name = PurePosixPath(path).name.removesuffix(".j2")
+    name = made_name(PurePosixPath(path).name)
     lines = text.splitlines()
     rules = (_NPM,) if name == "package.json" else _RULES[kind]
     for number, line in enumerate(lines, 1):
@@ -61,12 +61,16 @@ def notes(path: str, kind: Kind, text: str, needs: Needs) -> Iterator[Note]:
                 yield Note(path, number, sentence)
     if kind is Kind.DEPLOYMENT or name == "setup.py":
         yield from notes_of_requirements(path, text, needs)
+    bare = _without_comments(lines)
     if kind is Kind.DEPLOYMENT:
-        bare = _without_comments(lines)
         for number, sentence in {*options(bare), *old_versions(name, bare)}:
+            yield Note(path, number, sentence)
+    elif kind is Kind.PYTHON and "daphne" in text:
+        # A fabfile, or a test that starts the server.
+        for number, sentence in set(options(bare)):
             yield Note(path, number, sentence)
 
 
 def _without_comments(lines: Sequence[str]) -> list[str]:
     """The same lines, and as many of them."""
-    return [re.sub(r"(?:^|\s)[#;]\s.*|^\s*[#;].*", "", line) for line in lines]
+    return [re.sub(r"\s#\s.*|^\s*[#;].*", "", line) for line in lines]

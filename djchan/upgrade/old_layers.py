@@ -87,6 +87,10 @@ _OF_LAYERS = {
     **dict.fromkeys(("blpop_timeout", "hosts", "prefix", "services", "stats_prefix"), _OPTIONS),
     **dict.fromkeys(("_channels", "_clean_expired", "_groups", "thread_lock"), _MEMORY),
 }
+_OF_MANAGERS = dict.fromkeys(
+    ("_make_backend", "backends"),
+    "Use channel_layers.set(alias, layer), and channel_layers[alias].",
+)
 _LAYER = re.compile(
     r"(?:\A|[._])(?:channel_?)?layers?(?:\[[^\]]*\])?\Z|get_channel_layer\(.*\)\Z", re.IGNORECASE
 )
@@ -98,8 +102,11 @@ def notes(project: Project) -> Iterator[Note]:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Attribute):
                 sentence = _OWN_NAMES.get(node.attr, "")
-                if not sentence and _LAYER.search(ast.unparse(node.value)):
+                value = ast.unparse(node.value)
+                if not sentence and _LAYER.search(value):
                     sentence = _OF_LAYERS.get(node.attr, "")
+                if not sentence and value.rpartition(".")[2] == "channel_layers":
+                    sentence = _OF_MANAGERS.get(node.attr, "")
                 if sentence:
                     yield _note(module, node, node.attr, sentence)
     for one in project.definitions():
@@ -122,4 +129,4 @@ def _of_class(layer: ast.ClassDef, module: Module) -> Iterator[Note]:
 
 
 def _note(module: Module, node: ast.stmt | ast.expr, name: str, sentence: str) -> Note:
-    return Note(module.path, node.lineno, f"{name} is no part of the layer any more. {sentence}")
+    return Note(module.path, node.lineno, f"{name} is gone from the channel layers. {sentence}")

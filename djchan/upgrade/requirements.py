@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from djchan.upgrade.files import made_name
+
 
 class Required(NamedTuple):
     """A requirement, and the line that it stands on."""
@@ -42,6 +44,7 @@ _PINNED = re.compile(
     r"(?:\s*,\s*(?:[=~!<>]=|[<>])\s*\d[\w.*]*)*"
 )
 _SECTION = re.compile(r"\s*\[+([^\]]+)\]+\s*(?:#.*)?\Z")
+_TABLE = re.compile(r"(?:packages|\bpoetry\b.*dependencies)\.[\"']?([\w.-]+)[\"']?\Z")
 _ASSIGNED = re.compile(r"""\s*["']?([A-Za-z0-9][\w.-]*)["']?\s*=\s*(.+)\Z""")
 _STRING = re.compile(r"""(["'])(.*?)\1""")
 _VERSION_KEY = re.compile(r"""\bversion\s*=\s*["']([^"']+)["']""")
@@ -85,8 +88,12 @@ def _requirement(entry: str) -> Requirement | None:
 
 def _reader(path: str) -> _Reader:
     pure = PurePosixPath(path)
-    name = pure.name.removesuffix(".j2")
-    if _TEXT.match(name) or ("requirements" in pure.parent.name and pure.suffix != ".py"):
+    name = made_name(pure.name)
+    if (
+        _TEXT.match(pure.name)
+        or _TEXT.match(name)
+        or ("requirements" in pure.parent.name and pure.suffix != ".py")
+    ):
         return _of_requirements
     if name == "setup.py":
         return _of_setup
@@ -163,8 +170,13 @@ def _of_toml(text: str) -> _Lines:
         if assigned and re.search(r"(?:packages|\bpoetry\b.*dependencies)\Z", section):
             yield number, _of_table(assigned[1], assigned[2])
             continue
+        table = _TABLE.search(section)
+        if assigned and table and assigned[1] in ("version", "git", "url"):
+            # [tool.poetry.dependencies.channels]
+            yield number, _of_table(table[1], f"{{{line}}}")
+            continue
         if assigned:
-            lists = "dependencies" in assigned[1] or re.search(
+            lists = re.search(r"dependencies|requires\Z", assigned[1]) or re.search(
                 r"dependenc|dependency-groups|build-system", section
             )
             in_list = bool(lists) and assigned[2].lstrip().startswith("[")

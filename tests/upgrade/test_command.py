@@ -241,6 +241,41 @@ def test_a_list_that_powershell_wrote(project: Path, capsys: pytest.CaptureFixtu
     assert "requirements.txt:2: Take this out" in capsys.readouterr().out
 
 
+def test_a_file_that_cannot_be_read(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    before = contents(project)
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "routing.py":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+
+    assert command.main([str(project)]) == 2
+
+    assert "routing.py" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert contents(project) == before
+
+
+def test_a_terminal_that_lacks_letters(project: Path):
+    (project / "site/models.py").write_text("from channels import Group  # Räume\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "djchan.upgrade", str(project)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "R\\xe4ume" in done.stdout
+
+
 def test_the_help_is_right_for_a_reusable_app(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         command.main(["--help"])

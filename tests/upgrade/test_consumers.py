@@ -146,6 +146,9 @@ class TestConnect:
             ({"a.py": "ALLOWED_HOSTS = []", "b.py": "ALLOWED_HOSTS = ['*']"}, False),
             ({"a.py": "ALLOWED_HOSTS = ['*']", "b.py": "ALLOWED_HOSTS = ['x.org']"}, True),
             ({"tests/settings.py": "ALLOWED_HOSTS = ['*']"}, True),
+            ({"a.py": "ALLOWED_HOSTS = environ.get('HOSTS', '*').split(',')"}, True),
+            ({"a.py": "ALLOWED_HOSTS = ['*'] if DEBUG else ['x.org']"}, True),
+            ({"a.py": 'ALLOWED_HOSTS = ("*",)'}, False),
         ],
     )
     def test_where_all_hosts_are_allowed_no_page_is_refused(

@@ -52,6 +52,20 @@ def test_what_is_not(tmp_path: Path, folder: str, sign: str):
     assert names(tmp_path) == ["b.py"]
 
 
+@pytest.mark.parametrize(
+    ("first", "kind"),
+    [
+        ("#!/bin/sh", Kind.DEPLOYMENT),
+        ("#!/usr/bin/env python3", Kind.PYTHON),
+        ("Readme", None),
+    ],
+)
+def test_files_without_a_suffix_by_their_first_line(tmp_path: Path, first: str, kind: Kind | None):
+    (tmp_path / "run").write_text(f"{first}\n")
+
+    assert kind_of(tmp_path / "run") is kind
+
+
 def test_hidden_folders_of_ci_are_walked(tmp_path: Path):
     write(tmp_path, ".circleci/config.yml", ".github/workflows/a.yml", ".git/config.yml", ".b.yml")
 
@@ -113,6 +127,12 @@ def test_one_file(tmp_path: Path):
         "daphne.socket",
         ".ebextensions/channels.config",
         "conf/daphne.run",
+        "supervisord.conf.example",
+        "systemd/daphne.service.in",
+        "crontab",
+        "start.ps1",
+        "requirements.in",
+        "requirements.txt.dist",
     ],
 )
 def test_deployment(name: str):

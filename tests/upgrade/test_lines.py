@@ -43,6 +43,15 @@ def test_what_goes_on_working_and_comments(line: str):
     assert told(line) == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    ['run("daphne --force-sync a:b")', 'Popen(["daphne", "--force-sync", "a:b"])'],
+)
+def test_commands_in_python(line: str):
+    [sentence] = told(line, "fabfile.py", Kind.PYTHON)
+    assert "--force-sync" in sentence
+
+
 @pytest.mark.parametrize("kind", [Kind.PYTHON, Kind.TEMPLATE, Kind.SCRIPT])
 def test_a_session_key_in_a_url(kind: Kind):
     [sentence] = told('"/chat/?session_key=" + key', "x", kind)

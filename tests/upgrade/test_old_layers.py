@@ -25,6 +25,7 @@ from tests.support.upgrading import about, project
         ("channel_layer._channels['a']", "get_next_message"),
         ("layer._groups", "get_next_message"),
         ("layer.prefix + 'x'", "CONFIG"),
+        ("asgi.channel_layers.backends.pop('default')", "channel_layers.set"),
     ],
 )
 def test_what_is_used_from_outside(line: str, word: str):
@@ -65,7 +66,7 @@ def test_a_subclass():
         """,
     }
 
-    assert about("no part of the layer", notes(project(files))) == [
+    assert about("gone from the channel layers", notes(project(files))) == [
         ("layers.py", 4),
         ("layers.py", 5),
         ("layers.py", 5),

@@ -121,6 +121,11 @@ FILES = {
         twisted = "^0.3"
         [tool.poetry.group.dev.dependencies]
         autobahn = ">=17,<18"
+        [tool.poetry.dependencies.channels]
+        version = "~1.1"
+        optional = true
+        [tool.flit.metadata]
+        requires = ["daphne<2"]
         [tool.other]
         channels = "1"
         """,
@@ -133,6 +138,8 @@ FILES = {
             (14, "redis==2.10"),
             (15, "twisted<0.4,>=0.3"),
             (17, "autobahn<18,>=17"),
+            (19, "channels<1.2,>=1.1"),
+            (22, "daphne<2"),
         ],
     ),
     "setup.cfg": (
