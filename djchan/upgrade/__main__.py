@@ -184,8 +184,10 @@ def _result(file: File, here: Path, own: frozenset[Path]) -> Result:
     try:
         if file.problem is not None:
             raise file.problem
-        after, _ = python.rewritten(file.before, name, _backend)
-        _, notes = python.rewritten(after, name, _backend)
+        after, notes = python.rewritten(file.before, name, _backend)
+        if after != file.before:
+            # The lines of notes are those of the file as it is now.
+            _, notes = python.rewritten(after, name, _backend)
     except Unreadable as error:
         sentence = f"This file {error.reason}; it was left as it is."
         return Result(file, file.before, [Note(name, error.line, sentence)])

@@ -13,24 +13,16 @@ from djchan.upgrade.imports import Imports
 from djchan.upgrade.names import NEW, OLD
 from djchan.upgrade.source import Note, Text, Unreadable
 from djchan.upgrade.strings import Strings
+from djchan.upgrade.templates import with_static
 
 __all__ = ["Backend", "NoBackend", "may_concern", "rewritten"]
 
-_WORDS = (
-    "admin_static",
-    "asgi_ipc",
-    "asgi_rabbitmq",
-    "asgi_redis",
-    "asgiref",
-    "staticfiles",
-    NEW,
-    OLD,
-)
+_NAMES = ("asgi_ipc", "asgi_rabbitmq", "asgi_redis", "asgiref", NEW, OLD)
 
 
 def may_concern(text: str) -> bool:
     """Whether a file may have anything of interest; most are not worth parsing."""
-    return any(word in text for word in _WORDS)
+    return any(name in text for name in _NAMES) or with_static(text) != text
 
 
 def rewritten(text: Text, path: str, backend: Backend) -> tuple[Text, list[Note]]:
