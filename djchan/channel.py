@@ -21,7 +21,7 @@ from django.db import transaction
 
 from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.asgi import channel_layers
-from djchan.exceptions import InvalidMessage
+from djchan.exceptions import InvalidMessage, NoReplyChannel
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.effects import Words
 from djchan.outbox import current
@@ -94,6 +94,36 @@ class Channel:
         _refuse_reserved(content)
         layer = _unwrapped(self.channel_layer)
         return layer, layer.word(self.name, content, delay=delay or 0)
+
+
+class MissingReplyChannel(Channel):
+    """The reply channel of a message that has none. It is false, and its use raises NoReplyChannel.
+
+    ``origin``: the channel of that message.
+    """
+
+    def __init__(self, origin: object) -> None:
+        self._origin = origin
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return "(no reply channel)"
+
+    def __repr__(self) -> str:
+        return "<Channel (none)>"
+
+    def __getattr__(self, name: str) -> Any:
+        # What Channel.__init__ would have set: every method of a channel needs one of these.
+        if name not in ("name", "_alias", "_given_layer"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise NoReplyChannel(
+            f"The message on {self._origin!r} has no reply channel, since nothing put one in. To "
+            "answer a client from a channel of your own, send the name along: "
+            '{"reply_channel": message.reply_channel.name}. If a message may come without one, '
+            "ask first: if message.reply_channel."
+        )
 
 
 class Group:

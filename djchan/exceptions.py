@@ -17,6 +17,8 @@
         ├── InvalidMessage (TypeError)    a message cannot be sent as it is
         ├── InvalidChannelName (TypeError), InvalidGroupName (TypeError)
         ├── InvalidChannelLayer (ValueError)  CHANNEL_LAYERS is wrong
+        ├── NoReplyChannel (ValueError)   a message has no reply channel, and one was used
+        ├── MissingDecorator (AttributeError)  message.user and the like without their decorator
         ├── InvalidFrame (ValueError)     a client sent what its consumer cannot take
         ├── UndecodableEnvelope           bytes in the layer that we cannot read
         ├── BrokerError                   base of what Redis reports
@@ -89,8 +91,8 @@ class WebsocketCloseException(ChannelSocketException):
         super().__init__(code)
 
     def run(self, message: Any) -> None:
-        if message.reply_channel is None:
-            raise ValueError(
+        if not message.reply_channel:
+            raise NoReplyChannel(
                 "WebsocketCloseException needs a message with a reply channel; "
                 f"the message on {message.channel.name!r} has none."
             )
@@ -132,6 +134,14 @@ class InvalidChannelLayer(DjchanError, ValueError):
 
     def __init__(self, *message: str) -> None:
         super().__init__(*map(without_credentials, message))
+
+
+class NoReplyChannel(DjchanError, ValueError):
+    """The message has no reply channel."""
+
+
+class MissingDecorator(DjchanError, AttributeError):
+    """The consumer of the message lacks the decorator that sets this attribute."""
 
 
 class InvalidFrame(DjchanError, ValueError):

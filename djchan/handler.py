@@ -52,7 +52,6 @@ from djchan.async_views import (
     send_content,
     send_response,
 )
-from djchan.channel import Channel
 from djchan.detached import Detached, NoDisk, detach, refusal
 from djchan.exceptions import (
     ChannelFull,
@@ -315,7 +314,7 @@ class ViewConsumer:
             if not is_without_content(message.content, response):
                 only = self.handler.only_part(response, _limit_of(message))
                 if only is not None:
-                    _reply_to(message).send(only)
+                    message.reply_channel.send(only)
                     return None
                 if getattr(response, "is_async", False):
                     responding.leave_open()
@@ -330,7 +329,7 @@ class ViewConsumer:
                 for number, part in enumerate(_fitting(message, parts)):
                     if number == 0 and not part["more_content"]:
                         # The whole response, so it can wait for the commit.
-                        _reply_to(message).send(part)
+                        message.reply_channel.send(part)
                     elif not self._send_now(message, part):
                         break
         return None
@@ -391,7 +390,7 @@ class ViewConsumer:
         """Send a part of a response, as a thread does."""
         for piece in _fitting(message, [part]):
             if "status" in piece and not piece["more_content"]:
-                await _reply_to(message).asend(piece)
+                await message.reply_channel.asend(piece)
             elif not await self._asend_now(message, piece):
                 return False
         return True
@@ -401,7 +400,7 @@ class ViewConsumer:
         deadline = time.monotonic() + self.full_wait
         while True:
             try:
-                await _reply_to(message).asend(part, immediately=True)
+                await message.reply_channel.asend(part, immediately=True)
             except (ProcessGone, Fenced, ChannelFull) as error:
                 if not self._is_worth_waiting(message, error, deadline):
                     return False
@@ -417,7 +416,7 @@ class ViewConsumer:
         deadline = time.monotonic() + self.full_wait
         while True:
             try:
-                _reply_to(message).send(part, immediately=True)
+                message.reply_channel.send(part, immediately=True)
             except (ProcessGone, Fenced, ChannelFull) as error:
                 if not self._is_worth_waiting(message, error, deadline):
                     return False
@@ -435,16 +434,11 @@ class ViewConsumer:
         logger.warning(
             "The response for %s is cut: %s had no room for %s seconds (ViewConsumer.full_wait).",
             message.get("path"),
-            _reply_to(message).name,
+            message.reply_channel.name,
             self.full_wait,
             extra=fields_of(message),
         )
         return False
-
-
-def _reply_to(message: Message) -> Channel:
-    assert message.reply_channel is not None, f"{message} is from no interface"
-    return message.reply_channel
 
 
 def _limit_of(message: Message) -> int:

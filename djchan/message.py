@@ -12,21 +12,42 @@ from functools import cached_property
 from typing import Any
 
 from djchan import outbox
-from djchan.channel import Channel, Group
+from djchan.channel import Channel, Group, MissingReplyChannel
+from djchan.exceptions import MissingDecorator
 from djchan.signals import consumer_finished, consumer_started
+
+
+class _SetByDecorator:
+    """An attribute that a decorator sets on the message. Until then, reading it raises."""
+
+    def __init__(self, remedy: str) -> None:
+        self._remedy = remedy
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, message: "Message | None", owner: type) -> Any:
+        if message is None:
+            return self
+        raise MissingDecorator(
+            f"message.{self._name} is not there, for the consumer of {message._channel_name!r} "
+            f"lacks the decorator that sets it: {self._remedy}."
+        )
 
 
 class Message:
     """One message, with the channel it came from.
 
     ``content``: its dict, which decorators may change. ``channel``: where it came from.
-    ``reply_channel``: the Channel that reaches its client, or None. ``channel_layer``: as
+    ``reply_channel``: the Channel that reaches its client; where there is none, one that is false
+    and raises NoReplyChannel when it is used. ``channel_layer``: as
     given. ``id``: text, the same at every run of this message. ``attempt``: 1 at its first
     run; one more for each run that may have begun before: its worker died, or was told to stop
     and did not wait, Redis lost its state or may have, it raised ConsumeLater. ``redelivered``:
     attempt > 1, so its consumer may have run before, in whole or in part.
 
-    Decorators set more: ``channel_session``, ``http_session``, ``user``.
+    Decorators set more: ``channel_session``, ``http_session``, ``user``. Without its decorator
+    each of these raises MissingDecorator (an AttributeError), which names it.
     """
 
     # True while this run is the last that ConsumeLater can have; not public.
@@ -36,9 +57,20 @@ class Message:
     # True in a test that sent it before the one in front of it; not public.
     early = False
 
-    channel_session: Any
-    http_session: Any
-    user: Any
+    # Instances have their own; the type checker sees plain attributes.
+    channel_session: Any = _SetByDecorator(
+        "@channel_session of djchan.sessions; on a class-based consumer, channel_session = True"
+    )
+    http_session: Any = _SetByDecorator(
+        "@http_session of djchan.sessions for http.request and websocket.connect, or "
+        "@channel_and_http_session for all messages of a socket; on a class-based consumer, "
+        "http_user_and_session = True"
+    )
+    user: Any = _SetByDecorator(
+        "of djchan.auth, @channel_session_user_from_http for websocket.connect and "
+        "@channel_session_user for the other messages of a socket, or @http_session_user for "
+        "http.request; on a class-based consumer, http_user = True"
+    )
 
     def __init__(
         self,
@@ -60,9 +92,11 @@ class Message:
         return Channel(self._channel_name, channel_layer=self.channel_layer)
 
     @cached_property
-    def reply_channel(self) -> Channel | None:
+    def reply_channel(self) -> Channel:
         name = self.content.get("reply_channel")
-        return Channel(name, channel_layer=self.channel_layer) if name else None
+        if not name:
+            return MissingReplyChannel(self._channel_name)
+        return Channel(name, channel_layer=self.channel_layer)
 
     @property
     def redelivered(self) -> bool:

@@ -94,7 +94,7 @@ def settle(
         )
         return Outcome.WAITING
     if isinstance(error, DenyConnection):
-        if message.channel.name == CONNECT and message.reply_channel is not None:
+        if message.channel.name == CONNECT and message.reply_channel:
             return refuse(message, {"close": True})
         logger.error(
             "%s raised DenyConnection for %s: only a consumer of websocket.connect can refuse "
@@ -190,7 +190,7 @@ def retries_of(content: dict[str, Any]) -> int:
 
 
 def refuse(message: Message, reply: dict[str, Any]) -> Outcome:
-    if message.reply_channel is not None:
+    if message.reply_channel:
         try:
             message.reply_channel.send(reply)
         except DjchanError:

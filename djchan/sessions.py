@@ -30,7 +30,7 @@ from django.utils.functional import SimpleLazyObject, empty
 
 from djchan import layer_sessions
 from djchan.conf import setting
-from djchan.exceptions import Fenced
+from djchan.exceptions import Fenced, NoReplyChannel
 from djchan.handler import AsgiRequest
 from djchan.log import escaping, fields_of
 from djchan.message import Message
@@ -136,7 +136,7 @@ def requeue_messages(message: Message) -> None:
 @contextmanager
 def having_channel_session(message: Message) -> Iterator[None]:
     """Let ``message`` have its channel session inside."""
-    session = getattr(message, "channel_session", None)
+    session = vars(message).get("channel_session")
     if session is None:
         session = _finding(message, "channel_session")()
     if isinstance(session, ChannelSession) and not session.is_loaded:
@@ -151,7 +151,7 @@ def having_channel_session(message: Message) -> Iterator[None]:
 @contextmanager
 def having_http_session(message: Message) -> Iterator[None]:
     """Let ``message`` have its HTTP session inside, or None."""
-    session = getattr(message, "http_session", None)
+    session = vars(message).get("http_session")
     if session is not None:
         # Whoever gave it decides what an exception means; what was changed here is saved.
         try:
@@ -187,7 +187,7 @@ def _having_order(message: Message) -> Iterator[None]:
         )
     if message.early:
         raise OutOfTurn
-    session = getattr(message, "channel_session", None)
+    session = vars(message).get("channel_session")
     if session is None:
         # Not even its key is computed for a consumer that does not ask for it.
         find = _finding(message, "enforce_ordering")
@@ -246,15 +246,15 @@ class _OnLoop:
 
     def _enter(self) -> None:
         self._context.__enter__()
-        session = getattr(self._message, "http_session", None)
+        session = vars(self._message).get("http_session")
         if session is not None:
             session.keys()  # Read here, for the consumer must not.
 
     async def __aexit__(self, *exc: Any) -> None:
         message = self._message
         sessions = (
-            getattr(message, "channel_session", None),
-            getattr(message, "http_session", None),
+            vars(message).get("channel_session"),
+            vars(message).get("http_session"),
         )
         if any(_is_changed(session) for session in sessions):
             await sync_to_async(self._context.__exit__)(*exc)
@@ -282,8 +282,8 @@ def _message(args: tuple[Any, ...], name: str) -> Message:
 
 
 def _reply_channel(message: Message, name: str) -> str:
-    if message.reply_channel is None:
-        raise ValueError(
+    if not message.reply_channel:
+        raise NoReplyChannel(
             f"{name} needs a message with a reply_channel, and the one on "
             f"{message.channel.name!r} has none. A message of your own can take that of the "
             'one it comes from along: {"reply_channel": message.reply_channel.name}.'

@@ -1,12 +1,33 @@
 """djchan.message: what a consumer receives, and the store of Channels 1.x."""
 
+import asyncio
+
 import pytest
 
 from djchan import outbox
 from djchan.channel import Channel, Group
+from djchan.exceptions import MissingDecorator, NoReplyChannel, WebsocketCloseException
+from djchan.generic.websockets import WebsocketMultiplexer
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.message import Message, pending_message_store
+from djchan.sessions import channel_session, requeue_messages
 from djchan.signals import consumer_finished, consumer_started
+
+# What uses the reply channel of a message.
+USES = {
+    "name": lambda message: message.reply_channel.name,
+    "layer": lambda message: message.reply_channel.channel_layer,
+    "send": lambda message: message.reply_channel.send({"text": "hello"}),
+    "send text": lambda message: message.reply_channel.send("hello"),
+    "asend": lambda message: asyncio.run(message.reply_channel.asend({"text": "hello"})),
+    "add": lambda message: Group("g").add(message.reply_channel),
+    "aadd": lambda message: asyncio.run(Group("g").aadd(message.reply_channel)),
+    "discard": lambda message: Group("g").discard(message.reply_channel),
+    "stream": lambda message: WebsocketMultiplexer("s", message.reply_channel).send({}),
+    "close": lambda message: WebsocketCloseException().run(message),
+    "session": lambda message: channel_session(lambda message: None)(message),
+    "requeue": lambda message: requeue_messages(message),
+}
 
 
 @pytest.fixture
@@ -28,7 +49,35 @@ class TestMessage:
 
     @pytest.mark.parametrize("content", [{}, {"reply_channel": None}, {"reply_channel": ""}])
     def test_may_have_no_reply_channel(self, layer, content):
-        assert Message(content, "a", layer).reply_channel is None
+        message = Message(content, "a", layer)
+        assert not message.reply_channel
+        assert str(message.reply_channel) == "(no reply channel)"
+        assert repr(message.reply_channel) == "<Channel (none)>"
+        assert not hasattr(message.reply_channel, "nmae")
+
+    @pytest.mark.parametrize("use", USES)
+    def test_every_use_of_a_reply_channel_that_is_not_there_names_the_remedy(self, layer, use: str):
+        with pytest.raises(NoReplyChannel, match=r"on 'jobs'.*has no(ne| reply channel)") as raised:
+            USES[use](Message({}, "jobs", layer))
+        assert isinstance(raised.value, ValueError)
+
+    @pytest.mark.parametrize(
+        ("name", "decorators"),
+        [
+            ("channel_session", ["@channel_session ", "channel_session = True"]),
+            ("http_session", ["@http_session ", "http_user_and_session = True"]),
+            ("user", ["@channel_session_user ", "@http_session_user ", "http_user = True"]),
+        ],
+    )
+    def test_what_a_decorator_sets_names_it_when_it_is_missing(self, layer, name, decorators):
+        message = Message({}, "jobs", layer)
+        with pytest.raises(MissingDecorator, match="'jobs'") as raised:
+            getattr(message, name)
+        assert all(each in str(raised.value) for each in decorators)
+        assert getattr(message, name, None) is None
+        assert not hasattr(message, name)
+        setattr(message, name, "given")
+        assert getattr(message, name) == "given"
 
     @pytest.mark.parametrize("layer", [None, "a string", False])
     def test_needs_no_layer_until_something_is_sent(self, layer):

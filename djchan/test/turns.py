@@ -53,7 +53,7 @@ _turns: WeakKeyDictionary[Any, dict[str, Turns]] = WeakKeyDictionary()
 
 def turns_of(message: Message) -> Turns:
     """Those of the connection that ``message`` came from."""
-    if message.reply_channel is None:
+    if not message.reply_channel:
         return Turns()
     turns = _turns.setdefault(message.channel_layer, {})
     return turns.setdefault(message.reply_channel.name, Turns())
@@ -61,4 +61,4 @@ def turns_of(message: Message) -> Turns:
 
 def _order(message: Message) -> int | None:
     order = message.content.get("order")
-    return order if isinstance(order, int) and message.reply_channel is not None else None
+    return order if isinstance(order, int) and message.reply_channel else None

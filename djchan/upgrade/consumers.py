@@ -38,6 +38,10 @@ ORDERED = (
     "Every socket's messages run in order now: {what} is a check that costs nothing, and may go."
 )
 LATER = "What a consumer sent before it raises ConsumeLater is not sent now; in 1.x it was."
+NO_REPLY = (
+    "message.reply_channel is never None now; where a message has none, it is false: write "
+    "{remedy}."
+)
 VIEW = (
     "Under a worker this is sent together with the response, under any other server at once; "
     "with on_commit=True it waits for the transaction."
@@ -209,10 +213,25 @@ def _of_module(module: Module) -> Iterator[Note]:
             for line in node.body:
                 if isinstance(line, ast.Assign) and ast.unparse(line) == "strict_ordering = True":
                     yield _note(module, line, ORDERED, what="strict_ordering")
+        elif isinstance(node, ast.Compare) and _compares_reply_channel(node):
+            absent = isinstance(node.ops[0], ast.Is | ast.Eq)
+            remedy = f"{'not ' if absent else ''}{ast.unparse(node.left)}"
+            yield _note(module, node, NO_REPLY, remedy=remedy)
         elif isinstance(node, ast.Raise) and node.exc is not None:
             raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
             if module.named(raised) == "djchan.exceptions.ConsumeLater":
                 yield _note(module, node, LATER)
+
+
+def _compares_reply_channel(node: ast.Compare) -> bool:
+    """Whether it is ``….reply_channel is None``, or is not, or with == and !=."""
+    other = node.comparators[0]
+    return (
+        isinstance(node.left, ast.Attribute)
+        and node.left.attr == "reply_channel"
+        and isinstance(other, ast.Constant)
+        and other.value is None
+    )
 
 
 def _of_view(function: Function, module: Module) -> Iterator[Note]:

@@ -337,6 +337,21 @@ def test_consume_later():
     assert about("ConsumeLater", files) == [("a.py", 3)]
 
 
+def test_reply_channels_that_are_compared_with_none():
+    files = {
+        "a.py": """
+            import channels
+            def one(message):
+                if message.reply_channel is None: return
+                if not self.message.reply_channel is not None: return
+                if message.reply_channel == None or message.reply_channel: return
+                if message.reply_channel == name or other is None: return
+        """
+    }
+
+    assert about("never None now", files) == [("a.py", 4), ("a.py", 5), ("a.py", 6)]
+
+
 def test_sends_of_views():
     files = {
         "views.py": """

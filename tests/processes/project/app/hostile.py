@@ -50,7 +50,7 @@ def pass_on(message: Message) -> None:
 
 def relay(message: Message) -> None:
     mark(f"relay {sorted(message.content)}")
-    if message.reply_channel is not None:
+    if message.reply_channel:
         message.reply_channel.send({"text": "relayed"})
 
 

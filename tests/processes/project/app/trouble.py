@@ -55,7 +55,7 @@ def poison(message: Message) -> None:
         TROUBLE[how]()
     if message.channel.name == "http.request":
         message.reply_channel.send({"status": 200, "content": b"well"})
-    elif message.reply_channel is not None:
+    elif message.reply_channel:
         message.reply_channel.send({"text": f"well {how}"})
 
 
