@@ -16,13 +16,14 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 from django.apps import apps
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+import djchan.lazy  # noqa: F401  (messages may hold lazy values)
 from djchan import DEFAULT_CHANNEL_LAYER, forks
 from djchan.conf import setting
 from djchan.credentials import without_credentials
@@ -472,8 +473,12 @@ def get_asgi_application(alias: str = DEFAULT_CHANNEL_LAYER) -> ChannelLayerWrap
     return get_channel_layer(alias)
 
 
-def __getattr__(name: str) -> Any:
-    # `daphne djchan.asgi:channel_layer` with nothing but DJANGO_SETTINGS_MODULE.
-    if name == "channel_layer":
-        return get_channel_layer()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    channel_layer: ChannelLayerWrapper
+else:
+
+    def __getattr__(name: str) -> Any:
+        # `daphne djchan.asgi:channel_layer` with nothing but DJANGO_SETTINGS_MODULE.
+        if name == "channel_layer":
+            return get_channel_layer()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

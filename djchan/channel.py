@@ -13,17 +13,23 @@ mistake is raised on the line that made it.
 Inside a consumer all of these happen together when it returns, or not at all.
 """
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db import transaction
 
 from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.asgi import channel_layers
 from djchan.exceptions import InvalidMessage, NoReplyChannel
+from djchan.layers import frames
 from djchan.layers.base import BaseChannelLayer
-from djchan.layers.effects import Words
+from djchan.layers.codec import decode, encode
+from djchan.layers.effects import MAX_DELAY, Words
+from djchan.layers.frames import RESPONSE, SOCKET
+from djchan.names import reply_kind
 from djchan.outbox import current
 
 
@@ -32,6 +38,9 @@ class Channel:
 
     The name is checked when something is sent to it.
     """
+
+    # What answers go to, whatever the name is (a test's client has one of its own); not public.
+    _answers = ""
 
     def __init__(
         self,
@@ -60,17 +69,18 @@ class Channel:
         immediately: bool = False,
         *,
         on_commit: bool | str = False,
-        delay: float | None = None,
+        delay: float | timedelta | None = None,
     ) -> None:
         """Send ``content``; inside a consumer, when it returns.
 
         ``immediately``: now, before all that waits in the outbox.
         ``on_commit``: when the transaction of the default database (or of the database that
         this names) commits; never when it is rolled back.
-        ``delay``: seconds from then until a worker may get it.
+        ``delay``: how long after that a worker may get it, a timedelta or seconds.
 
-        Raises TypeError (not a dict, a value that cannot travel, a bad name), ValueError (a
-        delay on a reply channel); and when it goes out at once: ChannelFull, OutcomeUnknown.
+        Raises TypeError (not a dict, a value that cannot travel, a bad name, what the client of
+        a reply channel cannot be sent), ValueError (a delay on a reply channel, or one that is
+        not finite); and when it goes out at once: ChannelFull, OutcomeUnknown.
         """
         layer, word = self._word(content, delay)
         if on_commit:
@@ -79,21 +89,31 @@ class Channel:
             _send(layer, word, immediately, channel=self.name)
 
     async def asend(
-        self, content: dict[str, Any], immediately: bool = False, *, delay: float | None = None
+        self,
+        content: dict[str, Any],
+        immediately: bool = False,
+        *,
+        delay: float | timedelta | None = None,
     ) -> None:
         """``send`` for async code. (A transaction is synchronous, and so is on_commit.)"""
         layer, word = self._word(content, delay)
         await _asend(layer, word, immediately, channel=self.name)
 
-    def _word(self, content: Any, delay: float | None) -> tuple[BaseChannelLayer, Words]:
+    def _word(
+        self, content: Any, delay: float | timedelta | None
+    ) -> tuple[BaseChannelLayer, Words]:
         if not isinstance(content, dict):
             raise TypeError(
                 f"A message is a dict, not {type(content).__name__}: {content!r:.80} "
                 f"cannot be sent to the channel {self.name!r}."
             )
         _refuse_reserved(content)
+        kind = self._answers or reply_kind(self.name)
+        if kind:
+            _refuse_reply(kind, content, self.name)
         layer = _unwrapped(self.channel_layer)
-        return layer, layer.word(self.name, content, delay=delay or 0)
+        seconds = 0 if delay is None else _seconds(delay)
+        return layer, layer.word(self.name, content, delay=seconds)
 
 
 class MissingReplyChannel(Channel):
@@ -114,7 +134,7 @@ class MissingReplyChannel(Channel):
     def __repr__(self) -> str:
         return "<Channel (none)>"
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> NoReturn:
         # What Channel.__init__ would have set: every method of a channel needs one of these.
         if name not in ("name", "_alias", "_given_layer"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -202,6 +222,8 @@ class Group:
                 f"cannot be sent to the group {self.name!r}."
             )
         _refuse_reserved(content)
+        if not (len(content) == 1 and type(content.get("text")) is str):
+            _refuse_frame(content)
         layer = _unwrapped(self.channel_layer)
         return layer, layer.group_word(self.name, content)
 
@@ -219,6 +241,49 @@ def _refuse_reserved(content: dict[str, Any]) -> None:
                 f"The key {key!r} is reserved (as are __names__ and original_channel): leave it "
                 "out of the message. If it came from a client, send only the keys you expect."
             )
+
+
+def _refuse_reply(kind: str, content: Mapping[str, object], name: str) -> None:
+    """Raise InvalidMessage for what the interface could not give to the client."""
+    if kind == SOCKET and len(content) == 1 and type(content.get("text")) is str:
+        return  # The way of nearly every reply.
+    wrong = _wrong_reply(kind, content, name)
+    # A lazy value becomes another one when it travels.
+    if wrong and (wrong := _wrong_reply(kind, decode(encode(content)), name)):
+        sentence = f"{wrong[0].upper()}{wrong[1:]}: {content!r:.80} cannot be sent."
+        if name and not reply_kind(name) and isinstance(content.get("text"), dict | list):
+            # Channels 1.x's test client gave back what it got, and tests count on that.
+            warnings.warn(f"{sentence} A live site raises InvalidMessage here.", stacklevel=4)
+            return
+        raise InvalidMessage(sentence)
+
+
+def _refuse_frame(content: Mapping[str, object]) -> None:
+    """Raise InvalidMessage for what only sockets could be meant to get, and none could.
+
+    Members of a group may be channels, whose messages are what the project likes. With "type"
+    it is for consumers of Channels 4.
+    """
+    if "type" not in content and content.keys() <= frames.KEYS:
+        _refuse_reply(SOCKET, content, "")
+
+
+def _wrong_reply(kind: str, content: Mapping[str, object], name: str) -> str:
+    if kind == RESPONSE:
+        return frames.wrong_part(content)
+    wrong = frames.wrong_frame(content) or frames.wrong_code(content.get("close"))
+    return wrong or (frames.unknown_keys(content) if reply_kind(name) else "")
+
+
+def _seconds(delay: object) -> float:
+    """``delay`` in seconds. Raises TypeError and ValueError."""
+    if isinstance(delay, timedelta):
+        return delay.total_seconds()
+    if isinstance(delay, bool) or not isinstance(delay, int | float):
+        raise TypeError(f"delay is a timedelta or a number of seconds, not {delay!r:.80}.")
+    if not delay <= MAX_DELAY:  # Nor is NaN.
+        raise ValueError(f"delay is at most 100 years, in seconds, not {delay!r:.80}.")
+    return max(delay, 0)
 
 
 def _unwrapped(channel_layer: Any) -> BaseChannelLayer:

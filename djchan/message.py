@@ -14,7 +14,16 @@ from typing import Any
 from djchan import outbox
 from djchan.channel import Channel, Group, MissingReplyChannel
 from djchan.exceptions import MissingDecorator
+from djchan.layers.frames import RESPONSE, SOCKET
 from djchan.signals import consumer_finished, consumer_started
+
+# What a reply to a message of these channels reaches.
+_ANSWERS = {
+    "http.request": RESPONSE,
+    "websocket.connect": SOCKET,
+    "websocket.receive": SOCKET,
+    "websocket.disconnect": SOCKET,
+}
 
 
 class _SetByDecorator:
@@ -96,7 +105,9 @@ class Message:
         name = self.content.get("reply_channel")
         if not name:
             return MissingReplyChannel(self._channel_name)
-        return Channel(name, channel_layer=self.channel_layer)
+        channel = Channel(name, channel_layer=self.channel_layer)
+        channel._answers = _ANSWERS.get(self._channel_name, "")
+        return channel
 
     @property
     def redelivered(self) -> bool:

@@ -86,6 +86,17 @@ def split_local(name: str) -> tuple[str, str] | None:
     return None
 
 
+def reply_kind(name: object) -> str:
+    """What a reply channel of djchan's interface reaches: ``websocket.send``, ``http.response``.
+
+    "" for any other channel.
+    """
+    if not isinstance(name, str) or "!" not in name:
+        return ""
+    kind = name.partition("!")[0].rpartition(".")[0]
+    return kind if kind in _REPLIES else ""
+
+
 def counter(what: str, channel: str) -> str:
     """The name of a counter: single-reader channels have random names, and share one."""
     head, mark, _ = channel.partition("?")

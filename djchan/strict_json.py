@@ -5,6 +5,16 @@ import math
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.functional import LazyObject
+
+from djchan.lazy import resolved
+
+
+class Encoder(DjangoJSONEncoder):
+    """Dates, times, durations, UUID, Decimal and translations as text; what a LazyObject is."""
+
+    def default(self, o: Any) -> object:
+        return resolved(o) if issubclass(type(o), LazyObject) else super().default(o)
 
 
 def loads(text: str) -> Any:
@@ -18,10 +28,13 @@ def loads(text: str) -> Any:
         raise json.JSONDecodeError(str(error).partition(";")[0], "", 0) from error
 
 
-def dumps(value: Any, *, encoder: type[json.JSONEncoder] = json.JSONEncoder) -> str:
-    """``value`` as JSON. Raises ValueError for NaN and Infinity, TypeError for an unknown type."""
+def dumps(value: Any) -> str:
+    """``value`` as JSON, with the types that Django's own encoder knows, and lazy values.
+
+    Raises ValueError for NaN and Infinity, TypeError for an unknown type.
+    """
     try:
-        return _ENCODERS[encoder].encode(value)
+        return _ENCODER.encode(value)
     except ValueError as error:
         raise ValueError(
             f"This value cannot be JSON: {error}. JSON has neither NaN nor Infinity; None is null."
@@ -40,6 +53,4 @@ def _float(text: str) -> float:
 
 
 DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_float)
-_ENCODERS: dict[type[json.JSONEncoder], json.JSONEncoder] = {
-    encoder: encoder(allow_nan=False) for encoder in (json.JSONEncoder, DjangoJSONEncoder)
-}
+_ENCODER = Encoder(allow_nan=False)

@@ -13,7 +13,7 @@ A project without an ``asgi.py`` serves ``djchan.urls:application``, which is th
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -110,8 +110,12 @@ def _socket_view(view: Any) -> SocketView:
     return SocketView(view)
 
 
-def __getattr__(name: str) -> Any:
-    # `daphne djchan.urls:application` with nothing but DJANGO_SETTINGS_MODULE.
-    if name == "application":
-        return websockets(get_channel_layer())
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    application: SocketViews
+else:
+
+    def __getattr__(name: str) -> Any:
+        # `daphne djchan.urls:application` with nothing but DJANGO_SETTINGS_MODULE.
+        if name == "application":
+            return websockets(get_channel_layer())
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

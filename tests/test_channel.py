@@ -1,16 +1,22 @@
 """djchan.channel: what a project sends with."""
 
 import enum
+import math
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import transaction
 from django.test import override_settings
+from django.utils.functional import SimpleLazyObject
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
 
 from djchan import outbox
 from djchan.asgi import ChannelLayerWrapper, channel_layers
 from djchan.channel import Channel, Group
 from djchan.exceptions import InvalidChannelName, InvalidGroupName, InvalidMessage, MessageTooLarge
 from djchan.layers.inmemory import InMemoryChannelLayer
+from djchan.message import Message
 
 
 @pytest.fixture
@@ -115,6 +121,127 @@ class TestChannel:
         with pytest.raises(layer.ChannelFull):
             await Channel("a", channel_layer=layer).asend({})
         await layer.aclose()
+
+    @pytest.mark.parametrize(
+        ("delay", "due"),
+        [(timedelta(hours=1), False), (3600, False), (timedelta(), True), (-1.5, True), (0, True)],
+    )
+    def test_a_delay_is_a_timedelta_or_seconds(self, layer, delay, due):
+        Channel("a", channel_layer=layer).send({"n": 1}, delay=delay)
+        assert layer.receive(["a"]) == (("a", {"n": 1}) if due else (None, None))
+
+    @pytest.mark.asyncio
+    async def test_a_delay_on_an_event_loop(self, layer):
+        await Channel("a", channel_layer=layer).asend({"n": 1}, delay=timedelta(hours=1))
+        assert await layer.areceive(["a"]) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("delay", "error"),
+        [
+            ("5", TypeError),
+            (True, TypeError),
+            (datetime(2030, 1, 1), TypeError),
+            (math.nan, ValueError),
+            (math.inf, ValueError),
+            (1e30, ValueError),
+        ],
+    )
+    def test_any_other_delay_is_refused_with_its_value(self, layer, delay, error):
+        with pytest.raises(error, match=r"^delay is ") as raised:
+            Channel("a", channel_layer=layer).send({}, delay=delay)
+        assert repr(delay) in str(raised.value)
+
+
+SOCKET = f"websocket.send.{'p' * 22}!1-x"
+RESPONSE = f"http.response.{'p' * 22}!1-x"
+# A reply, and what the error says of it.
+NO_FRAMES = [
+    ({"text": {"a": 1}}, r"not dict \(write json.dumps\(\)"),
+    ({"text": ["a"]}, r"not list \(write json.dumps\(\)"),
+    ({"accept": True, "text": 7}, "not int"),
+    ({"text": b"a"}, "not bytes"),
+    ({"bytes": "a"}, "not str"),
+    ({"text": "a", "bytes": b"b"}, "both text and bytes"),
+    ({"close": 1001}, "1001 is no close code"),
+    ({"text": "a", "close": "3000"}, "'3000' is no close code"),
+]
+NO_PARTS = [
+    ({"status": 200, "content": "text"}, "is bytes, not str"),
+    ({"content": {"a": 1}, "more_content": True}, "is bytes, not dict"),
+    ({"status": "200"}, "from 200 to 599, not '200'"),
+    ({"status": 99}, "from 200 to 599, not 99"),
+]
+
+
+class TestReplies:
+    """What the interface could not give to the client is refused on the line that sends it."""
+
+    @pytest.mark.parametrize(
+        ("name", "reply", "words"),
+        [(SOCKET, *each) for each in NO_FRAMES]
+        + [(SOCKET, {"txet": "a"}, "no key 'txet'")]
+        + [(RESPONSE, *each) for each in NO_PARTS],
+        ids=str,
+    )
+    def test_by_the_name_of_the_channel(self, layer, name, reply, words):
+        with outbox.opened(layer) as box, pytest.raises(InvalidMessage, match=words):
+            Channel(name, channel_layer=layer).send(reply)
+        assert box.words == []
+
+    @pytest.mark.parametrize(
+        ("channel", "reply", "words"),
+        [("websocket.receive", *each) for each in NO_FRAMES[2:]]
+        + [("http.request", *each) for each in NO_PARTS],
+        ids=str,
+    )
+    def test_by_the_message_that_is_answered_under_a_test_client(
+        self, layer, channel, reply, words
+    ):
+        message = Message({"reply_channel": "default-abcde"}, channel, layer)
+        with pytest.raises(InvalidMessage, match=words):
+            message.reply_channel.send(reply)
+        assert layer.receive(["default-abcde"]) == (None, None)
+
+    def test_a_test_client_gets_a_dict_as_in_1x_with_a_warning(self, layer):
+        message = Message({"reply_channel": "default-abcde"}, "websocket.receive", layer)
+        with pytest.warns(UserWarning, match="A live site raises InvalidMessage") as warned:
+            message.reply_channel.send({"text": {"a": 1}})
+        assert warned[0].filename == __file__
+        assert layer.receive(["default-abcde"]) == ("default-abcde", {"text": {"a": 1}})
+
+    @pytest.mark.parametrize(("frame", "words"), NO_FRAMES, ids=str)
+    def test_to_a_group(self, layer, frame, words):
+        with pytest.raises(InvalidMessage, match=words):
+            Group("g", channel_layer=layer).send(frame)
+
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            {"accept": True},
+            {"accept": True, "subprotocol": "v1", "text": "a", "close": 3000},
+            {"text": "", "bytes": b"a"},
+            {"bytes": bytearray(b"a"), "close": False},
+            {"text": mark_safe("a"), "close": None},
+            {"text": gettext_lazy("Yes")},
+            {"text": SimpleLazyObject(lambda: "a")},
+            {"text": "a", "type": "line"},
+            {},
+        ],
+        ids=str,
+    )
+    def test_a_frame_is_sent(self, layer, frame):
+        with outbox.opened(layer) as box:
+            Channel(SOCKET, channel_layer=layer).send(frame)
+            Group("g", channel_layer=layer).send(frame)
+        assert len(box.words) == 2
+
+    def test_a_message_to_a_channel_is_what_the_project_likes(self, layer):
+        Group("g", channel_layer=layer).add("a")
+        for content in ({"text": {"a": 1}, "id": 7}, {"type": "line", "text": {"a": 1}}):
+            Group("g", channel_layer=layer).send(content)
+            assert layer.receive(["a"]) == ("a", content)
+        Channel("a", channel_layer=layer).send({"text": {"a": 1}})
+        assert layer.receive(["a"]) == ("a", {"text": {"a": 1}})
 
 
 class TestGroup:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from djchan import names
 from djchan.exceptions import InvalidChannelName
+from djchan.layers import effects
 
 CHANNEL = "asgi.delay"
-MAX_DELAY = 100 * 365 * 24 * 3600 * 1000  # ms; more is no date any more.
+MAX_DELAY = effects.MAX_DELAY * 1000  # ms
 
 
 class DelayRequest(NamedTuple):

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from djchan.auth import channel_session_user
+from djchan.message import Message
 from djchan.routing import RouteClass
 from djchan.sessions import channel_session
 
@@ -35,7 +36,7 @@ class BaseConsumer:
     channel_session = False
     channel_session_user = False
 
-    def __init__(self, message: Any, **kwargs: Any) -> None:
+    def __init__(self, message: Message, **kwargs: Any) -> None:
         self.message = message
         self.kwargs = kwargs
         self.dispatch(message, **kwargs)
@@ -59,7 +60,7 @@ class BaseConsumer:
         names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, **attrs}
         return RouteClass(type(cls.__name__, (cls,), names), **filters)
 
-    def get_handler(self, message: Any, **kwargs: Any) -> Callable[..., Any]:
+    def get_handler(self, message: Message, **kwargs: Any) -> Callable[..., Any]:
         """The method for ``message``, decorated; subclasses add decorators here."""
         handler: Callable[..., Any] = getattr(self, self.method_mapping[message.channel.name])
         if self.channel_session_user:
@@ -68,6 +69,6 @@ class BaseConsumer:
             handler = channel_session(handler)
         return handler
 
-    def dispatch(self, message: Any, **kwargs: Any) -> Any:
+    def dispatch(self, message: Message, **kwargs: Any) -> Any:
         """Call the method for ``message``."""
         return self.get_handler(message, **kwargs)(message, **kwargs)

@@ -12,14 +12,16 @@ From ``djchan.dispatch``, one message of a socket at a time; on to the project's
 A demultiplexer hands each frame to the consumer of its stream, and connect and disconnect to
 all of them; they answer through the ``multiplexer`` that they are given. Nothing of this is
 kept on a class: the same consumer may serve a stream, a route of its own, and other streams.
+
+``connect``, ``receive``, ``disconnect`` and ``connection_groups`` are made to be overridden, with
+parameters for what a route or a demultiplexer adds. ``*args: Any, **kwargs: Any`` says so to type
+checkers: any signature may take its place.
 """
 
 import json
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
-
-from django.core.serializers.json import DjangoJSONEncoder
 
 from djchan import strict_json
 from djchan.auth import channel_and_http_session_user_from_http, channel_session_user_from_http
@@ -34,6 +36,7 @@ from djchan.exceptions import (
 )
 from djchan.generic.base import BaseConsumer
 from djchan.log import escaping
+from djchan.message import Message
 from djchan.outbox import current
 from djchan.sessions import enforce_ordering
 from djchan.utils import name_that_thing
@@ -63,7 +66,7 @@ class WebsocketConsumer(BaseConsumer):
 
     groups: Iterable[str] | None = None
 
-    def get_handler(self, message: Any, **kwargs: Any) -> Callable[..., Any]:
+    def get_handler(self, message: Message, **kwargs: Any) -> Callable[..., Any]:
         """The method for ``message``, inside the decorators that the attributes ask for."""
         if self.slight_ordering and not self.strict_ordering:
             raise ValueError(
@@ -82,20 +85,20 @@ class WebsocketConsumer(BaseConsumer):
             handler = enforce_ordering(handler)
         return handler
 
-    def connection_groups(self, **kwargs: Any) -> Iterable[str]:
+    def connection_groups(self, *args: Any, **kwargs: Any) -> Iterable[str]:
         """The names of the groups that this socket is in from connect to disconnect."""
         return self.groups or ()
 
-    def raw_connect(self, message: Any, **kwargs: Any) -> None:
+    def raw_connect(self, message: Message, **kwargs: Any) -> None:
         for name in self.connection_groups(**kwargs):
             Group(name, channel_layer=message.channel_layer).add(message.reply_channel)
         self.connect(message, **kwargs)
 
-    def connect(self, message: Any, **kwargs: Any) -> None:
+    def connect(self, message: Message, *args: Any, **kwargs: Any) -> None:
         """Accept the socket. What overrides this accepts, refuses or closes by itself."""
         message.reply_channel.send({"accept": True})
 
-    def raw_receive(self, message: Any, **kwargs: Any) -> None:
+    def raw_receive(self, message: Message, **kwargs: Any) -> None:
         # A key that is there with None means the same as one that is not.
         text = message.get("text")
         if text is not None:
@@ -103,15 +106,15 @@ class WebsocketConsumer(BaseConsumer):
         else:
             self.receive(bytes=message["bytes"], **kwargs)
 
-    def receive(self, text: str | None = None, bytes: bytes | None = None, **kwargs: Any) -> None:
-        """Take a frame; it is given as ``text`` or as ``bytes``."""
+    def receive(self, *args: Any, **kwargs: Any) -> None:
+        """Take a frame. It is given as the keyword argument ``text`` or ``bytes``."""
 
-    def raw_disconnect(self, message: Any, **kwargs: Any) -> None:
+    def raw_disconnect(self, message: Message, **kwargs: Any) -> None:
         for name in self.connection_groups(**kwargs):
             Group(name, channel_layer=message.channel_layer).discard(message.reply_channel)
         self.disconnect(message, **kwargs)
 
-    def disconnect(self, message: Any, **kwargs: Any) -> None:
+    def disconnect(self, message: Message, *args: Any, **kwargs: Any) -> None:
         """The socket is gone, or was refused."""
 
     def send(
@@ -140,7 +143,7 @@ class JsonWebsocketConsumer(WebsocketConsumer):
     """Frames are text, and the text is JSON. What is neither raises InvalidFrame: it is logged,
     now and then, and the socket stays open."""
 
-    def raw_receive(self, message: Any, **kwargs: Any) -> None:
+    def raw_receive(self, message: Message, **kwargs: Any) -> None:
         text = message.get("text")
         if text is None:
             raise InvalidFrame("It takes JSON in text frames, and this one has no text.")
@@ -152,8 +155,8 @@ class JsonWebsocketConsumer(WebsocketConsumer):
             raise InvalidFrame("This JSON is nested too deeply.") from error
         self.receive(content, **kwargs)
 
-    def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Take the content of a frame."""
+    def receive(self, *args: Any, **kwargs: Any) -> None:
+        """Take the content of a frame, the first argument."""
 
     def send(self, content: Any, close: bool | int = False) -> None:  # type: ignore[override]
         """Send ``content`` as JSON."""
@@ -188,7 +191,7 @@ class WebsocketMultiplexer:
 
     @classmethod
     def encode_json(cls, content: Any) -> str:
-        return strict_json.dumps(content, encoder=DjangoJSONEncoder)
+        return strict_json.dumps(content)
 
     @classmethod
     def encode(cls, stream: str, payload: Any) -> dict[str, Any]:
@@ -215,7 +218,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     consumers: ClassVar[dict[str, Any]] = {}
     multiplexer_class: type[WebsocketMultiplexer] = WebsocketMultiplexer
 
-    def connect(self, message: Any, **kwargs: Any) -> None:
+    def connect(self, message: Message, *args: Any, **kwargs: Any) -> None:
         """Accept the socket and connect every stream, in their order; any may refuse it."""
         message.reply_channel.send({"accept": True})
         try:
@@ -229,7 +232,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
                 running.forget_replies(message.reply_channel.name, layer)
             raise
 
-    def receive(self, content: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def receive(self, content: Any, *args: Any, **kwargs: Any) -> None:
         """Hand a frame to the consumer of its stream, and to no other."""
         if not isinstance(content, dict) or "stream" not in content or "payload" not in content:
             raise InvalidFrame(
@@ -253,7 +256,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         self.message.content["text"] = self.encode_json(payload)
         self._call(*found[0], self.message, kwargs)
 
-    def disconnect(self, message: Any, **kwargs: Any) -> None:
+    def disconnect(self, message: Message, *args: Any, **kwargs: Any) -> None:
         """Disconnect every stream, also when that of another raises."""
         errors: list[Exception] = []
         for stream, consumer in self.consumers.items():
@@ -280,7 +283,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
             f"its multiplexer_class, {name_that_thing(cls.multiplexer_class)}."
         )
 
-    def _call(self, stream: str, consumer: Any, message: Any, kwargs: dict[str, Any]) -> None:
+    def _call(self, stream: str, consumer: Any, message: Message, kwargs: dict[str, Any]) -> None:
         """Call the consumer of one stream."""
         multiplexer = self.multiplexer_class(stream, message.reply_channel)
         # Its own dict, so that no consumer sees what another was given.

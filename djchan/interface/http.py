@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from djchan.interface import fields
 from djchan.interface.websocket import Complain, headers
-from djchan.layers import codec
+from djchan.layers import codec, frames
 
 REQUEST = "http.request"
 DISCONNECT = "http.disconnect"
@@ -192,7 +192,7 @@ class Exchange:
                     f"the response has begun, and another status ({status!r}) follows"
                 )
             return self._content(content, more)
-        if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+        if not frames.is_status(status):
             return self._invalid(
                 f"the first message of a response needs a status from 200 to 599, not {status!r}"
             )

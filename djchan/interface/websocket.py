@@ -19,14 +19,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from djchan.layers import codec
+from djchan.layers import codec, frames
 
 CONNECT = "websocket.connect"
 RECEIVE = "websocket.receive"
 DISCONNECT = "websocket.disconnect"
 
 # RFC 6455, section 7.4.1, and the IANA registry of close codes.
-NORMAL = 1000
+NORMAL = frames.NORMAL
 NO_CODE = 1005
 ABNORMAL = 1006
 TOO_BIG = 1009
@@ -42,9 +42,6 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2.
 # Of the disconnect that the layer sends for a process that died: above that of any frame, for
 # how many there were nobody knows, and small enough for a column of a database.
 LAST_ORDER = 2**31 - 1
-
-# "type" means nothing to a socket: a group message that Channels 4 consumers share has it.
-_KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol", "type"})
 
 
 class State(enum.Enum):
@@ -168,24 +165,10 @@ class WebSocket:
             text = message.get("text")
             if type(text) is str:
                 return [SendText(text)]
-        if not message.keys() <= _KEYS:
-            unknown = ", ".join(repr(key) for key in message if key not in _KEYS)
-            return [
-                Complain(
-                    f"a reply to a WebSocket has no key {unknown}; it has accept, text, bytes, "
-                    "close and subprotocol. The message was dropped"
-                )
-            ]
+        wrong = frames.unknown_keys(message) or frames.wrong_frame(message)
+        if wrong:
+            return [Complain(f"{wrong}. The message was dropped")]
         text, data = message.get("text"), message.get("bytes")
-        if text and data:
-            return [Complain("a reply has both text and bytes; the message was dropped")]
-        if not isinstance(text, str | None) or not isinstance(data, bytes | None):
-            return [
-                Complain(
-                    f"text is str and bytes is bytes, not {type(text).__name__} and "
-                    f"{type(data).__name__}; the message was dropped"
-                )
-            ]
         if state is _CONNECTING:
             return self._handshake(message, text, data)
         return [*_frames(text, data), *self._close(message.get("close"))]
@@ -221,17 +204,11 @@ class WebSocket:
     def _close(self, code: Any) -> list[Action]:
         if not code:
             return []
-        if code is True:
-            code = NORMAL
-        if not isinstance(code, int) or not (code == NORMAL or 3000 <= code <= 4999):
-            return [
-                Complain(
-                    f"{code!r} is no close code for an application (1000, or 3000 to 4999: "
-                    "RFC 6455, section 7.4); the socket stays open"
-                )
-            ]
+        wrong = frames.wrong_code(code)
+        if wrong:
+            return [Complain(f"{wrong}; the socket stays open")]
         self.state = State.CLOSING
-        return [Close(code)]
+        return [Close(NORMAL if code is True else code)]
 
     def _deny(self, status: int = 403) -> list[Action]:
         self.state = State.CLOSING

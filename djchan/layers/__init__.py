@@ -6,10 +6,15 @@ since nothing in this package may need Django.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    if name == "get_channel_layer":
-        return import_module("channels.layers").get_channel_layer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def get_channel_layer(alias: str = "default") -> Any: ...
+
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name == "get_channel_layer":
+            return import_module("channels.layers").get_channel_layer
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

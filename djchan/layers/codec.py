@@ -8,7 +8,12 @@ ignores those it does not know and fills in those that are missing, so that vers
 N + 1 understand each other.
 """
 
+from collections.abc import Callable, Iterable
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pathlib import PurePath
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -63,6 +68,9 @@ STUCK = "stuck"  # It ran for longer than the worker's run limit.
 
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 
+# Types whose values stand for others, and what gives these; a framework enters its own.
+lazy: dict[type, Callable[[Any], Any]] = {}
+
 
 def _plain(value: Any) -> Any:
     """``value`` with nothing in it but what a message may hold; raises TypeError."""
@@ -74,10 +82,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise TypeError(f"the key {key!r:.80} is not text")
+                raise TypeError(f"the key {key!r:.80} is not text (write str() around it)")
         return {str.__str__(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    for base, resolve in lazy.items():
+        # By its type: a proxy claims to be an instance of what it stands for.
+        if issubclass(kind, base):
+            return _plain(resolve(value))
     # Subclasses (SafeString, IntEnum …) travel as what they are at heart. Not str(value): a
     # SafeString returns itself there, and an Enum that is a str its own name.
     if isinstance(value, str):
@@ -90,7 +102,22 @@ def _plain(value: Any) -> Any:
         return float.__float__(value)
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
-    raise TypeError(f"{value!r:.80} is of type {kind.__name__}")
+    raise TypeError(f"{value!r:.80} is of type {kind.__name__}{_remedy(value)}")
+
+
+def _remedy(value: object) -> str:
+    """What to send in place of a value of a common type."""
+    if isinstance(value, date | time):
+        return " (send its isoformat())"
+    if isinstance(value, timedelta):
+        return " (send its total_seconds())"
+    if isinstance(value, UUID | Decimal | PurePath):
+        return " (send it as text, with str())"
+    if hasattr(type(value), "_meta"):
+        return " (send its primary key)"
+    if isinstance(value, Iterable):
+        return " (send a list)"
+    return ""
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -45,6 +45,9 @@ Words = Effect | Reply
 _EMPTY = msgspec.Raw(codec.encode({}))
 
 
+MAX_DELAY = 100 * 365 * 24 * 3600  # Seconds; more is no date any more.
+
+
 def expiry(policy: Policy, channel: str, delay: int = 0) -> int:
     """When a message sent now expires, ms since the epoch; 0: never.
 

@@ -20,7 +20,7 @@ class Repeat:
     def __init__(self, seconds: float, *, waits: bool = False) -> None:
         self._until = time.monotonic() + seconds
         self._waits = waits
-        self._unknown = False  # Some try may have been applied.
+        self._unknown: BrokerError | None = None  # The first try that may have been applied.
         self._backoff: Backoff | None = None
 
     def failed(self, error: BrokerError) -> float:
@@ -32,13 +32,18 @@ class Repeat:
         if isinstance(error, OutcomeUnknown):
             raise error  # It has been tried already.
         if isinstance(error, BrokerUnavailable):
-            self._unknown |= error.sent
+            if error.sent and self._unknown is None:
+                self._unknown = error
             left = self._until - time.monotonic()
             if left > 0 and (self._unknown or self._waits):
                 return min(left, self._pause())
-        if not self._unknown:
+        if self._unknown is None:
             raise error
-        raise OutcomeUnknown(f"{error} What was asked may or may not have been applied.") from error
+        # It is not this error that leaves it open, if nothing was sent in this try.
+        since = "" if error is self._unknown else f" Since then: {error}"
+        raise OutcomeUnknown(
+            f"{self._unknown} What was asked then may or may not have been applied.{since}"
+        ) from error
 
     def _pause(self) -> float:
         if self._backoff is None:

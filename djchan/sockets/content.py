@@ -7,8 +7,6 @@ its content: it goes to logs.
 import json
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
-
 from djchan import strict_json
 from djchan.exceptions import InvalidJSON, InvalidSocketValue, UnexpectedFrame
 
@@ -53,12 +51,12 @@ def json_of(call: str, given: str | bytes) -> Any:
 
 
 def to_json(call: str, value: Any) -> str:
-    """A value as JSON; dates, decimals, UUIDs and lazy texts as Django writes them.
+    """A value as JSON; dates, decimals, UUIDs and lazy values as Django writes them.
 
     Raises InvalidSocketValue for what JSON cannot hold.
     """
     try:
-        return json.dumps(value, cls=DjangoJSONEncoder, allow_nan=False, separators=(",", ":"))
+        return json.dumps(value, cls=strict_json.Encoder, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidSocketValue(f"{call}: this value cannot be JSON: {error}") from error
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from djchan.test.chaos import ChaosLayer
     from djchan.test.client import Client
     from djchan.test.conformance import ConformanceTestCase
+    from djchan.test.http import HttpClient as HttpClient
     from djchan.test.liveserver import ChannelLiveServerTestCase
     from djchan.test.real_layers import use_test_config
     from djchan.test.routes import apply_routes
@@ -53,10 +54,12 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # Which would take it for every name.
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

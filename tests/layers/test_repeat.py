@@ -154,6 +154,23 @@ class TestRepeat:
         assert repeat.failed(BrokerUnavailable()) == 0
         assert repeat.failed(BrokerUnavailable()) > 0
 
+    def test_the_error_that_left_it_unknown_comes_before_those_since_then(self) -> None:
+        repeat = Repeat(0)
+        lost = BrokerUnavailable("It was cut.")
+        refused = BrokerUnavailable("Nothing listens.", sent=False)
+        with pytest.raises(BrokerUnavailable, match="Nothing listens") as raised:
+            repeat.failed(refused)
+        assert not isinstance(raised.value, OutcomeUnknown)
+        repeat = Repeat(0.05)
+        repeat.failed(lost)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            while True:
+                repeat.failed(refused)
+        assert str(unknown.value) == (
+            "It was cut. What was asked then may or may not have been applied. "
+            "Since then: Nothing listens."
+        )
+
     def test_what_is_refused_after_a_lost_answer_is_unknown(self) -> None:
         repeat = Repeat(5)
         repeat.failed(BrokerUnavailable())

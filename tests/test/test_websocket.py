@@ -82,7 +82,7 @@ class TestMessages(ChannelTestCase):
     def test_the_query_string_is_kept_for_connect_only(self):
         def consumer(message):
             message.content["method"] = "FAKE"
-            message.reply_channel.send({"text": dict(AsgiRequest(message).GET)})
+            message.reply_channel.send({"text": json.dumps(dict(AsgiRequest(message).GET))})
 
         client = WSClient()
         with apply_routes(route(["websocket.connect", "websocket.receive"], consumer)):

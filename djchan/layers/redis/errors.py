@@ -171,14 +171,23 @@ _NO_FILES = Meaning(
     "(LimitNOFILE in systemd, ulimit -n in a shell), or give it fewer threads.",
     transient=True,
 )
-BY_NUMBER: dict[int, Meaning] = {errno.EMFILE: _NO_FILES, errno.ENFILE: _NO_FILES}
+_REFUSED = Meaning(
+    BrokerUnavailable,
+    "did not answer: nothing listens there ({text}), so nothing was sent. Check that it runs and "
+    "that hosts in CHANNEL_LAYERS names it.",
+)
+BY_NUMBER: dict[int, Meaning] = {
+    errno.EMFILE: _NO_FILES,
+    errno.ENFILE: _NO_FILES,
+    errno.ECONNREFUSED: _REFUSED,
+}
 
 NO_ANSWER = Meaning(
     BrokerUnavailable,
     "did not answer ({text}). Check that it runs and that hosts in CHANNEL_LAYERS names it.",
 )
 
-_NOBODY = (NO_ANSWER, _NO_FILES)
+_NOBODY = (NO_ANSWER, _NO_FILES, _REFUSED)
 _TIMEOUTS = (TimeoutError, redis.exceptions.TimeoutError)
 
 # Behind Sentinel, a master whose replicas are gone may follow another one already.

@@ -15,6 +15,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from djchan import DEFAULT_CHANNEL_LAYER, legible
+from djchan.arguments import positive_int
 from djchan.asgi import ChannelLayerWrapper, configured_layer
 from djchan.checks import broker_problem, sentence
 from djchan.exceptions import BrokerError, InvalidChannelLayer, UndecodableEnvelope
@@ -37,7 +38,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         listing = actions.add_parser("list", help="Prints them, newest first.")
-        listing.add_argument("--limit", type=_positive, default=LISTED, help="Lines at most.")
+        listing.add_argument("--limit", type=positive_int, default=LISTED, help="Lines at most.")
         listing.add_argument("--summary", action="store_true", help="A line for each channel.")
         showing = actions.add_parser("show", help="Prints what is in them.")
         retrying = actions.add_parser("retry", help="Sends them again, and takes them off.")
@@ -343,13 +344,6 @@ def _span(text: str) -> float:
         return seconds(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
 
 
 def _time(at: int) -> str:

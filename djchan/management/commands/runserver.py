@@ -38,6 +38,7 @@ from django.utils.log import ServerFormatter
 from django.utils.module_loading import import_string
 
 from djchan import DEFAULT_CHANNEL_LAYER, __version__
+from djchan.arguments import positive_int
 from djchan.asgi import ChannelLayerWrapper, channel_layers
 from djchan.checks import broker_problem, for_channels4_alone, sentence
 from djchan.delay.consumer import serve_delay
@@ -94,13 +95,13 @@ class Command(StaticCommand):
         )
         parser.add_argument(
             "--http_timeout",
-            type=int,
+            type=positive_int,
             help="Seconds until a request without a response gets a 503 "
             f"(default: {HTTP_TIMEOUT}).",
         )
         parser.add_argument(
             "--websocket_handshake_timeout",
-            type=int,
+            type=positive_int,
             default=HANDSHAKE_TIMEOUT,
             help="Seconds until a WebSocket that no consumer accepted is refused "
             f"(default: {HANDSHAKE_TIMEOUT}).",

@@ -18,6 +18,7 @@ from django.core.management.base import SystemCheckError
 from django.utils import autoreload
 
 from djchan import DEFAULT_CHANNEL_LAYER
+from djchan.arguments import positive_int
 from djchan.asgi import ChannelLayerWrapper
 from djchan.checks import shared_layer
 from djchan.delay.consumer import serve_delay
@@ -71,12 +72,12 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--threads",
-            type=_positive,
+            type=positive_int,
             help="Threads for synchronous consumers (default: 1).",
         )
         parser.add_argument(
             "--concurrency",
-            type=_positive,
+            type=positive_int,
             help="Async consumers that run at the same time (default: 100).",
         )
         parser.add_argument(
@@ -181,10 +182,3 @@ class Command(BaseCommand):
     def consumer_called(self, channel: str, message: Any) -> None:
         """With ``-v 2``: a line for each message."""
         self.stdout.write(f"{channel} {message.id} (attempt {message.attempt})")
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value

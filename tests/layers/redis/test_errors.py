@@ -227,6 +227,17 @@ def test_an_error_number_is_found_below_what_redis_py_makes_of_it():
         assert errors.meaning(error) is errors.BY_NUMBER[errno.EMFILE]
 
 
+def test_a_refused_connection_says_that_nothing_was_sent():
+    broken = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed")
+
+    error = errors.translate(broken, "here", sent=False)
+
+    assert str(error).startswith("Redis at here did not answer: nothing listens there")
+    assert "so nothing was sent" in str(error)
+    assert isinstance(error, BrokerUnavailable)
+    assert not (error.sent or error.cut or error.answered)
+
+
 @pytest.mark.parametrize("older", ["You can't write against a read only replica.", ""])
 def test_a_redis_py_that_keeps_no_codes_is_understood(older: str):
     error: Any = redis.exceptions.ReadOnlyError(older)

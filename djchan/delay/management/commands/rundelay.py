@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from djchan import DEFAULT_CHANNEL_LAYER
+from djchan.arguments import positive_seconds
 from djchan.checks import shared_layer
 from djchan.delay.worker import Worker
 from djchan.exceptions import BrokerError
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "-s",
             "--sleep",
-            type=_positive,
+            type=positive_seconds,
             default=1.0,
             help="Seconds between two looks for rows that are due (default: %(default)s).",
         )
@@ -46,10 +47,3 @@ class Command(BaseCommand):
     def get_layer(self, alias: str) -> Any:
         """The layer to serve. Raises CommandError when it cannot be served from here."""
         return shared_layer(alias)
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
-    return value
