@@ -21,7 +21,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
@@ -85,6 +85,14 @@ def channel_and_http_session(func: C) -> C:
     Its key is kept in the channel session under the name of the cookie.
     """
     return decorated(func, "channel_and_http_session", having_both_sessions)
+
+
+@overload
+def enforce_ordering(func: C, slight: bool = False) -> C: ...
+
+
+@overload
+def enforce_ordering(func: None = None, slight: bool = False) -> Callable[[C], C]: ...
 
 
 def enforce_ordering(func: Any = None, slight: bool = False) -> Any:

@@ -15,6 +15,8 @@ from djchan.generic.websockets import (
 )
 from djchan.message import Message
 from djchan.routing import route_class
+from djchan.security.websockets import allowed_hosts_only
+from djchan.sessions import enforce_ordering, http_session
 
 
 @channel_session_user_from_http
@@ -30,6 +32,19 @@ async def receive(message: Message) -> None:
     await Group("lines").aadd(message.reply_channel.name)
     Channel("jobs").send({"reply_channel": message.reply_channel.name}, delay=0.5)
     Channel("jobs").send({}, delay=datetime.timedelta(minutes=1))
+
+
+@enforce_ordering
+@http_session
+def ordered(message: Message) -> str:
+    return str(message.http_session["name"])
+
+
+@enforce_ordering()
+@allowed_hosts_only
+def also_ordered(message: Message) -> None:
+    message.reply_channel.send({"text": ordered(message)})
+    ordered(7)  # type: ignore[arg-type]  # pyright: ignore
 
 
 def perhaps(message: Message) -> None:
