@@ -227,7 +227,6 @@ class TestReplies:
             {"text": "a", "type": "line"},
             {},
         ],
-        ids=str,
     )
     def test_a_frame_is_sent(self, layer, frame):
         with outbox.opened(layer) as box:

@@ -14,7 +14,6 @@ from djchan.layers import frames
         {"text": "", "bytes": b"a"},
         {"text": None, "bytes": memoryview(b"a")},
     ],
-    ids=str,
 )
 def test_right_frames(message):
     assert frames.wrong_frame(message) == ""
