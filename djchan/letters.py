@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -68,14 +69,14 @@ class Selection:
     """Which letters. What is empty, or None, excludes none.
 
     ``channels``, ``reasons``: globs. ``names``: ``CHANNEL/ID`` or ``ID``. ``older_than``,
-    ``newer_than``: seconds.
+    ``newer_than``: seconds, or a timedelta.
     """
 
     channels: Sequence[str] = ()
     reasons: Sequence[str] = ()
     names: Sequence[str] = ()
-    older_than: float | None = None
-    newer_than: float | None = None
+    older_than: float | timedelta | None = None
+    newer_than: float | timedelta | None = None
 
     @property
     def is_everything(self) -> bool:
@@ -86,14 +87,18 @@ class Selection:
 
     def has(self, letter: Letter, now: int) -> bool:
         """``now``: the layer's clock, ms."""
-        age = (now - letter.at) / 1000
+        age = timedelta(milliseconds=now - letter.at)
         return (
             self.has_channel(letter.channel)
             and _matches(letter.reason, self.reasons)
             and (not self.names or bool({letter.id, letter.name} & set(self.names)))
-            and (self.older_than is None or age >= self.older_than)
-            and (self.newer_than is None or age <= self.newer_than)
+            and (self.older_than is None or age >= _span(self.older_than))
+            and (self.newer_than is None or age <= _span(self.newer_than))
         )
+
+
+def _span(given: float | timedelta) -> timedelta:
+    return given if isinstance(given, timedelta) else timedelta(seconds=given)
 
 
 # Reasons of letters whose last run had begun.

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -175,6 +176,9 @@ class TestSelection:
             ({"names": ["jobs/5-0", "6-0"]}, False),
             ({"older_than": 60}, True),
             ({"older_than": 61}, False),
+            ({"older_than": timedelta(minutes=1)}, True),
+            ({"older_than": timedelta(minutes=1, seconds=1)}, False),
+            ({"newer_than": timedelta(minutes=1)}, True),
             ({"newer_than": 60}, True),
             ({"newer_than": 59}, False),
             ({"channels": ["jobs.*"], "reasons": ["expired"]}, False),

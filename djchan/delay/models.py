@@ -44,12 +44,13 @@ class DelayedMessage(models.Model):
 
     @property
     def delay(self) -> float:
-        """Milliseconds until it is due; setting it sets ``due_date``."""
+        """Milliseconds until it is due; setting it (to a timedelta, too) sets ``due_date``."""
         return (self.due_date - timezone.now()) / timedelta(milliseconds=1)
 
     @delay.setter
-    def delay(self, milliseconds: float) -> None:
-        self.due_date = timezone.now() + timedelta(milliseconds=milliseconds)
+    def delay(self, given: float | timedelta) -> None:
+        wait = given if isinstance(given, timedelta) else timedelta(milliseconds=given)
+        self.due_date = timezone.now() + wait
 
     def send(self, channel_layer: Any = None, requeue_delay: float = 1000) -> None:
         """Send it now and delete the row; nothing, if another process has.

@@ -23,6 +23,10 @@ def saved(**fields):
 
 
 class TestRows(ChannelTestCase):
+    def test_delay_may_be_a_timedelta(self):
+        saved(delay=timedelta(seconds=5))
+        self.assertTrue(4000 < DelayedMessage.objects.get().delay <= 5000)
+
     def test_delay_sets_the_due_date_and_tells_it(self):
         before = timezone.now()
         row = saved()
