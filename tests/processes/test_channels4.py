@@ -18,7 +18,7 @@ from tests.support.waiting import free_port
 pytestmark = pytest.mark.timeout(60)
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "channels-4.md"
-BLOCK = re.compile(r"```python\n(?:# (\S+\.py)\n)?(.*?)```", re.S)
+BLOCK = re.compile(r"```(?:python\n# (\S+\.py))?\n(.*?)```\n", re.S)
 SEND = "await self.channel_layer.group_send"
 OURS = 'CHANNEL_LAYERS["default"]["BACKEND"] = "djchan.layers.redis.RedisChannelLayer"\n'
 NOT_INSTALLED = 'INSTALLED_APPS.remove("djchan")\n'
@@ -44,9 +44,11 @@ class Site:
         begin, *steps = re.split(r"\n## \d\. ", PAGE.read_text())
         for text in (begin, *steps)[: number + 1]:
             for name, code in BLOCK.findall(text):
-                if name:
+                if name == "mysite/settings.py":
                     self.add(name, code.replace('("127.0.0.1", 6379)', self._address))
-                else:  # A line of the room's receive().
+                elif name:
+                    (self.home / name).write_text(code)
+                else:  # The first line of the room's receive().
                     path = self.home / "chat" / "consumers.py"
                     path.write_text(
                         path.read_text().replace(SEND, f"{code.strip()}\n        {SEND}")
