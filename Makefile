@@ -59,7 +59,11 @@ prod: $(INSTALLED)site
 check: $(INSTALLED)dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m mypy --strict djchan
+	$(BIN)/python -m tests.typed.snippets build/snippets
+	$(BIN)/python -m mypy --strict djchan tests/typed
+	$(BIN)/python -m mypy --strict --allow-subclassing-any build/snippets
+	$(BIN)/python -m mypy --config-file realtime/mypy.ini realtime workers
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED)bench

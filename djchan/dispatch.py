@@ -313,6 +313,7 @@ async def _arun(
     ends: Callable[[], bool] | None,
 ) -> Run:
     value = canceled = None
+    outcome = Outcome.FAILED  # Until it is settled.
     layer = layer_of(message)
     with opened(layer, fence=fence, response=response, uncommitted=uncommitted) as outbox:
         refused = refusal(message, found.consumer)

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
@@ -121,18 +121,19 @@ def _headers(
     HTTP/2 splits cookies over several headers, and Django 5.2 would join them by a comma. The
     body is complete, so headers about its transfer are dropped.
     """
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = cast(
+        "Iterable[tuple[str | bytes, str | bytes]]",
+        headers.items() if isinstance(headers, Mapping) else headers,
+    )
     found: list[tuple[bytes, bytes]] = []
     cookies: list[bytes] = []
     for name, value in pairs:
-        if isinstance(name, str):
-            name = name.lower().encode("latin-1")
-        if isinstance(value, str):
-            value = value.encode("latin-1")
+        name = name.lower().encode("latin-1") if isinstance(name, str) else name
+        field = value.encode("latin-1") if isinstance(value, str) else value
         if name == b"cookie":
-            cookies.append(value.rstrip(b"; "))
+            cookies.append(field.rstrip(b"; "))
         elif name != b"transfer-encoding":
-            found.append((name, value))
+            found.append((name, field))
     if cookies:
         found.append((b"cookie", b"; ".join(cookies)))
     return found

@@ -211,29 +211,28 @@ def decorated(func: C, name: str, having: Having, *, reads: bool = True) -> C:
 
     ``name``: of the decorator, for errors. ``reads``: whether its begin asks an engine.
     """
-    inner: Any
     if iscoroutinefunction(func):
 
         @functools.wraps(func)
-        async def inner(*args: Any, **kwargs: Any) -> Any:
+        async def on_loop(*args: Any, **kwargs: Any) -> Any:
             message = _message(args, name)
             async with _OnLoop(having(message), message, reads=reads):
                 return await func(*args, **kwargs)
 
-    else:
+        return cast(C, on_loop)
 
-        @functools.wraps(func)
-        def inner(*args: Any, **kwargs: Any) -> Any:
-            message = _message(args, name)
-            with ExitStack() as stack:
-                stack.enter_context(having(message))
-                value = func(*args, **kwargs)
-                if inspect.isawaitable(value):
-                    # Async behind a decorator of the project's that does not show it.
-                    return _finish(value, _OnLoop(stack.pop_all(), message, reads=reads))
-                return value
+    @functools.wraps(func)
+    def in_thread(*args: Any, **kwargs: Any) -> Any:
+        message = _message(args, name)
+        with ExitStack() as stack:
+            stack.enter_context(having(message))
+            value = func(*args, **kwargs)
+            if inspect.isawaitable(value):
+                # Async behind a decorator of the project's that does not show it.
+                return _finish(value, _OnLoop(stack.pop_all(), message, reads=reads))
+            return value
 
-    return cast(C, inner)
+    return cast(C, in_thread)
 
 
 class _OnLoop:

@@ -13,7 +13,7 @@ A project without an ``asgi.py`` serves ``djchan.urls:application``, which is th
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -87,6 +87,7 @@ def socket_views(patterns: Iterable[Any] | None = None) -> Iterable[SocketView]:
     """The socket views among URL patterns; None: those of ROOT_URLCONF, if set."""
     if patterns is None:
         patterns = get_resolver().url_patterns if hasattr(settings, "ROOT_URLCONF") else ()
+    found: Any  # A URLPattern, or a URLResolver, which has patterns of its own.
     for found in patterns:
         if hasattr(found, "url_patterns"):
             yield from socket_views(found.url_patterns)
@@ -107,7 +108,7 @@ def _socket_view(view: Any) -> SocketView:
             f"{name_that_thing(view)} is not. A WebSocket for plain functions is a routed "
             "consumer: djchan.route."
         )
-    return SocketView(view)
+    return SocketView(cast(View, view))
 
 
 if TYPE_CHECKING:

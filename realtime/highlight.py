@@ -3,8 +3,14 @@
 For ``realtime.views.source``; the colors of the classes are in ``realtime/code.css``.
 """
 
+from typing import TYPE_CHECKING
+
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+
+if TYPE_CHECKING:
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_for_filename
 
 try:
     from pygments import highlight
@@ -21,4 +27,5 @@ def highlighted(text: str, file: str) -> SafeString:
         return format_html("{}", text)
     formatter = HtmlFormatter(nowrap=True)
     # Pygments escapes what it is given; our own files are all that it gets.
-    return mark_safe(highlight(text, get_lexer_for_filename(file), formatter))
+    colored: str = highlight(text, get_lexer_for_filename(file), formatter)
+    return mark_safe(colored)

@@ -16,8 +16,8 @@ class ImageForm(forms.Form):
         ),
     )
 
-    def clean_image(self) -> UploadedFile:
-        file: UploadedFile = self.cleaned_data["image"]
+    def clean_image(self) -> "UploadedFile[bytes]":
+        file: UploadedFile[bytes] = self.cleaned_data["image"]
         if file.size is None or file.size > images.MAX_BYTES:
             raise forms.ValidationError(
                 f"The file is larger than {images.MAX_BYTES // 2**20} MiB.", code="too_large"

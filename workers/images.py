@@ -12,13 +12,18 @@ import struct
 import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageOps
 
 try:
     from PIL import Image, ImageOps
 except ImportError:
     # The other pages of the site do without it, and this one says what is missing.
-    Image = ImageOps = None  # type: ignore[assignment]
+    HAS_PILLOW = False
+else:
+    HAS_PILLOW = True
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_BYTES = 10 * 1024 * 1024
@@ -72,7 +77,7 @@ def shrink(image: "Image.Image", size: int, target: Path) -> tuple[int, int]:
 
 
 def _opened(file: IO[bytes] | Path) -> "Image.Image":
-    if Image is None:
+    if not HAS_PILLOW:
         raise ImageRefused("Pillow is not installed here: pip install pillow.")
     try:
         image = Image.open(file, formats=FORMATS)

@@ -19,7 +19,7 @@ import uuid
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -27,6 +27,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from workers.images import SIZES
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
 
 KEEP = timedelta(days=1)  # for so long at most, whatever its state
 MOST = 100  # so many at most that are done or failed; those that are not, the channel bounds
@@ -56,6 +59,9 @@ class Job(models.Model):
     runs = models.PositiveIntegerField(default=0)
     revision = models.PositiveIntegerField(default=0)
     created = models.DateTimeField(auto_now_add=True)
+
+    if TYPE_CHECKING:
+        thumbnails: RelatedManager["Thumbnail"]  # By its foreign key.
 
     def __str__(self) -> str:
         return f"{self.name} ({self.state})"
@@ -145,12 +151,12 @@ class Thumbnail(models.Model):
         constraints = (models.UniqueConstraint(fields=["job", "size"], name="one_per_size"),)
 
     def __str__(self) -> str:
-        return f"{self.width} x {self.height} of {self.job_id}"
+        return f"{self.width} x {self.height} of {self.job.pk}"
 
     def as_state(self) -> dict[str, Any]:
         return {
             "size": self.size,
             "width": self.width,
             "height": self.height,
-            "url": reverse("thumbnails:thumbnail", args=[self.job_id, self.size]),
+            "url": reverse("thumbnails:thumbnail", args=[self.job.pk, self.size]),
         }

@@ -69,7 +69,7 @@ class Change:
 
 def note(instance: models.Model, using: str | None, *, in_doubt: bool = False) -> None:
     """Note the database of the change now beginning, and whether ``instance`` is to be believed."""
-    instance.__dict__[_NOTED] = using, in_doubt
+    vars(instance)[_NOTED] = using, in_doubt
 
 
 def may_have_changes(instance: models.Model, origin: object) -> bool:
@@ -94,8 +94,8 @@ def load_deferred(instance: models.Model, using: str | None) -> None:
 
 def begin(instance: models.Model, binding: type) -> Change:
     """The change that ``binding`` learns of now: the one other bindings just did, or a new one."""
-    changes: list[Change] = instance.__dict__.setdefault(_ATTRIBUTE, [])
-    noted = instance.__dict__.pop(_NOTED, ())
+    changes: list[Change] = vars(instance).setdefault(_ATTRIBUTE, [])
+    noted = vars(instance).pop(_NOTED, ())
     if not changes or changes[-1].ending or binding in changes[-1].groups:
         for outer in changes:
             outer.forget()
@@ -108,7 +108,7 @@ def begin(instance: models.Model, binding: type) -> Change:
 
 def end(instance: models.Model, binding: type) -> tuple[Iterable[str] | None, Change]:
     """What ``binding`` had said, and the change. None: it was not asked before."""
-    changes: list[Change] = instance.__dict__.get(_ATTRIBUTE, [])
+    changes: list[Change] = vars(instance).get(_ATTRIBUTE, [])
     for change in reversed(changes):
         if binding in change.groups:
             change.ending = True
@@ -116,30 +116,30 @@ def end(instance: models.Model, binding: type) -> tuple[Iterable[str] | None, Ch
             if not change.groups:
                 changes.remove(change)
             if not changes:
-                del instance.__dict__[_ATTRIBUTE]
+                del vars(instance)[_ATTRIBUTE]
             return names, change
     return None, Change()
 
 
 def is_held(instance: models.Model) -> bool:
     """Whether the instance is not whole yet: inside of ``held``."""
-    return _HELD in instance.__dict__
+    return _HELD in vars(instance)
 
 
 def hold(instance: models.Model, send: Callable[[], None]) -> None:
     """Keep ``send`` until the instance is whole."""
-    instance.__dict__[_HELD].append(send)
+    vars(instance)[_HELD].append(send)
 
 
 @contextmanager
 def held(instance: models.Model) -> Iterator[None]:
     """Send the changes of ``instance`` at the end of the block; none of them if it raises."""
     waiting: list[Callable[[], None]] = []
-    instance.__dict__[_HELD] = waiting
+    vars(instance)[_HELD] = waiting
     try:
         yield
     finally:
-        del instance.__dict__[_HELD]
+        del vars(instance)[_HELD]
     for send in waiting:
         send()
 
@@ -153,7 +153,7 @@ def saved(instance: models.Model, update_fields: Collection[str] | None, *, crea
     read when they are used. None: the row is gone already.
     """
     unsaved, computed = [], []
-    values = instance.__dict__
+    values = vars(instance)
     for field in instance._meta.concrete_fields:
         if field.attname not in values:
             continue  # Deferred: Django reads it.
@@ -167,9 +167,9 @@ def saved(instance: models.Model, update_fields: Collection[str] | None, *, crea
     if not (unsaved or computed or values.get(PREFETCHED)):
         return instance
     stored = snapshot(instance)
-    stored.__dict__.pop(PREFETCHED, None)
+    vars(stored).pop(PREFETCHED, None)
     for name in computed:
-        del stored.__dict__[name]
+        del vars(stored)[name]
     if unsaved:
         try:
             stored.refresh_from_db(using=instance._state.db, fields=unsaved)
@@ -182,7 +182,7 @@ def snapshot(instance: Model) -> Model:
     """A copy with the attributes that ``instance`` has now, and none of ours."""
     copied = copy.copy(instance)
     for name in (_ATTRIBUTE, _NOTED, _HELD):
-        copied.__dict__.pop(name, None)
+        vars(copied).pop(name, None)
     return copied
 
 

@@ -258,7 +258,7 @@ def _with_relations(row: models.Model, names: set[str]) -> models.Model:
     if not sent:
         return row
     copied = snapshot(row)
-    copied.__dict__[PREFETCHED] = {
+    vars(copied)[PREFETCHED] = {
         name: getattr(row, name).using(row._state.db).only("pk") for name in sent
     }
     return copied

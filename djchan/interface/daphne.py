@@ -238,7 +238,8 @@ def scheme_of(protocol: Any | None) -> str:
     told = getattr(protocol, "client_scheme", None)
     if told is None:
         wire = wire_of(protocol.transport)
-        return "wss" if wire is not protocol.transport or wire.TLS else "ws"
+        is_tls = wire is not protocol.transport or getattr(wire, "TLS", False)
+        return "wss" if is_tls else "ws"
     return "wss" if told in ("https", "wss") else "ws"
 
 

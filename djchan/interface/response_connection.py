@@ -28,6 +28,7 @@ class Outlet(Protocol):
     @property
     def backlog(self) -> int:
         """Bytes that the client has not taken: more exact than ``unsent``, and slower."""
+        ...
 
     def start(
         self,

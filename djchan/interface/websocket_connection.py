@@ -49,6 +49,7 @@ class Outlet(Protocol):
     @property
     def unsent(self) -> int:
         """Bytes that wait for the client."""
+        ...
 
     def close(self, code: int) -> None: ...
 

@@ -106,6 +106,7 @@ class Ledger:
 
     def settled(self, registration: Registration, ends: Sequence[tuple[End, CommitResult]]) -> None:
         """What became of ends that had waited in ``unsettled``."""
+        outcomes: list[tuple[Outcome, CommitResult]]
         outcomes = [(end, result) for end, result in ends if isinstance(end, Outcome)]
         ended = [end.token for end, _ in ends if isinstance(end, GiveUp)]
         ended += self._ended([end for end, _ in outcomes], [result for _, result in outcomes])

@@ -22,9 +22,11 @@ class Link(Protocol):
         been applied), BrokerRefused and BrokerUnsupported (the one that was refused, and those
         behind it perhaps, were not); the next call connects again.
         """
+        ...
 
     def client_id(self) -> str:
         """The id of this connection at the broker; "" while there is none."""
+        ...
 
     def close(self) -> None: ...
 
@@ -47,6 +49,7 @@ class InboxReader(Protocol):
 
         With ``trim``, entries up to and with ``cursor`` are dropped first.
         """
+        ...
 
     def client_id(self) -> str: ...
 
@@ -60,6 +63,7 @@ class Engine(Protocol):
     @property
     def history(self) -> str:
         """The run of the store that the newest connection has found; "" while unknown."""
+        ...
 
     def link(self, name: str) -> Link: ...
 
@@ -69,3 +73,4 @@ class Engine(Protocol):
 
     def entry_size(self, entry: bytes, /) -> int:
         """Bytes that an entry which an InboxReader read takes in the store."""
+        ...

@@ -60,12 +60,15 @@ class Handler(Protocol):
 
     def unanswered(self) -> Push | None:
         """The delivery in flight, to be sent again after the layer lost its state."""
+        ...
 
     def copy(self) -> Push:
         """Another copy of it, marked as possibly run."""
+        ...
 
     def record(self) -> Record | None:
         """What the layer keeps for the day this process dies, unless it is settled."""
+        ...
 
 
 class Inbox:

@@ -11,7 +11,8 @@ from djchan import test
 if TYPE_CHECKING:
     from djchan.test import *  # noqa: F403
 
-__all__ = list(test.__all__)
+__all__: list[str] = []
+__all__ += test.__all__
 
 warnings.warn("djchan.tests is djchan.test now: use that name.", DeprecationWarning, stacklevel=2)
 

@@ -5,6 +5,7 @@ the edits in the text.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import libcst as cst
 from libcst.metadata import ByteSpanPositionProvider, CodeSpan, ParentNodeProvider, ScopeProvider
@@ -34,7 +35,7 @@ class Edits(cst.CSTVisitor):
         self.done: set[cst.SimpleString] = set()
 
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
-        span = self.get_metadata(ByteSpanPositionProvider, node)
+        span: Any = self.get_metadata(ByteSpanPositionProvider, node)
         assert isinstance(span, CodeSpan)
         return span.start, span.start + span.length
 

@@ -87,7 +87,7 @@ _OF_LAYERS = {
     **dict.fromkeys(("blpop_timeout", "hosts", "prefix", "services", "stats_prefix"), _OPTIONS),
     **dict.fromkeys(("_channels", "_clean_expired", "_groups", "thread_lock"), _MEMORY),
 }
-_OF_MANAGERS = dict.fromkeys(
+_OF_MANAGERS: dict[str, str] = dict.fromkeys(
     ("_make_backend", "backends"),
     "Use channel_layers.set(alias, layer), and channel_layers[alias].",
 )

@@ -29,10 +29,10 @@ def look(digest: str, *, due: str = "", rerun: bool = False) -> None:
     ``due``: of the delayed message that asks, when it was to come. ``rerun``: whoever asked
     before may have died before its delayed message left.
     """
-    login = Login.objects.filter(digest=digest).first()
+    login = Login.objects.select_related("user").filter(digest=digest).first()
     session = Session.objects.filter(pk=login.session_key).first() if login else None
-    code = ended(session, login.user_id) if login else reasons.LOGGED_OUT
-    if code is not None:
+    code = ended(session, login.user.pk) if login else reasons.LOGGED_OUT
+    if login is None or session is None or code is not None:
         login_group(digest).send({"close": code})
         Login.objects.filter(digest=digest).delete()
     elif rerun or is_to_arm(login.next_look, session.expire_date, due=due, now=timezone.now()):
@@ -46,7 +46,8 @@ def ended(session: Session | None, user_id: Any) -> int | None:
     if session.expire_date <= timezone.now():
         return reasons.EXPIRED
     # As for a request: the user is there and active, and the password is that of the login.
-    if get_user(SimpleNamespace(session=_Copy(session.get_decoded()))).pk == user_id:
+    request: Any = SimpleNamespace(session=_Copy(session.get_decoded()))
+    if get_user(request).pk == user_id:
         return None
     is_active = get_user_model().objects.filter(pk=user_id, is_active=True).exists()
     return reasons.PASSWORD_CHANGED if is_active else reasons.DEACTIVATED

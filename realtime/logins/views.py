@@ -45,9 +45,8 @@ def sign_out(request: HttpRequest) -> str:
 
 
 def sign_out_elsewhere(request: HttpRequest) -> str:
-    others = Login.objects.filter(user_id=request.user.pk).exclude(
-        session_key=request.session.session_key
-    )
+    user: Any = request.user.pk  # None is nobody's.
+    others = Login.objects.filter(user__pk=user).exclude(session_key=request.session.session_key)
     keys = list(others.values_list("session_key", flat=True))
     Session.objects.filter(pk__in=keys).delete()
     return f"{len(keys)} other login{'' if len(keys) == 1 else 's'} ended. This one goes on."

@@ -27,7 +27,7 @@ def write(request: HttpRequest) -> HttpResponse:
     if request.method != "POST" and not request.user.is_authenticated:
         return redirect_to_login(request.path)
     # Here, and not by hiding a button: anybody can send a POST.
-    if not request.user.is_staff:
+    if not getattr(request.user, "is_staff", False):
         return _page(request, "scores/not_staff.html", status=403)
     if request.method != "POST":
         return _page(request, "scores/write.html")

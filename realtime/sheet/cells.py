@@ -25,7 +25,7 @@ def read(sheet: Sheet) -> list[dict[str, Any]]:
     }
     return [
         shown(sheet, row, column, written.get((row.pk, field)))
-        for row in sheet.model.objects.all()
+        for row in sheet.model._default_manager.all()
         for column, field in enumerate(sheet.fields)
     ]
 
@@ -43,13 +43,13 @@ def write(sheet: Sheet, asked: Write, user: Any) -> tuple[str, dict[str, Any]]:
         raise Refused(f"Column {asked.column} is none of the {len(sheet.fields)} of this sheet.")
     field = sheet.fields[asked.column]
     # The lock of the row: where the database has none (SQLite), the transaction is one.
-    row = sheet.model.objects.select_for_update().filter(pk=asked.id).first()
+    row = sheet.model._default_manager.select_for_update().filter(pk=asked.id).first()
     if row is None:
         raise Refused(f"The sheet {sheet.name} has no row {asked.id}.")
     before = getattr(row, field)
     form = form_of(sheet.model, field)({field: asked.value}, instance=row)
     if not form.is_valid():
-        raise Refused(" ".join(text for texts in form.errors.values() for text in texts))
+        raise Refused(" ".join(str(text) for texts in form.errors.values() for text in texts))
     where = {"sheet": sheet.name, "row": row.pk, "field": field}
     cell = Cell.objects.select_related("user").filter(**where).first()
     if form.cleaned_data[field] == before:

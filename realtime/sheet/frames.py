@@ -52,14 +52,18 @@ def read(text: str | None) -> Write | None:
     sheet, value = frame.get("sheet"), frame.get("value")
     if not isinstance(sheet, str) or not isinstance(value, str):
         raise Refused(f"sheet and value are texts. {EXPECTED}")
-    numbers = frame.get("id"), frame.get("column"), frame.get("seen")
-    if not all(type(number) is int and 0 <= number <= LARGEST for number in numbers):
-        raise Refused(f"id, column and seen are whole numbers from 0 on. {EXPECTED}")
+    row, column, seen = (_whole(frame.get(key)) for key in ("id", "column", "seen"))
     if len(value) > LONGEST:
         raise Refused(f"A cell has at most {LONGEST} characters, and this value {len(value)}.")
     if any(unicodedata.category(character) in UNWANTED for character in value):
         raise Refused("A cell is one line of text: no line breaks, no control characters.")
-    return Write(sheet, numbers[0], numbers[1], value, numbers[2])
+    return Write(sheet, row, column, value, seen)
+
+
+def _whole(number: object) -> int:
+    if type(number) is not int or not 0 <= number <= LARGEST:
+        raise Refused(f"id, column and seen are whole numbers from 0 on. {EXPECTED}")
+    return number
 
 
 def place(text: str | None) -> dict[str, Any]:

@@ -35,24 +35,26 @@ class Sheet(NamedTuple):
 
     @property
     def labels(self) -> list[str]:
-        columns = [self.model._meta.get_field(field) for field in self.fields]
-        return [str(column.verbose_name).capitalize() for column in columns]
+        return [str(column.verbose_name).capitalize() for column in self._columns]
 
     @property
     def choices(self) -> list[dict[str, str] | None]:
         """For each column: what can be chosen and how it is shown, or None for text."""
-        columns = [self.model._meta.get_field(field) for field in self.fields]
-        return [dict(column.flatchoices) or None for column in columns]
+        return [dict(column.flatchoices) or None for column in self._columns]
+
+    @property
+    def _columns(self) -> list[Any]:
+        return [self.model._meta.get_field(field) for field in self.fields]
 
     def seed(self) -> None:
         """Fill an empty table. Two workers may do so at once: the names are unique."""
-        if not self.model.objects.exists():
+        if not self.model._default_manager.exists():
             rows = [self.model(**dict(zip(self.fields, row, strict=True))) for row in self.rows]
-            self.model.objects.bulk_create(rows, ignore_conflicts=True)
+            self.model._default_manager.bulk_create(rows, ignore_conflicts=True)
 
 
 @cache
-def form_of(model: type[models.Model], field: str) -> type[forms.ModelForm]:
+def form_of(model: type[models.Model], field: str) -> "type[forms.ModelForm[Any]]":
     """A form of one field, which checks a value as the admin would: alone, and in its row."""
     return forms.modelform_factory(model, fields=[field])
 

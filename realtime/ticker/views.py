@@ -9,11 +9,7 @@ from djchan import Group
 from realtime.ticker import feed
 from realtime.ticker.models import Headline
 
-
-class HeadlineForm(forms.ModelForm):
-    class Meta:
-        model = Headline
-        fields = ("text",)
+HeadlineForm = forms.modelform_factory(Headline, fields=("text",))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -14,7 +14,7 @@ from realtime.together.lines import GROUP, said
 
 
 class Inside(AsyncWebsocketConsumer):
-    groups = (GROUP,)  # Joined at connect, left at disconnect.
+    groups = [GROUP]  # noqa: RUF012  Joined at connect, left at disconnect.
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         try:
@@ -30,9 +30,11 @@ class Inside(AsyncWebsocketConsumer):
 
 
 class InsideJson(AsyncJsonWebsocketConsumer):
-    groups = (GROUP,)
+    groups = [GROUP]  # noqa: RUF012
 
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any
+    ) -> None:
         try:
             content = await self.decode_json(text_data or "")
         except (ValueError, RecursionError):

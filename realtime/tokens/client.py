@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 TIMEOUT = 10  # seconds
 
@@ -33,9 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0: let in; 1: closed by the server; 2: not reached."""
     options = arguments(argv)
     token = options.token or getpass.getpass("Token: ")
-    in_handshake = None if options.first_message else ["djchan", f"token.{token}"]
+    in_handshake = [Subprotocol("djchan"), Subprotocol(f"token.{token}")]
+    protocols = None if options.first_message else in_handshake
     try:
-        with connect(options.url, subprotocols=in_handshake, open_timeout=TIMEOUT) as socket:
+        with connect(options.url, subprotocols=protocols, open_timeout=TIMEOUT) as socket:
             if options.first_message:
                 socket.send(json.dumps({"token": token}))
             return talk(socket, stay=options.stay)

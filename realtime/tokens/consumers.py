@@ -52,10 +52,10 @@ def ws_receive(message: Message) -> None:
         return
     token = known(message.channel_session)
     code = token.refusal() if token else reasons.NO_TOKEN
-    if code is None:
-        message.reply_channel.send(frame(you=token.user.get_username(), by=token.name))
-    else:
+    if token is None or code is not None:
         message.reply_channel.send({"close": code})
+    else:
+        message.reply_channel.send(frame(you=token.user.get_username(), by=token.name))
 
 
 @channel_session
@@ -67,13 +67,13 @@ def enter(message: Message, text: str) -> None:
     """Let the socket in by the token with this text, or close it."""
     token = Token.of(text)
     code = token.refusal() if token else reasons.UNKNOWN
-    if code is not None:
+    if token is None or code is not None:
         message.reply_channel.send({"close": code})
         return
     message.channel_session["token"] = token.pk
     token.note_use()
     token.group.add(message.reply_channel)
-    user_group(token.user_id).add(message.reply_channel)  # Closed when it is deactivated.
+    user_group(token.user.pk).add(message.reply_channel)  # Closed when it is deactivated.
     # Revoked while this ran? The look comes after the add, with which it leaves.
     Channel(LOOK).send({"token": token.pk})
     message.reply_channel.send(frame(welcome=token.user.get_username()))

@@ -53,7 +53,8 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def tokens_of(request: HttpRequest) -> Any:
-    return Token.objects.filter(user_id=request.user.pk).select_related("user").order_by("-pk")
+    user: Any = request.user.pk  # None is nobody's.
+    return Token.objects.filter(user__pk=user).select_related("user").order_by("-pk")
 
 
 def item(token: Token) -> dict[str, Any]:
@@ -62,6 +63,6 @@ def item(token: Token) -> dict[str, Any]:
         "name": token.name,
         "expires": token.expires.isoformat(),
         "used": token.last_used.isoformat() if token.last_used else None,
-        "refused": reasons.WORDS.get(token.refusal(), ""),
+        "refused": reasons.WORDS.get(token.refusal() or 0, ""),
         "revoke": reverse("tokens:revoke", args=[token.pk]),
     }

@@ -220,7 +220,7 @@ class TestRunAgain:
 
 
 def test_without_pillow_the_reason_is_said(monkeypatch):
-    monkeypatch.setattr(images, "Image", None)
+    monkeypatch.setattr(images, "HAS_PILLOW", False)
     with pytest.raises(images.ImageRefused, match="pip install pillow"):
         images.inspect(io.BytesIO())
 

@@ -46,6 +46,7 @@ class Settling:
             if operation.number == number and answered:
                 return tuple(answered)
             return tuple(["already" for _ in operation.outcomes])
+        results: tuple[CommitResult, ...]
         results = tuple([self._settle(worker, outcome, now) for outcome in operation.outcomes])
         # What was stale is said again with a new number, but not before its answer is known.
         kept = results if "stale" in results else ()

@@ -92,14 +92,14 @@ def _url(text: str) -> Endpoint:
     if "#" in rest or "@" in rest[len(authority) :]:
         raise _malformed(scheme, "# anywhere, or @ behind its path")
     url = f"{scheme}://{rest}"
-    problem = ""
+    parts = None
     try:
         parts = urlsplit(url)
         problem = _problem(parts)
     except ValueError:
         # Its message quotes the URL, so it is neither shown nor kept as the cause.
         problem = "a host or port that cannot be read"
-    if problem:
+    if parts is None or problem:
         raise _malformed(scheme, problem)
     where = authority.rpartition("@")[2]
     return Endpoint(f"{scheme}://{where}{parts.path}", url=url)

@@ -79,8 +79,7 @@ CALLED: tuple[str, ...] = tuple(
         {
             _SUBCOMMANDS.get(name, name)
             for text in SCRIPTS.values()
-            for names in _CALLS.findall(text)
-            for name in [(names[0] or names[1]).decode()]
+            for name in (str(one[1] or one[2], "ascii") for one in _CALLS.finditer(text))
         }
     )
 )

@@ -43,7 +43,7 @@ class Command(BaseCommand):
 
     help = "Runs the consumers of a channel layer."
     # The checks import the routing: under --reload that is for the reloader to see fail.
-    requires_system_checks: list[str] = []  # noqa: RUF012
+    requires_system_checks = ()
 
     channel_layer: ChannelLayerWrapper
     options: dict[str, Any]
