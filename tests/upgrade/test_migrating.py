@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import djchan
+from djchan import route
 from djchan.lanes.options import WorkerOptions
+from djchan.test import ChannelTestCase, WSClient, apply_routes
 
 PAGE = (Path(djchan.__file__).parents[1] / "docs/migrating.md").read_text()
 
@@ -35,3 +37,26 @@ def test_pyupgrade_comes_before_django_upgrade():
     ]
 
     assert steps == sorted(steps)
+
+
+class TestHeaders(ChannelTestCase):
+    def test_those_of_a_test_are_read_as_the_page_says(self):
+        found = []
+
+        def connect(message):
+            found.append(dict(message["headers"]).get(b"origin"))
+            message.reply_channel.send({"accept": True})
+
+        def receive(message):
+            found.append("headers" in message.content)
+
+        client = WSClient()
+        client.set_header("origin", b"http://testserver")
+        with apply_routes(
+            [route("websocket.connect", connect), route("websocket.receive", receive)]
+        ):
+            client.send_and_consume("websocket.connect")
+            client.send_and_consume("websocket.receive", text="hello")
+
+        assert 'dict(message["headers"]).get(b"origin")' in PAGE
+        assert found == [b"http://testserver", False]

@@ -107,6 +107,7 @@ def test_all_that_is_left_to_a_person_is_printed(name: str, upgraded: dict[str, 
         assert any(line.startswith(place) and decision.about in line for line in printed), decision
 
 
+@pytest.mark.timeout(60)  # Five projects with their databases, on a machine that is busy.
 def test_their_tests_run(upgraded: dict[str, Upgraded]):
     folders = [str(upgraded[name].folder) for name in NAMES]
 
