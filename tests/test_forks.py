@@ -164,7 +164,7 @@ print(os.waitstatus_to_exitcode(os.wait()[1]))
 def test_a_child_waits_for_no_lock_that_another_thread_held(redis_server):
     redis_server.start()
     command = [sys.executable, "-W", "ignore", "-c", LOCKS, redis_server.url]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=18)
     assert ran.stdout == "0\n", ran.stderr
 
 
@@ -192,12 +192,12 @@ print(layer.receive(["go"])[1], layer.receive(["go"])[1])
 
 def test_a_child_is_told_that_nobody_gets_what_it_sends_to_a_layer_in_memory():
     command = [sys.executable, "-W", "ignore", "-c", MEMORY, "serves"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=18)
     assert ran.stdout.startswith("This is a forked child"), ran.stderr
     assert ran.stdout.endswith("\n{'n': 1} None\n")
 
 
 def test_a_child_of_a_process_that_serves_nobody_has_a_layer_in_memory_of_its_own():
     command = [sys.executable, "-W", "ignore", "-c", MEMORY]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=18)
     assert ran.stdout == "{'n': 1}\n{'n': 1} None\n", ran.stderr

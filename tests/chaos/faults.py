@@ -106,6 +106,7 @@ class Faults:
                     record.update(target=index, pid=slot.process.pid, at=time.monotonic())
                     return slot
             await asyncio.sleep(0.05)
+        self.records.remove(record)  # What was not made explains nothing.
         raise AssertionError(f"no process was free for {record['kind']} within {FREE:g} s")
 
     async def _in_the_act(self, slot: Slot, record: Record) -> None:
