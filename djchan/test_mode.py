@@ -28,6 +28,7 @@ VARIABLE: Final = "DJCHAN_TEST_LAYERS"
 CONFIG: Final = "CONFIG"  # As configured: no test may use them, unless the variable says so.
 MEMORY: Final = "memory"
 TEST_CONFIG: Final = "TEST_CONFIG"
+TOOLS: Final = "django.test.utils"  # The module of Django that sets up its test environment.
 _CHOICES = (CONFIG, MEMORY, TEST_CONFIG)
 
 P = ParamSpec("P")
@@ -35,26 +36,24 @@ R = TypeVar("R")
 
 
 class TestMode:
-    """What one process goes by. ``inherited``: the value of the variable when it started."""
+    """What one process goes by. ``inherited``: the value of the variable when it started.
+
+    ``chosen``: the layers, where that does not depend on Django's test environment; else "".
+    """
 
     __test__ = False  # For pytest, which would collect it for its name.
 
     def __init__(self, inherited: str | None = None) -> None:
         self._tests = 0  # How many have begun.
-        self._layers = inherited or ""
+        self.chosen = inherited or ""
         self._watches = False
-
-    @property
-    def is_chosen(self) -> bool:
-        """Whether it does not depend on Django's test environment."""
-        return bool(self._layers)
 
     def layers(self) -> str:
         """CONFIG, MEMORY or TEST_CONFIG. Raises InvalidChannelLayer for another value."""
-        if self._layers:
-            return self._layers if self._layers in _CHOICES else self._refuse()
+        if self.chosen:
+            return self.chosen if self.chosen in _CHOICES else self._refuse()
         # Nothing of Django's test tools is imported for it: a site has not.
-        tools = sys.modules.get("django.test.utils")
+        tools = sys.modules.get(TOOLS)
         if tools is None or not hasattr(tools._TestState, "saved_data"):
             return CONFIG
         if not os.environ.get(VARIABLE):
@@ -77,17 +76,17 @@ class TestMode:
 
     def choose(self, layers: str) -> None:
         """Use ``layers`` from now on, in the processes that this one starts too."""
-        self._layers = os.environ[VARIABLE] = layers
+        self.chosen = os.environ[VARIABLE] = layers
 
     @contextmanager
     def using(self, layers: str) -> Iterator[None]:
         """Within, this process uses ``layers``, and so do the processes that it starts."""
-        before, inherited = self._layers, os.environ.get(VARIABLE)
+        before, inherited = self.chosen, os.environ.get(VARIABLE)
         self.choose(layers)
         try:
             yield
         finally:
-            self._layers = before
+            self.chosen = before
             if inherited is None:
                 del os.environ[VARIABLE]
             else:
@@ -95,7 +94,7 @@ class TestMode:
 
     def _refuse(self) -> str:
         raise InvalidChannelLayer(
-            f"The environment variable {VARIABLE} is {self._layers!r:.40}. It is one of "
+            f"The environment variable {VARIABLE} is {self.chosen!r:.40}. It is one of "
             f"{', '.join(_CHOICES)}, or is not set."
         )
 

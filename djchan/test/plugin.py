@@ -34,7 +34,7 @@ _undo = pytest.StashKey[ExitStack]()
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
     """Before pytest-django sets Django up, and before any module of a project is imported."""
     undo = early_config.stash[_undo] = ExitStack()
-    if not test_mode.is_chosen:
+    if not test_mode.chosen:
         undo.enter_context(test_mode.using(MEMORY))
     return (yield)
 

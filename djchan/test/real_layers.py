@@ -4,18 +4,18 @@ The wrappers of the layers ask ``djchan.test_mode``, here and in the processes t
 starts.
 """
 
-from contextlib import ContextDecorator, ExitStack
-from typing import Self
+from contextlib import ExitStack
 
 from djchan.asgi import channel_layers, no_test_config
+from djchan.test.contexts import TestContext
 from djchan.test_mode import TEST_CONFIG, test_mode
 
 
-class use_test_config(ContextDecorator):
+class use_test_config(TestContext):
     """Within, each alias of CHANNEL_LAYERS that has a TEST_CONFIG is its layer, which is emptied.
 
-    For a ``with`` (``self.enterContext`` in a setUp), or a test. Workers and servers that a test
-    starts as processes within use it too. Tests of one TEST_CONFIG cannot run in parallel.
+    For a ``with``, a test, or a class of tests. Workers and servers that a test starts as
+    processes within use it too. Tests of one TEST_CONFIG cannot run in parallel.
 
     Raises InvalidChannelLayerError when there is no TEST_CONFIG.
     """
@@ -23,7 +23,8 @@ class use_test_config(ContextDecorator):
     def __init__(self) -> None:
         self._undo: list[ExitStack] = []
 
-    def __enter__(self) -> Self:
+    def enter(self) -> None:
+        """Let the layers be those of TEST_CONFIG."""
         real = [
             alias
             for alias, entry in channel_layers.configs.items()
@@ -40,7 +41,7 @@ class use_test_config(ContextDecorator):
                 undo.callback(layer.close)
                 layer.flush()
             self._undo.append(undo.pop_all())
-        return self
 
-    def __exit__(self, *exc: object) -> None:
+    def exit(self, *exc: object) -> None:
+        """Let them be what they were."""
         self._undo.pop().close()

@@ -6,18 +6,16 @@ From a project's tests; on to the routers of the layers, which get theirs back a
     @apply_routes(route("x", consumer))            a test, or a class of tests
 """
 
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
-
-from asgiref.sync import iscoroutinefunction
 
 from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.asgi import channel_layers
 from djchan.routing import Include, Router
+from djchan.test.contexts import TestContext
 
 
-class apply_routes:
+class apply_routes(TestContext):
     """Give the layers of ``aliases`` (the default one) ``routes``, and nothing else.
 
     ``routes``: a route, a list of routes, a list of such lists, or what else a ROUTING may
@@ -43,7 +41,7 @@ class apply_routes:
             wrapper.routing, wrapper.router = routing, router
         self._before.append(before)
 
-    def exit(self, exc_type: Any = None, exc_val: Any = None, exc_tb: Any = None) -> None:
+    def exit(self, *exc: object) -> None:
         """Let those hold that held before."""
         for wrapper, routing, router in reversed(self._before.pop()):
             wrapper.routing = routing
@@ -52,42 +50,6 @@ class apply_routes:
                 del wrapper.router
             else:
                 wrapper.router = router
-
-    __enter__ = enter
-    __exit__ = exit
-
-    def __call__(self, test: Any) -> Any:
-        """Decorate a test, synchronous or not, or a class of tests."""
-        if isinstance(test, type):
-            return self._class(test)
-        if iscoroutinefunction(test):
-
-            @functools.wraps(test)
-            async def arouted(*args: Any, **kwargs: Any) -> Any:
-                with self:
-                    return await test(*args, **kwargs)
-
-            return arouted
-
-        @functools.wraps(test)
-        def routed(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return test(*args, **kwargs)
-
-        return routed
-
-    def _class(self, case: Any) -> Any:
-        set_up: Callable[[Any], None] = case.setUp
-
-        @functools.wraps(set_up)
-        def routed(this: Any) -> None:
-            self.enter()
-            # Not in tearDown, which is left out when the rest of setUp fails.
-            this.addCleanup(self.exit)
-            set_up(this)
-
-        case.setUp = routed
-        return case
 
 
 def _routing(routes: Any) -> Any:

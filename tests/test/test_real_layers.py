@@ -1,6 +1,8 @@
 """``use_test_config``: a test that asks for real layers has those of TEST_CONFIG."""
 
+import asyncio
 import os
+import unittest
 
 import pytest
 
@@ -45,4 +47,26 @@ def test_it_is_asked_for(settings, broker):
 def test_without_any_it_cannot_be(settings):
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": REDIS, "ROUTING": []}}
     with pytest.raises(InvalidChannelLayerError, match="No TEST_CONFIG specified for default"):
-        use_test_config().__enter__()
+        use_test_config().enter()
+
+
+def test_a_coroutine_and_a_class_of_tests_may_ask(settings, broker):
+    of_tests = {"hosts": [broker.url], "prefix": "decorated"}
+    settings.CHANNEL_LAYERS = {
+        "default": {"BACKEND": REDIS, "ROUTING": [], "CONFIG": LIVE, "TEST_CONFIG": of_tests}
+    }
+    found = []
+
+    @use_test_config()
+    async def test():
+        found.append(asgi.channel_layers["default"].local_only())
+
+    @use_test_config()
+    class Case(unittest.TestCase):
+        def runTest(self):
+            found.append(asgi.channel_layers["default"].local_only())
+
+    asyncio.run(test())
+    Case().debug()
+    assert found == [False, False]
+    assert asgi.channel_layers["default"].local_only()
