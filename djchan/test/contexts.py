@@ -7,7 +7,8 @@ from typing import Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 
-T = TypeVar("T", bound=Callable[..., Any])
+Test = Callable[..., Any]
+T = TypeVar("T", bound=Test)
 
 
 class TestContext:
@@ -31,18 +32,18 @@ class TestContext:
         """Decorate a test, synchronous or not, or a class of tests."""
         if isinstance(test, type):
             self._decorate(test)
-            return test
+            return cast(T, test)
         run = self._arun(test) if iscoroutinefunction(test) else self._run(test)
         return cast(T, functools.wraps(test)(run))
 
-    def _run(self, test: T) -> Any:
+    def _run(self, test: Test) -> Test:
         def run(*args: object, **kwargs: object) -> object:
             with self:
                 return test(*args, **kwargs)
 
         return run
 
-    def _arun(self, test: T) -> Any:
+    def _arun(self, test: Test) -> Test:
         async def run(*args: object, **kwargs: object) -> object:
             with self:
                 return await test(*args, **kwargs)
