@@ -163,30 +163,34 @@ class Project:
         found = self.resolved(dotted, asked_by)
         return found if isinstance(found, Definition) else None
 
-    def wrapped(self, node: ast.expr, module: Module) -> Definition | None:
+    def wrapped(
+        self, node: ast.expr, module: Module, *, seen: frozenset[tuple[str, str]] = frozenset()
+    ) -> Definition | None:
         """What an expression names, behind the decorators that are called with it."""
         if isinstance(node, ast.Call) and node.args:
-            inner = self.wrapped(node.args[0], module)
+            inner = self.wrapped(node.args[0], module, seen=seen)
             by = (module.named(node.func),)
             return replace(inner, wrapped_by=by + inner.wrapped_by) if inner else None
-        return self.find(module.named(node), module)
+        found = self.resolved(module.named(node), module, seen=seen)
+        return found if isinstance(found, Definition) else None
 
     def resolved(
         self, dotted: str, asked_by: Module, *, seen: frozenset[tuple[str, str]] = frozenset()
     ) -> Definition | str:
         """The definition behind a name, or the last name of what is not in the project."""
         if (asked_by.path, dotted) in seen:
-            return dotted
+            # connect = channel_session(connect)
+            return self._defined.get((asked_by.path, dotted), dotted)
         seen |= {(asked_by.path, dotted)}
         package, _, name = dotted.rpartition(".")
         for module in self._named(package) if package else [asked_by]:
-            if (module.path, name) in self._defined:
-                return self._defined[module.path, name]
             value = module.values.get(name)
+            wrapped = None
             if isinstance(value, ast.Call):
-                wrapped = self.wrapped(value, module)
-                if wrapped is not None:
-                    return wrapped
+                wrapped = self.wrapped(value, module, seen=seen | {(module.path, name)})
+            defined = wrapped or self._defined.get((module.path, name))
+            if defined is not None:
+                return defined
             again = module.imports.get(name, "")
             if isinstance(value, ast.Name | ast.Attribute):
                 again = module.named(value)
@@ -221,22 +225,25 @@ class Project:
         return node, module
 
     def items(
-        self, entry: ast.expr | None, module: Module
+        self, entry: ast.expr | None, module: Module, *, seen: frozenset[ast.expr] = frozenset()
     ) -> Iterator[tuple[str, ast.expr, Module]]:
         """The keys and values of a dict, ``{…}`` or ``dict(…)``, and of what ** puts in it."""
         entry, module = self.value(entry, module)
+        if entry is None or entry in seen:
+            return  # DATABASES = {**DATABASES, …}
+        seen |= {entry}
         if isinstance(entry, ast.Dict):
             for key, value in zip(entry.keys, entry.values, strict=True):
                 if key is None:
-                    yield from self.items(value, module)
+                    yield from self.items(value, module, seen=seen)
                 elif isinstance(key, ast.Constant) and isinstance(key.value, str):
                     yield key.value, value, module
         elif isinstance(entry, ast.Call) and ast.unparse(entry.func) == "dict":
             for argument in entry.args:
-                yield from self.items(argument, module)
+                yield from self.items(argument, module, seen=seen)
             for keyword in entry.keywords:
                 if keyword.arg is None:
-                    yield from self.items(keyword.value, module)
+                    yield from self.items(keyword.value, module, seen=seen)
                 else:
                     yield keyword.arg, keyword.value, module
 

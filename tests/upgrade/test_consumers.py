@@ -286,13 +286,16 @@ class TestSharedBases:
                 def opened(message): accept(message)
                 def silent(message): pass
                 one = allowed_hosts_only(opened)
+                def two(message): accept(message)
+                two = allowed_hosts_only(two)
             """,
             "routing.py": """
                 from channels import route
                 from channels.security.websockets import allowed_hosts_only
-                from consumers import one, opened, silent
+                from consumers import one, opened, silent, two
                 routing = [
                     route("websocket.connect", one),
+                    route("websocket.connect", two),
                     route("websocket.connect", allowed_hosts_only(opened)),
                     route("websocket.connect", allowed_hosts_only(silent)),
                 ]
