@@ -70,8 +70,8 @@ class Channels4Alias:
 def tell_channels4() -> None:
     """Give Channels 4 a layer for every alias that is djchan's."""
     for alias, _ in _entries_of_djchan():
-        alias_layer: Any = Channels4Alias(alias)  # It behaves like a layer of theirs.
-        channels4_layers.set(alias, alias_layer)
+        # It behaves like a layer of theirs.
+        channels4_layers.set(alias, Channels4Alias(alias))  # pyright: ignore[reportArgumentType]
 
 
 def log_unusable_entries() -> None:

@@ -11,7 +11,7 @@ from django.utils.functional import LazyObject, Promise, empty
 from djchan.layers import codec
 
 
-def resolved(value: "LazyObject[Any]") -> Any:
+def resolved(value: "LazyObject[Any]") -> object:
     """The object behind a LazyObject."""
     if value._wrapped is empty:
         value._setup()

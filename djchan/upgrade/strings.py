@@ -6,7 +6,6 @@ a call that takes a module, says beforehand what its strings are.
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import libcst as cst
 from libcst import matchers as m
@@ -179,7 +178,7 @@ class Strings(Edits):
         harmless = not before & {None, *_WITH_RUNSERVER}
         if (_plain(string) or "").startswith(NEW):
             return harmless
-        container: Any = self.get_metadata(ParentNodeProvider, elements[0])
+        container = self.get_metadata(ParentNodeProvider, elements[0])
         assert isinstance(container, cst.CSTNode)
         # Of *OTHERS the star, too.
         spans = [

@@ -120,10 +120,10 @@ def typed(snippet: Snippet) -> str:
 
 def _ignoring(line: str) -> str:
     """Channels 4's URLRouter takes applications, where Django's types have views alone."""
-    if "path(" in line and ".as_asgi()" in line:
-        return f"{line}  # pyright: ignore"
     if "path(" in line and "get_channel_layer()" in line:
         return f"{line}  # type: ignore[arg-type]"
+    if "path(" in line and ".as_asgi()" in line:
+        return f"{line}  # pyright: ignore"
     return line
 
 
