@@ -1,6 +1,7 @@
 """What is to be decided in settings, in whichever way they are given."""
 
 import ast
+import re
 from collections.abc import Container, Iterator
 
 from djchan.upgrade.facts import ANOTHER_APP, is_another_app
@@ -43,6 +44,14 @@ _AUTO_FIELD = (
 _AUTO_FIELD_OF_APP = (
     'Set default_auto_field = "django.db.models.AutoField" in the AppConfig: without it the '
     "primary key's type is that of the project that has the app."
+)
+_RANDOM_KEY = (
+    "Channel sessions are signed with this: all processes need the same key, and this makes one "
+    "for each."
+)
+_RANDOM = re.compile(
+    r"\b(?:random|secrets)\.\w+\("
+    r"|\b(?:choice|choices|get_random_\w+|sample|token_\w+|urandom|uuid[14]|SystemRandom)\("
 )
 _SECRET_KEY = "Set SECRET_KEY, too: channel sessions are signed with it, as Django's own are."
 _KNOWN_LAYERS = ("asgi_ipc.", "asgi_rabbitmq.", "asgi_redis.", "asgiref.", "djchan.")
@@ -179,13 +188,21 @@ def _of_primary_keys(found: list[tuple[Module, Setting]], project: Project) -> I
 
 
 def _of_secret_key(found: list[tuple[Module, Setting]], project: Project) -> Iterator[Note]:
-    """Settings without SECRET_KEY, as those of a reusable app's tests are."""
+    """Settings without SECRET_KEY, as a reusable app's tests have them; and a key by chance."""
+    for module, one in found:
+        is_key = one.name == "SECRET_KEY" and not module.is_test
+        if is_key and one.value is not None and _is_made_anew(one.value):
+            yield _note(module, one.node, _RANDOM_KEY)
     if any("SECRET_KEY" in module.text for module in project.modules):
         return
     for module, one in found:
         if one.name == "CHANNEL_LAYERS" and not one.path:
             yield _note(module, one.node, _SECRET_KEY)
             return
+
+
+def _is_made_anew(key: ast.expr) -> bool:
+    return not isinstance(key, ast.Constant) and bool(_RANDOM.search(ast.unparse(key)))
 
 
 def _models(project: Project) -> Iterator[Definition]:

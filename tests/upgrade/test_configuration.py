@@ -140,6 +140,26 @@ def test_no_secret_key():
     assert told({"runtests.py": line, "b.py": "SECRET_KEY = 'x'"}) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "told_of"),
+    [
+        ("SECRET_KEY = get_random_secret_key()", True),
+        (
+            "SECRET_KEY = environ.get('KEY', ''.join(random.choice(LETTERS) for _ in 'x' * 40))",
+            True,
+        ),
+        ("SECRET_KEY = os.environ.get('KEY') or str(uuid.uuid4())", True),
+        ("settings.configure(SECRET_KEY=secrets.token_hex())", True),
+        ("SECRET_KEY = os.environ['SECRET_KEY']", False),
+        ("SECRET_KEY = ''.join(random.sample(LETTERS, 40))", True),
+        ("SECRET_KEY = 'random.choice()'", False),
+        ("SECRET_KEY = secrets['SECRET_KEY']", False),
+    ],
+)
+def test_a_secret_key_that_each_process_makes_for_itself(line: str, told_of: bool):
+    assert about("all processes", notes(project({"a.py": line}))) == [("a.py", 1)] * told_of
+
+
 def test_layers_in_several_files():
     files = {
         "site/settings/layers.py": """
