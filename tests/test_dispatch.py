@@ -22,16 +22,22 @@ from djchan.exceptions import (
     SessionUnavailable,
     WebsocketCloseException,
 )
+from djchan.generic.websockets import JsonWebsocketConsumer
 from djchan.layers import codec
 from djchan.layers.effects import Reply
 from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.message import Message
 from djchan.outbox import current
-from djchan.outcomes import Outcome
+from djchan.outcomes import CONNECT, Outcome
 from djchan.security.websockets import any_origin
 from djchan.signals import consumer_finished, consumer_started
 
 REPLY = "websocket.send.PROCESS!1-abc"
+
+
+class RaisingConnect(JsonWebsocketConsumer):
+    def connect(self, message: Message) -> None:
+        self.send({"user": Message})
 
 
 class Sender:
@@ -180,6 +186,28 @@ def test_an_async_consumer_that_exits_is_logged(bench, caplog):
         raise SystemExit
 
     assert bench(consumer).outcome is Outcome.FAILED
+
+
+# Mistakes that a consumer of websocket.connect makes before it has accepted.
+MISTAKES = {
+    "no decorator for the user": lambda message: message.user.pk,
+    "no decorator for the session": lambda message: message.channel_session["room"],
+    "a dict as text": lambda message: message.reply_channel.send({"text": {"a": 1}}),
+    "a dict as text to a group": lambda message: Group("g").send({"text": {"a": 1}}),
+    "a user in a message": lambda message: Channel("a").send({"user": Message}),
+    "a delay that is none": lambda message: Channel("a").send({}, delay="soon"),
+    "a class-based consumer": RaisingConnect,
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_connect_whose_consumer_raised_is_a_failure_that_sends_nothing(bench, caplog, mistake):
+    # Which the interface refuses at once: see tests/interface/test_websocket.py.
+    run = bench(any_origin(MISTAKES[mistake]), {"path": "/", "order": 0}, channel=CONNECT)
+
+    assert run.outcome is Outcome.FAILED
+    assert run.words == []
+    assert "Error in consumer" in caplog.text
 
 
 def test_denying_a_connect_closes_it(bench):
