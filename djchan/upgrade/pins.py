@@ -46,6 +46,7 @@ _GONE = {
     "asgi-rabbitmq": _LAYER,
     "asgi-redis": _LAYER,
     "msgpack-python": _OF_LAYER,
+    "mysql-python": "Write mysqlclient: this is for Python 2.",
     "posix-ipc": _OF_LAYER,
     "txredisapi": _OF_LAYER,
     "pkg-resources": "Take this out: Debian's pip wrote it, and no index has it.",
@@ -71,6 +72,16 @@ _GONE = {
         _IN_PYTHON,
     ),
 }
+# Drivers of databases: the first versions for the Pythons and the Djangos that djchan runs on.
+_DRIVERS = {
+    name: Need(SpecifierSet(f">={first}"), Version(first))
+    for name, first in (
+        ("mysqlclient", "2.2.1"),
+        ("psycopg2", "2.9.9"),
+        ("psycopg2-binary", "2.9.9"),
+    )
+}
+_DRIVER = "Write {name}{versions}: older ones are not for the Python and the Django of today."
 _DJANGO = "djchan needs Django 5.2 or newer: write Django{versions}."
 _BROUGHT = (
     "Take this out: djchan brings {name}{versions} along, and pip finds no version that is both."
@@ -121,7 +132,7 @@ def _sentence(requirement: Requirement, needs: Needs) -> str:
     if name in _GONE:
         encrypts = name == "asgi-redis" and "cryptography" in requirement.extras
         return CRYPTO.format(name=requirement.name) if encrypts else _GONE[name]
-    need = needs.get(name)
+    need = needs.get(name) or _DRIVERS.get(name)
     if need is None:
         return ""
     can_be = _can_be_met(requirement, need.versions, need.installed)
@@ -130,7 +141,7 @@ def _sentence(requirement: Requirement, needs: Needs) -> str:
         return CHANNELS if is_old or not can_be else ""
     if can_be:
         return ""
-    sentence = _DJANGO if name == "django" else _BROUGHT
+    sentence = _DRIVER if name in _DRIVERS else _DJANGO if name == "django" else _BROUGHT
     return sentence.format(name=requirement.name, versions=_shown(need.versions))
 
 
