@@ -14,7 +14,6 @@ worker serves no socket. While tests run (``djchan.test_mode``), a wrapper's lay
 
 import logging
 import sys
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 import djchan.lazy  # noqa: F401  (messages may hold lazy values)
-from djchan import DEFAULT_CHANNEL_LAYER, forks
+from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.conf import setting
 from djchan.credentials import without_credentials
 from djchan.exceptions import InvalidChannelLayer
@@ -34,11 +33,11 @@ from djchan.interface.application import Interface
 from djchan.interface.reactor import when_running
 from djchan.layers.base import BaseChannelLayer
 from djchan.layers.channels4 import Channels4Layer
-from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.log import escaping
 from djchan.logging_setup import setup_logging
 from djchan.routing import Router
-from djchan.test_mode import CONFIG, MEMORY, TEST_CONFIG, TOOLS, VARIABLE, test_mode
+from djchan.stand_ins import StandIns, TestLayers
+from djchan.test_mode import CONFIG, TEST_CONFIG, TOOLS, VARIABLE, test_mode
 from djchan.tracebacks import clear_locals, with_causes
 
 logger = escaping(logging.getLogger(__name__))
@@ -93,60 +92,6 @@ class NoChannelLayerError(InvalidChannelLayerError, KeyError):
     """CHANNEL_LAYERS has no entry of this alias."""
 
     __str__ = InvalidChannelLayerError.__str__  # KeyError's is a repr.
-
-
-class TestLayers:
-    """What takes the place of a configured layer while tests run.
-
-    ``configured``: the layer of CONFIG, which is used where it is in memory itself.
-    ``of_test_config``: makes the layer of TEST_CONFIG; None: the entry has none.
-    """
-
-    __test__ = False  # For pytest, which would collect it for its name.
-
-    def __init__(
-        self,
-        configured: BaseChannelLayer,
-        of_test_config: Callable[[], BaseChannelLayer] | None,
-    ) -> None:
-        self._configured = configured
-        self._of_test_config = of_test_config
-        self._made: dict[str, BaseChannelLayer] = {}
-        self._test: int | None = None  # The one that used it last.
-        self._lock = threading.Lock()  # While it is emptied, nobody sends.
-        forks.give_back_in_child(self)
-
-    def get(self, which: str) -> BaseChannelLayer:
-        """The layer of TEST_CONFIG, or the one in memory, which is emptied when a test begins.
-
-        Without a TEST_CONFIG it is the one in memory. Raises InvalidChannelLayerError.
-        """
-        if which == TEST_CONFIG and self._of_test_config is not None:
-            if which not in self._made:
-                self._made[which] = self._of_test_config()
-            return self._made[which]
-        test = test_mode.test()
-        if test != self._test:
-            with self._lock:
-                if test != self._test:
-                    layer = self._in_memory()
-                    getattr(layer, "begin_test", layer.flush)()
-                    self._test = test
-        return self._in_memory()
-
-    def give_back(self) -> None:
-        """In a forked child: a thread that held the lock is not here."""
-        self._lock = threading.Lock()
-
-    def _in_memory(self) -> BaseChannelLayer:
-        if self._configured.engine.local_only:
-            return self._configured
-        if MEMORY not in self._made:
-            # A layer with a behavior of its own says how that is had in memory.
-            make = getattr(self._configured, "in_memory", InMemoryChannelLayer)
-            layer = self._made[MEMORY] = make()
-            layer.follow(self._configured)
-        return self._made[MEMORY]
 
 
 class ChannelLayerWrapper:
@@ -257,6 +202,7 @@ class ChannelLayerManager:
 
     def __init__(self) -> None:
         self._built: dict[str, Any] = {}
+        self._stand_ins = StandIns()
         setting_changed.connect(self._forget)
 
     @property
@@ -342,9 +288,10 @@ class ChannelLayerManager:
         )
 
     def _for_tests(self, name: str, entry: Any, layer: BaseChannelLayer) -> TestLayers:
+        in_memory = self._stand_ins.of(entry, layer)
         if TEST_CONFIG not in entry:
-            return TestLayers(layer, None)
-        return TestLayers(layer, lambda: self.make_test_backend(name).channel_layer)
+            return TestLayers(in_memory, None)
+        return TestLayers(in_memory, lambda: self.make_test_backend(name).channel_layer)
 
     def _forget(self, *, setting: str, **kwargs: Any) -> None:
         if setting in ("CHANNEL_LAYERS", "CHANNELS_WS_PROTOCOLS"):

@@ -76,7 +76,7 @@ class TestTheMode:
 def mode(monkeypatch: pytest.MonkeyPatch) -> TestMode:
     """That of a process in which tests run."""
     mode = TestMode(MEMORY)
-    for module in ("asgi", "checks", "deploy_checks", "test.real_layers"):
+    for module in ("asgi", "stand_ins", "checks", "deploy_checks", "test.real_layers"):
         monkeypatch.setattr(f"djchan.{module}.test_mode", mode)
     return mode
 

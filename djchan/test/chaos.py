@@ -136,7 +136,7 @@ class ChaosLayer(BaseChannelLayer):
         return dict(self._faults.counts)
 
     def in_memory(self) -> "ChaosLayer":
-        """The same faults over a layer in memory: for tests (``djchan.asgi.TestLayers``)."""
+        """The same faults over a layer in memory: for tests (``djchan.stand_ins``)."""
         return self._in_memory()
 
     def move_clock(self, milliseconds: float) -> None:

@@ -20,7 +20,7 @@ def mode(monkeypatch: pytest.MonkeyPatch) -> TestMode:
     """That of a process in which tests run."""
     mode = TestMode(MEMORY)
     monkeypatch.setenv(VARIABLE, MEMORY)
-    for module in ("asgi", "test.real_layers"):
+    for module in ("asgi", "stand_ins", "test.real_layers"):
         monkeypatch.setattr(f"djchan.{module}.test_mode", mode)
     return mode
 
