@@ -138,7 +138,7 @@ class RedisAsyncLink(Connecting):
             try:
                 async with asyncio.timeout(hosts.timeout):
                     await connection.connect()
-                self._watch = idle.watch_async(connection)
+                self._probe = idle.probe_async(connection)
             except BaseException:
                 await connection.disconnect(nowait=True)
                 raise

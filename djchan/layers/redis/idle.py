@@ -27,7 +27,7 @@ class Use(enum.Enum):
     REPLACE = enum.auto()  # Close it and connect again.
 
 
-class Watch(NamedTuple):
+class Probe(NamedTuple):
     """``is_closed``: whether the other side has closed the connection. ``is_spoiled``: whether it
     has, or has sent data that no command asked for."""
 
@@ -35,18 +35,18 @@ class Watch(NamedTuple):
     is_spoiled: Callable[[], bool]
 
 
-def judge(idle: float, *, watch: Watch, health_check_interval: float) -> Use:
+def judge(idle: float, *, probe: Probe, health_check_interval: float) -> Use:
     """What to do with a connection that was ``idle`` for so many seconds."""
     if idle < BRIEF:
-        return Use.REPLACE if watch.is_closed() else Use.READY
-    if idle >= LONGEST or watch.is_spoiled():
+        return Use.REPLACE if probe.is_closed() else Use.READY
+    if idle >= LONGEST or probe.is_spoiled():
         return Use.REPLACE
     if 0 < health_check_interval <= idle:
         return Use.PING
     return Use.READY
 
 
-def watch(connection: Any) -> Watch:
+def probe(connection: Any) -> Probe:
     """How to look at redis-py's ``connection`` of a thread."""
     sock = connection._sock
     is_readable = _readable(sock.fileno())
@@ -56,10 +56,10 @@ def watch(connection: Any) -> Watch:
     def is_spoiled() -> bool:
         return is_readable() or has_data() or (has_pending is not None and has_pending() > 0)
 
-    return Watch(_not_established(sock) or is_spoiled, is_spoiled)
+    return Probe(_not_established(sock) or is_spoiled, is_spoiled)
 
 
-def watch_async(connection: Any) -> Watch:
+def probe_async(connection: Any) -> Probe:
     """How to look at redis-py's ``connection`` of an event loop."""
     reader, writer = connection._reader, connection._writer
     is_readable = _readable(writer.get_extra_info("socket").fileno())
@@ -76,7 +76,7 @@ def watch_async(connection: Any) -> Watch:
             or is_readable()
         )
 
-    return Watch(is_spoiled, is_spoiled)
+    return Probe(is_spoiled, is_spoiled)
 
 
 def _not_established(sock: Any) -> Callable[[], bool] | None:

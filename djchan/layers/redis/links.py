@@ -58,7 +58,7 @@ class Connecting:
         self._name = name
         self._connection: Any = None
         self._client = ""
-        self._watch = idle.Watch(bool, bool)
+        self._probe = idle.Probe(bool, bool)
         self._used_at = 0.0  # time.monotonic()
         forks.give_back_in_child(self)
 
@@ -82,7 +82,7 @@ class Connecting:
         """What to do with the open connection before it is used."""
         return idle.judge(
             time.monotonic() - self._used_at,
-            watch=self._watch,
+            probe=self._probe,
             health_check_interval=self._hosts.health_check_interval,
         )
 
@@ -177,7 +177,7 @@ class RedisLink(Connecting):
             connection = hosts.connection()
             try:
                 connection.connect()
-                self._watch = idle.watch(connection)
+                self._probe = idle.probe(connection)
             except BaseException:
                 connection.disconnect()
                 raise

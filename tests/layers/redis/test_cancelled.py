@@ -89,7 +89,7 @@ async def test_without_closing_the_connection_the_answers_would_be_anothers(
 
     monkeypatch.setattr(async_links.RedisAsyncLink, "_close", stay_open)
     # A look at the idle connection would find the answer that nobody read.
-    monkeypatch.setattr(link, "_watch", idle.Watch(bool, bool))
+    monkeypatch.setattr(link, "_probe", idle.Probe(bool, bool))
     asked.clear()
     task = asyncio.create_task(questions(link, 3))
     await asked.wait()

@@ -14,7 +14,7 @@ from djchan.layers.operations import Length, Push, Register, Send, Sent, Tell
 from djchan.layers.redis import idle
 from djchan.layers.redis.async_links import RedisAsyncLink
 from djchan.layers.redis.engine import RedisEngine
-from djchan.layers.redis.idle import BRIEF, LONGEST, Use, Watch, judge
+from djchan.layers.redis.idle import BRIEF, LONGEST, Probe, Use, judge
 from djchan.layers.redis.links import RedisLink
 from tests.support.servers import Server, any_kind
 from tests.support.waiting import free_port, wait_for
@@ -42,8 +42,8 @@ def push() -> Send:
 def test_what_becomes_of_an_idle_connection(
     seconds: float, spoiled: bool, interval: float, use: Use
 ):
-    watch = Watch(is_closed=lambda: False, is_spoiled=lambda: spoiled)
-    assert judge(seconds, watch=watch, health_check_interval=interval) is use
+    probe = Probe(is_closed=lambda: False, is_spoiled=lambda: spoiled)
+    assert judge(seconds, probe=probe, health_check_interval=interval) is use
 
 
 @pytest.fixture(params=["tcp", "unix", "tls"])
@@ -158,7 +158,7 @@ def test_an_answer_that_nobody_asked_for_is_nobody_elses(own_broker: Server):
     link.perform(Length("a"))
     client = link.client_id()
     link._connection._sock.sendall(b"*1\r\n$4\r\nPING\r\n")
-    wait_for(link._watch.is_spoiled, timeout=5, what="the answer is there")
+    wait_for(link._probe.is_spoiled, timeout=5, what="the answer is there")
     let_idle(link)
 
     assert link.perform(Length("a")) == [0]
@@ -228,11 +228,11 @@ def test_without_poll_select_is_used(own_broker: Server, monkeypatch: pytest.Mon
     monkeypatch.delattr(idle.select, "poll")
     link = RedisEngine([own_broker.url]).link("test")
     link.perform(Length("a"))
-    assert not link._watch.is_spoiled()
+    assert not link._probe.is_spoiled()
 
     close_all(own_broker)
 
-    wait_for(link._watch.is_spoiled, timeout=5, what="the close is seen")
+    wait_for(link._probe.is_spoiled, timeout=5, what="the close is seen")
     let_idle(link)
     assert link.perform(push()) == [Sent(("ok",))]
     link.close()
