@@ -178,10 +178,11 @@ class Lane:
         begun = now = time.monotonic()
         ran = 0
         while not registration.gone:
+            # Read for this decision: the process may have stood still since any other reading.
+            now = time.monotonic()
             if not registration.may_start(now):
                 if crew.stopping or crew.leaving.wait(DOUBT):
                     self._give_back(registration)
-                now = time.monotonic()
                 if batch.waiting:
                     continue
             work = batch.next(now)
@@ -197,7 +198,6 @@ class Lane:
                 self._give_back(registration)
             elif batch.finished and now - batch.finished_since > options.commit_delay:
                 self._exchange.say(registration, batch.take_finished())
-                now = time.monotonic()
         if registration.gone:
             batch.take_waiting()  # Others have it by now.
         if ran:
@@ -281,18 +281,16 @@ class Lane:
                 go_on = keep(work, index, ran, self.counters)
             if not go_on or work.over:
                 break
-            while not registration.may_start(began):
-                if registration.gone or self.batch.abandoned or self.crew.leaving.wait(DOUBT):
-                    return None  # Others have it by now.
-                began = time.monotonic()
             if work.source and began - batch.running_since > self.crew.options.turn:
                 with batch.lock:
                     work.yield_rest()
                 break
-            if self._is_time_to_tell(work, began):
-                if not self._tell(registration, work, began):
-                    return None
-                began = time.monotonic()
+            if self._is_time_to_tell(work, began) and not self._tell(registration, work, began):
+                return None
+            # After all that waits: the process may have stood still meanwhile.
+            while not registration.may_start(began := time.monotonic()):
+                if registration.gone or self.batch.abandoned or self.crew.leaving.wait(DOUBT):
+                    return None  # Others have it by now.
         return self._end_of(registration, work)
 
     def _end_of(self, registration: Registration, work: Work) -> operations.Outcome | None:

@@ -8,6 +8,7 @@ import pytest
 
 from djchan import route
 from djchan.lanes.registration import Registration
+from djchan.lanes.thread import Lane
 from djchan.layers.heartbeat import Heartbeat
 from djchan.layers.memory.links import MemoryEngine
 from djchan.layers.operations import Beat, Reap, Register, Send
@@ -93,6 +94,32 @@ def test_the_frames_behind_the_one_that_ran_are_left_to_whoever_has_them(
     wait_for(lambda: worker._roster.crew.registrations.renewals, timeout=PATIENCE, what="a new id")
     wait_for(lambda: site.ran.count("a") == 1, timeout=PATIENCE, what="the suspect has run")
     assert site.ran == ["hold", "hold", "a"]
+
+
+def test_nor_does_it_begin_a_frame_behind_a_commit_during_which_it_stood_still(
+    site, inbox: Inbox, sleeper, monkeypatch
+):
+    sure: list[bool] = []
+    worker: Any = None
+    tell = Lane._tell
+
+    def stand_still(lane: Lane, *args: Any) -> bool:
+        monkeypatch.setattr(Lane, "_tell", tell)  # Once.
+        told = tell(lane, *args)
+        sleeper.sleep()
+        wait_for(lambda: is_in_doubt(worker), timeout=PATIENCE, what="its last beat is old")
+        sleeper.wake()
+        return told
+
+    def consumer(message):
+        sure.append(not is_in_doubt(worker))
+
+    worker = site.worker(route(RECEIVE, consumer), **{**OPTIONS, "partial": 0.0})
+    monkeypatch.setattr(Lane, "_tell", stand_still)
+    frames = [{"text": text} for text in "abc"]
+    site(Send("", 0, (delivery(1, *frames),)))
+    wait_for(lambda: len(sure) == 3, timeout=PATIENCE, what="all have run")
+    assert sure == [True, True, True]
 
 
 def test_nor_does_it_begin_the_deliveries_behind_it(site, sleeper, held, monkeypatch):
