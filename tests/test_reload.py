@@ -1,6 +1,7 @@
 """djchan.reload: what becomes of the process that starts a command anew."""
 
 import subprocess
+import sys
 
 import pytest
 from django.utils import autoreload
@@ -26,6 +27,8 @@ def children(monkeypatch):
             reload.run_with_reloader(lambda: None)
         return ended.value.code, len(modified)
 
+    # Django looks for the script that it is to start; of a process of pytest-xdist it is "-c".
+    monkeypatch.setattr(sys, "argv", [__file__, "runworker"])
     monkeypatch.delenv(autoreload.DJANGO_AUTORELOAD_ENV, raising=False)
     monkeypatch.setattr(reload.signal, "signal", lambda number, handler: None)
     return end_with
