@@ -67,14 +67,7 @@ class NonAtomic(Rule):
     """commit: the effects first, by a Send; then the end of the delivery."""
 
     def ahead(self, operations: list[Any]) -> list[Any]:
-        effects = [
-            effect
-            for operation in operations
-            if isinstance(operation, Commit)
-            for outcome in operation.outcomes
-            for effect in outcome.effects
-        ]
-        return [Send("", 0, tuple(effects))] if effects else []
+        return _sent_alone(operations)
 
     def change(self, operation: Any) -> Any:
         if isinstance(operation, Commit):
@@ -104,15 +97,7 @@ class SavedOutside(Rule):
     """session: what consumers keep is saved before their commit, and without a lease."""
 
     def ahead(self, operations: list[Any]) -> list[Any]:
-        kept = [
-            effect
-            for operation in operations
-            if isinstance(operation, Commit)
-            for outcome in operation.outcomes
-            for effect in outcome.effects
-            if isinstance(effect, Keep)
-        ]
-        return [Send("", 0, tuple(kept))] if kept else []
+        return _sent_alone(operations, kind=Keep)
 
     def change(self, operation: Any) -> Any:
         if not isinstance(operation, Commit):
@@ -186,6 +171,19 @@ class NoNumbers(Rule):
 def _is_call(operation: Any) -> bool:
     anonymous = not isinstance(operation, Send) or not operation.process
     return isinstance(operation, Pop | Part | Send) and anonymous and bool(operation.link)
+
+
+def _sent_alone(operations: list[Any], *, kind: type = object) -> list[Any]:
+    """A Send of the effects of this kind that the commits among ``operations`` would apply."""
+    effects = tuple(
+        effect
+        for operation in operations
+        if isinstance(operation, Commit)
+        for outcome in operation.outcomes
+        for effect in outcome.effects
+        if isinstance(effect, kind)
+    )
+    return [Send("", 0, effects)] if effects else []
 
 
 def _effects(outcome: Outcome) -> list[Effect]:
