@@ -9,6 +9,7 @@ system check says (E003), and Daphne, which runs no checks, logs that at its sta
 
 import logging
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from channels.layers import channel_layers as channels4_layers
@@ -24,6 +25,7 @@ from djchan.exceptions import InvalidChannelLayer
 from djchan.interface.reactor import when_running
 from djchan.log import escaping
 from djchan.logging_setup import setup_logging
+from djchan.reload import wait_after_errors
 
 logger = escaping(logging.getLogger(__name__))
 
@@ -32,6 +34,10 @@ class ChannelsConfig(AppConfig):
     name = "djchan"
     label = "djchan"
     verbose_name = "djchan"
+
+    def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
+        super().__init__(app_name, app_module)
+        wait_after_errors()  # Django imports the models of all apps next.
 
     def ready(self) -> None:
         checks.register(check_layers, TAG)

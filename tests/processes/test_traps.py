@@ -247,43 +247,63 @@ def test_another_apps_command_in_front(trap: Trap, app: str, command: str) -> No
     assert f'move the line "djchan" above "{app}"' in text
 
 
+def write_until(worker: Process, trap: Trap, name: str, text: str, pattern: str) -> None:
+    """Write the file until ``worker`` prints ``pattern``: a change before its reloader's first
+    look at a file is not seen."""
+    due = [0.0]
+
+    def printed() -> bool:
+        if time.monotonic() > due[0]:
+            trap.write(name, text)
+            due[0] = time.monotonic() + 6
+        return worker.printed(pattern) > 0
+
+    wait_for(printed, timeout=PATIENCE, what=f"it prints {pattern!r}")
+
+
 @pytest.mark.parametrize(
     ("name", "broken", "error"),
     [
         ("consumers.py", "def take(message) print('broken')\n", "SyntaxError"),
         ("routing.py", "import no_such_module\n", "No module named 'no_such_module'"),
-        # Django imports it before the command.
-        ("jobs/models.py", "class Job(models.Model)\n", "SyntaxError"),
     ],
 )
 def test_a_worker_that_reloads_waits_for_a_mended_file(
     trap: Trap, own_broker: Server, name: str, broken: str, error: str
 ) -> None:
+    trap.layer(REDIS, "[route('jobs', 'consumers.take')]", hosts=[own_broker.url])
+    sound = (trap.folder / name).read_text()
+    worker = trap.manage("runworker", "--reload")
+
+    worker.wait_printed(r"is ready", timeout=PATIENCE)
+    write_until(worker, trap, name, broken, error)
+    write_until(worker, trap, name, sound, rf"(?s){error}.*is ready")
+    assert worker.stop() == 0
+
+
+def test_a_worker_that_reloads_may_be_broken_when_it_starts(trap: Trap, own_broker: Server) -> None:
     (trap.folder / "jobs").mkdir()
     trap.write("jobs/__init__.py", "")
-    trap.write("jobs/models.py", "")
+    trap.write("jobs/models.py", "class Job(models.Model)\n")
     trap.layer(
         REDIS,
         "[route('jobs', 'consumers.take')]",
         apps=("djchan", "jobs"),
         hosts=[own_broker.url],
     )
-    sound = (trap.folder / name).read_text()
+    sound = (trap.folder / "consumers.py").read_text()
+    trap.write("consumers.py", "def take(message) print('broken')\n")
     worker = trap.manage("runworker", "--reload")
-
-    def write_until(text: str, pattern: str) -> None:
-        # A change before the reloader's first look at a file is not seen: write it again.
-        due = [0.0]
-
-        def printed() -> bool:
-            if time.monotonic() > due[0]:
-                trap.write(name, text)
-                due[0] = time.monotonic() + 6
-            return worker.printed(pattern) > 0
-
-        wait_for(printed, timeout=PATIENCE, what=f"it prints {pattern!r}")
-
-    worker.wait_printed(r"is ready", timeout=PATIENCE)
-    write_until(broken, error)
-    write_until(sound, rf"(?s){error}.*is ready")
+    models = r"jobs/models.py.*?SyntaxError.*?when a file changes\.\n"
+    worker.wait_printed(rf"(?s){models}", timeout=PATIENCE)
+    # Mended with a file that nothing has imported yet, and which is broken as well.
+    trap.write("jobs/fields.py", "import no_such_module\n")
+    trap.write("jobs/models.py", "import jobs.fields\n")
+    fields = r"jobs/fields.py.*?No module named 'no_such_module'.*?when a file changes\.\n"
+    worker.wait_printed(rf"(?s){models}.*{fields}", timeout=PATIENCE)
+    trap.write("jobs/fields.py", "")
+    consumers = r"consumers.py.*?SyntaxError"
+    worker.wait_printed(rf"(?s){fields}.*{consumers}", timeout=PATIENCE)
+    assert worker.printed("is ready") == 0
+    write_until(worker, trap, "consumers.py", sound, rf"(?s){consumers}.*is ready")
     assert worker.stop() == 0
