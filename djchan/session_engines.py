@@ -10,12 +10,14 @@ which is one of Django's or like it::
 
 import functools
 import hashlib
+from collections.abc import Mapping
 from importlib import import_module
+from types import NoneType
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.sessions.backends import signed_cookies
+from django.contrib.sessions.backends import cache, signed_cookies
 from django.contrib.sessions.backends.base import CreateError, SessionBase
 from django.core.exceptions import ImproperlyConfigured
 
@@ -30,6 +32,7 @@ from djchan.exceptions import (
 from djchan.outbox import check_lease
 
 _CHANNEL_ENGINE = "CHANNEL_SESSION_ENGINE"
+_ALWAYS_SAVED = (str, int, bool, NoneType)  # By any serializer; there is no need to try.
 
 
 class ChannelSession(SessionBase):
@@ -51,6 +54,52 @@ class ChannelSession(SessionBase):
     @property
     def is_loaded(self) -> bool:
         return hasattr(self, "_session_cache")
+
+    # What cannot be saved is refused on the line that sets it, not at the consumer's end.
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._check({key: value})
+        super().__setitem__(key, value)
+
+    def update(self, dict_: Any) -> None:  # type: ignore[override]  # Django's takes one, too.
+        values = dict(dict_)
+        self._check(values)
+        super().update(values)
+
+    async def aset(self, key: str, value: Any) -> None:
+        self._check({key: value})
+        await super().aset(key, value)
+
+    async def aupdate(self, dict_: Any) -> None:
+        values = dict(dict_)
+        self._check(values)
+        await super().aupdate(values)
+
+    def encode(self, session_dict: dict[str, Any]) -> str:
+        try:
+            return super().encode(session_dict)
+        except TypeError:
+            self._check(session_dict)  # Something inside a value was changed after it was set.
+            raise
+
+    def _check(self, values: Mapping[str, Any]) -> None:
+        """Raise TypeError, with the key, for a value that SESSION_SERIALIZER does not take.
+
+        A cache takes whatever its backend does.
+        """
+        if isinstance(self, cache.SessionStore):
+            return
+        for key, value in values.items():
+            if type(value) in _ALWAYS_SAVED:
+                continue
+            try:
+                self.serializer().dumps({key: value})
+            except TypeError as error:
+                raise TypeError(
+                    f"channel_session[{key!r}] cannot be saved: {error}. A channel session holds "
+                    f"what SESSION_SERIALIZER ({settings.SESSION_SERIALIZER}) takes, as Django's "
+                    "sessions do. For a UUID, a Decimal or a datetime, save its str()."
+                ) from error
 
     def open(self) -> None:
         """Read it, and make it if it is new.

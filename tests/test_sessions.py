@@ -4,13 +4,20 @@ The names of the tests are the lines of the contract (§3.9, §5.3 to §5.5).
 """
 
 import hashlib
+import json
+import uuid
+from decimal import Decimal
 from importlib import import_module
 
 import pytest
 from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.conf import settings as django_settings
+from django.contrib.sessions.backends import cache
+from django.contrib.sessions.serializers import JSONSerializer
 from django.core.exceptions import ImproperlyConfigured
+from django.core.serializers.json import DjangoJSONEncoder
 from django.test import override_settings
+from django.utils import timezone
 
 from djchan import route
 from djchan.asgi import ChannelLayerWrapper
@@ -37,6 +44,11 @@ CACHE = BACKENDS + "cache"
 LAYER = "djchan.layer_sessions"
 
 pytestmark = pytest.mark.django_db
+
+
+class DjangosTypes(JSONSerializer):
+    def dumps(self, obj):
+        return json.dumps(obj, cls=DjangoJSONEncoder).encode("latin-1")
 
 
 @pytest.fixture(scope="session")
@@ -281,6 +293,40 @@ class TestChannelSession:
         channel_session(write)(message)
         assert message.channel_session is mine
         assert stored(mine.session_key) == {"n": 1}
+
+    @pytest.mark.parametrize(
+        "value", [uuid.uuid4(), Decimal("1.5"), timezone.now(), {"a", "b"}, {"deep": [b"bytes"]}]
+    )
+    @pytest.mark.parametrize("how", ["set", "setdefault", "update", "aset", "asetdefault"])
+    def test_what_cannot_be_saved_is_refused_where_it_is_set(self, name, how, value):
+        session = session_for_reply_channel(name)
+        ways = {
+            "set": lambda: session.__setitem__("cart", value),
+            "setdefault": lambda: session.setdefault("cart", value),
+            "update": lambda: session.update({"room": "7", "cart": value}),
+            "aset": lambda: async_to_sync(session.aset)("cart", value),
+            "asetdefault": lambda: async_to_sync(session.asetdefault)("cart", value),
+        }
+        with pytest.raises(TypeError, match=r"channel_session\['cart'\].*SESSION_SERIALIZER .*str"):
+            ways[how]()
+        assert list(session.keys()) == []
+
+    def test_what_is_changed_inside_a_value_is_named_when_it_is_saved(self, engine, name):
+        session = session_for_reply_channel(name)
+        session["cart"] = {}
+        session["cart"]["id"] = uuid.uuid4()
+        if isinstance(session, cache.SessionStore):  # Whose backend takes more.
+            session.save()
+            return
+        with pytest.raises(TypeError, match=r"channel_session\['cart'\] cannot be saved: .*UUID"):
+            session.save()
+
+    def test_what_another_serializer_takes_is_kept(self, settings, name):
+        settings.SESSION_SERIALIZER = f"{__name__}.DjangosTypes"
+        session = session_for_reply_channel(name)
+        session["cart"] = {"id": uuid.UUID(int=7)}
+        session.save()
+        assert session_for_reply_channel(name)["cart"] == {"id": str(uuid.UUID(int=7))}
 
     def test_a_flushed_session_is_not_saved(self, engine, name):
         @channel_session
