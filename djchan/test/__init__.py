@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from djchan.test.real_layers import use_test_config
     from djchan.test.routes import apply_routes
     from djchan.test.websocket import WSClient
-    from djchan.test.work import work_off
+    from djchan.test.work import awork_off, work_off
 
 __all__ = [
     "ChannelLiveServerTestCase",
@@ -35,6 +35,7 @@ __all__ = [
     "TransactionChannelTestCase",
     "WSClient",
     "apply_routes",
+    "awork_off",
     "use_test_config",
     "work_off",
 ]
@@ -49,6 +50,7 @@ _HOMES = {
     "TransactionChannelTestCase": "djchan.test.base",
     "WSClient": "djchan.test.websocket",
     "apply_routes": "djchan.test.routes",
+    "awork_off": "djchan.test.work",
     "use_test_config": "djchan.test.real_layers",
     "work_off": "djchan.test.work",
 }

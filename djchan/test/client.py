@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 
 from djchan import DEFAULT_CHANNEL_LAYER, outbox
 from djchan.asgi import channel_layers
@@ -122,6 +122,28 @@ class Client:
     def join_group(self, group_name: str) -> None:
         """Make our reply channel a member of a group."""
         Group(group_name, channel_layer=self.channel_layer).add(self.reply_channel)
+
+    # In a test that is a coroutine: each in the thread of sync_to_async.
+
+    async def asend(self, *args: Any, **kwargs: Any) -> None:
+        """``send``."""
+        await sync_to_async(self.send)(*args, **kwargs)
+
+    async def aconsume(self, *args: Any, **kwargs: Any) -> Any:
+        """``consume``."""
+        return await sync_to_async(self.consume)(*args, **kwargs)
+
+    async def asend_and_consume(self, *args: Any, **kwargs: Any) -> Any:
+        """``send_and_consume``."""
+        return await sync_to_async(self.send_and_consume)(*args, **kwargs)
+
+    async def areceive(self, *args: Any, **kwargs: Any) -> Any:
+        """``receive``."""
+        return await sync_to_async(self.receive)(*args, **kwargs)
+
+    async def ajoin_group(self, group_name: str) -> None:
+        """``join_group``."""
+        await sync_to_async(self.join_group)(group_name)
 
     def _settle(self, ran: Run, watched: "_Watched") -> Any:
         words, error = ran.words, watched.error

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
+from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.conf import settings
 from django.contrib import auth
@@ -110,6 +111,14 @@ class WSClient(Client):
     def force_login(self, user: Any, backend: str | None = None) -> None:
         """Log ``user`` in, without credentials."""
         self._login(user, backend or _first_backend())
+
+    async def alogin(self, **credentials: Any) -> bool:
+        """``login`` in a test that is a coroutine."""
+        return await sync_to_async(self.login)(**credentials)
+
+    async def aforce_login(self, user: Any, backend: str | None = None) -> None:
+        """``force_login`` in a test that is a coroutine."""
+        await sync_to_async(self.force_login)(user, backend)
 
     def _login(self, user: Any, backend: str | None = None) -> None:
         # A session of its own: the login gives it another key, and a channel's key must stay.

@@ -14,6 +14,8 @@ import time
 from collections import Counter, deque
 from typing import Any
 
+from asgiref.sync import sync_to_async
+
 from djchan import DEFAULT_CHANNEL_LAYER, names
 from djchan.asgi import channel_layers
 from djchan.delay.consumer import serve_delay
@@ -71,6 +73,17 @@ def work_off(
         link.perform(Reap(worker.id, None))
         link.close()
     return worker.counters
+
+
+async def awork_off(
+    channel_layer: Any = DEFAULT_CHANNEL_LAYER,
+    *,
+    until: Until | None = None,
+    timeout: float = 10.0,
+) -> Counter[str]:
+    """``work_off`` in a test that is a coroutine: in the thread of ``sync_to_async``, which has
+    the database connection of the test."""
+    return await sync_to_async(work_off)(channel_layer, until=until, timeout=timeout)
 
 
 class _Worker:

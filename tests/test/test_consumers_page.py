@@ -1,4 +1,4 @@
-"""docs/howto/test-consumers.md is true: what it says of delayed messages."""
+"""docs/howto/test-consumers.md is true: what it says of delayed messages and coroutines."""
 
 import re
 import unittest
@@ -10,25 +10,34 @@ from django.core.mail import send_mail
 
 from djchan import route
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/howto/test-consumers.md"
+TEXT = (Path(__file__).resolve().parents[2] / "docs/howto/test-consumers.md").read_text()
 
 
 def remind(message: Any) -> None:
     send_mail("Reminder", "An hour is over.", None, [message["to"]])
 
 
+async def take(message: Any) -> None:
+    message.reply_channel.send({"accept": True})
+
+
 @pytest.mark.django_db
-def test_its_test_of_a_reminder_passes(settings):
+@pytest.mark.parametrize("name", ["ReminderTests", "AsyncChatTests"])
+def test_its_test_case_passes(settings, name):
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "djchan.layers.inmemory.InMemoryChannelLayer",
-            "ROUTING": [route("reminders", remind)],
+            "ROUTING": [
+                route("reminders", remind),
+                route("websocket.connect", take, path="^/chat/$"),
+                route("thumbnails", lambda message: None),
+            ],
         }
     }
-    (code,) = re.findall(r"```python\n(from datetime.*?)```", PAGE.read_text(), re.S)
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", TEXT, re.S) if name in code)
     namespace: dict[str, Any] = {"__name__": "shop.tests"}
     exec(code, namespace)
     result = unittest.TestResult()
-    unittest.defaultTestLoader.loadTestsFromTestCase(namespace["ReminderTests"]).run(result)
+    unittest.defaultTestLoader.loadTestsFromTestCase(namespace[name]).run(result)
     assert result.testsRun == 1
     assert result.wasSuccessful(), [*result.errors, *result.failures]

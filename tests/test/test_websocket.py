@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, parse_cookie
 from django.test import modify_settings, override_settings
 
-from djchan import channel_layers, route
+from djchan import Group, channel_layers, route
 from djchan.auth import channel_session_user, channel_session_user_from_http
 from djchan.exceptions import ChannelSocketException
 from djchan.handler import AsgiRequest
@@ -279,3 +279,29 @@ def test_http_client_is_its_older_name():
     with pytest.warns(DeprecationWarning, match="WSClient"):
         module = importlib.import_module("djchan.test.http")
     assert module.HttpClient is WSClient
+
+
+@channel_session_user_from_http
+def greet(message):
+    message.reply_channel.send({"accept": True})
+    message.reply_channel.send({"text": str(message.user)})
+
+
+@apply_routes([route("websocket.connect", greet), route("websocket.receive", echo)])
+class TestInACoroutine(ChannelTestCase):
+    """Under Django's TestCase: in its transaction, with its connection."""
+
+    async def test_a_login_and_what_comes_back(self):
+        client = WSClient()
+        user = await get_user_model().objects.acreate(username="ada")
+        await client.aforce_login(user)
+        await client.asend_and_consume("websocket.connect", path="/chat/")
+        self.assertEqual(await client.areceive(json=False), "ada")
+        await client.asend("websocket.receive", text={"n": 1})
+        await client.aconsume("websocket.receive")
+        self.assertEqual(await client.areceive(), {"n": 1})
+        self.assertIsNone(await client.areceive())
+        self.assertFalse(await client.alogin(username="ada", password="wrong"))
+        await client.ajoin_group("all")
+        await Group("all").asend({"text": "hello"})
+        self.assertEqual(await client.areceive(json=False), "hello")
