@@ -1,7 +1,7 @@
 """The log of each process, by what the project has configured: each line once, in its format.
 
-With DEBUG off, Django's console writes nothing, so that only a project without LOGGING looks
-different then; ``tests/test_terminal.py`` has the rest, without processes.
+``tests/realtime/test_logs.py`` has the whole site, ``tests/test_terminal.py`` the rest, without
+processes.
 """
 
 import json
@@ -9,72 +9,37 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.processes.conftest import PROJECT, READY, socket, together
+from tests.support.log_lines import (
+    ACCESS,
+    CASES,
+    NOT_FOUND,
+    UNROUTED,
+    Case,
+    records,
+    write_formatter,
+)
 from tests.support.processes import ROOT, Process, Processes
 from tests.support.servers import Server
 from tests.support.waiting import free_port
 
 pytestmark = pytest.mark.timeout(60)
 
-PAGE = (ROOT / "docs/howto/logging.md").read_text()
-CONSOLE = {"class": "logging.StreamHandler", "formatter": "own"}
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"own": {"format": "OWN %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": CONSOLE},
-    "root": {"handlers": ["console"], "level": "INFO"},
-}
-
-
-class Case(NamedTuple):
-    logging: dict[str, Any]
-    line: str  # What each line is, but for those of a traceback.
-    debug: bool = True
-    silent: tuple[tuple[str, str], ...] = ()
-
-
-OURS = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - (?P<level>[A-Z]+) - \w+ - (?P<message>.*)"
-OWN = r"OWN (?P<level>[A-Z]+) [\w.]+: (?P<message>.*)"
-JSON = r"(?P<json>\{.*\})"
 LISTENING = ("INFO", r"Listening on TCP address 127\.0\.0\.1:\d+")
 CLOSED = ("INFO", r"A WebSocket was closed: error \(3001\), path '/fails/', client \S+")
 IS_READY = ("INFO", READY)
 FAILED = ("ERROR", r"Error in consumer app\.logged\.fail, for <Message \S+ on websocket\.receive>")
-UNROUTED = ("INFO", r"No route takes <Message \S+ on websocket\.connect> \(path '/nowhere/'\)")
-NOT_FOUND = ("WARNING", "Not Found: /nothing/")
-
-CASES = {
-    "absent": Case({}, OURS),
-    # One is for DEBUG, and Django's console is, which has Django's own lines.
-    "absent, DEBUG off": Case({}, OURS, debug=False, silent=(UNROUTED, NOT_FOUND)),
-    "plain": Case(LOGGING, OWN),
-    # Django's own loggers are the project's to disable.
-    "disable": Case({**LOGGING, "disable_existing_loggers": True}, OWN, silent=(NOT_FOUND,)),
-    "json": Case({**LOGGING, "formatters": {"own": {"()": "mysite.logs.JsonFormatter"}}}, JSON),
-}
-
-# Not of any logger: what runserver prints at first, and Daphne's access log.
-PRINTED = re.compile(
-    r"Performing system checks|System check identified|\w+ \d\d, \d{4} - |Django version |"
-    r"Starting Channels development server|Channel layer |Quit the server with|"
-    r"127\.0\.0\.1:\d+ - - \[|$"
-)
-ACCESS = re.compile(r"\[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d\] (HTTP|WebSocket) ")
-TRACEBACK = re.compile(r"Traceback |  |ValueError: sold out$|$")
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Processes]]:
     folder = tmp_path_factory.mktemp("logging")
-    (folder / "mysite").mkdir()
-    (formatter,) = re.findall(r"```python\n(# mysite/logs\.py\n.*?)```", PAGE, re.DOTALL)
-    (folder / "mysite/logs.py").write_text(formatter)
+    write_formatter(folder)
     with together(folder) as (broker, processes):
         yield broker, processes
 
@@ -108,29 +73,6 @@ def browse(server: Process, worker: Process) -> None:
         with pytest.raises(ConnectionClosed):
             client.recv(timeout=5)
     server.wait_printed(r"error \(3001\)")
-
-
-def records(process: Process, case: Case) -> list[tuple[str, str]]:
-    """(level, message) of each line of its log."""
-    found: list[tuple[str, str]] = []
-    in_traceback = False
-    for line in process.output().splitlines():
-        if PRINTED.match(line) or ACCESS.match(line):
-            continue
-        match = re.fullmatch(case.line, line)
-        if match is None:
-            if line == NOT_FOUND[1] and not case.logging and case.debug:
-                found.append(NOT_FOUND)  # Django's own line, with Django's own LOGGING.
-                continue
-            assert in_traceback and TRACEBACK.match(line), f"In no format: {line!r}"
-            continue
-        if match.groupdict().get("json"):
-            told = json.loads(line)
-            found.append((told["level"], told["message"]))
-        else:
-            found.append((match["level"], match["message"]))
-        in_traceback = found[-1][0] == "ERROR"
-    return found
 
 
 def expect(process: Process, case: Case, *expected: tuple[str, str]) -> list[tuple[str, str]]:
