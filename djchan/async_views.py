@@ -28,6 +28,7 @@ from djchan import databases
 from djchan.detached import Detached, NoDisk, refusal
 from djchan.exceptions import RequestAborted, ResponseLater
 from djchan.layers.operations import WINDOW
+from djchan.layers.tasks import hidden
 from djchan.log import escaping
 from djchan.message import Message
 from djchan.outbox import client_left
@@ -212,7 +213,7 @@ class WhileClientStays:
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        self._watching = asyncio.ensure_future(self._watch())
+        self._watching = hidden(self._watch())
 
     async def _watch(self) -> None:
         await client_left()

@@ -7,6 +7,7 @@ import queue
 import re
 import sys
 
+import django
 import pytest
 from daphne.cli import CommandLineInterface
 from django.core.management.color import make_style
@@ -214,7 +215,9 @@ def test_verbosity_is_for_those_who_have_configured_nothing(output, settings, ve
 def test_djchans_errors_are_mailed_to_admins_where_logging_asks_for_it(
     output, settings, mailoutbox, handlers, mailed
 ):
-    settings.ADMINS = [("Ada", "ada@example.com")]
+    settings.ADMINS = [
+        "ada@example.com" if django.VERSION >= (6, 0) else ("Ada", "ada@example.com")
+    ]
     mail = {"class": "django.utils.log.AdminEmailHandler"}
     own = {**KEEP, "handlers": {"mail_admins": mail}, "loggers": {"djchan": {"handlers": handlers}}}
     setup(settings, own if handlers else {})

@@ -26,6 +26,7 @@ from djchan.interface import (
     http,
     memory,
     reactor,
+    targets,
 )
 from djchan.interface.body_connection import BodyConnection
 from djchan.interface.connection import ChannelLimits, Connection, Layer, Local
@@ -151,9 +152,9 @@ class Interface:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "websocket":
-            await self._websocket(scope, receive, send)
+            await self._websocket(targets.origin_form(scope), receive, send)
         elif kind == "http":
-            await self._http(scope, receive, send)
+            await self._http(targets.origin_form(scope), receive, send)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         else:

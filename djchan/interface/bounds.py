@@ -32,7 +32,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from djchan.interface import daphne, request_bounds, request_headers, trust, uploads
+from djchan.interface import (
+    daphne,
+    request_bounds,
+    request_headers,
+    targets,
+    trust,
+    uploads,
+)
 from djchan.interface.arrival import ArrivalLimits
 from djchan.interface.incoming import Incoming
 from djchan.interface.journal import Journal
@@ -241,6 +248,9 @@ def _bounded_socket(
                 self.failHandshake(problem, 400)
                 return Deferred()  # Nobody answers it: it is over.
             request.path = path
+            host, _ = targets.split(self.http_request_uri.encode())
+            if host is not None:
+                request.headers["host"] = host.decode()
             if not root_path:
                 request.headers.pop(trust.ROOT_PATH, None)
             return super().onConnect(request)

@@ -16,7 +16,7 @@ import functools
 import io
 from typing import Protocol
 
-from djchan.interface import trust
+from djchan.interface import targets, trust
 from djchan.interface.arrival import Arrival, ArrivalLimits
 from djchan.interface.headers_wait import HeadersWait
 from djchan.interface.http import (
@@ -91,6 +91,8 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
         _arrival: Arrival | None = None
         _look: asyncio.TimerHandle | None = None
         content: Twisted
+        path: bytes
+        uri: bytes
 
         def __init__(self, *args: Twisted, **kwargs: Twisted) -> None:
             super().__init__(*args, **kwargs)
@@ -169,6 +171,11 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
         def process(self) -> Twisted:
             self.content, self._body = self._body, None
             trust.clean_headers(self.requestHeaders, self.server, root_path=bounds.root_path)
+            host, path = targets.split(self.path)
+            if host is not None:
+                self.requestHeaders.setRawHeaders(b"host", [host])
+                self.uri = path + self.uri[len(self.path) :]
+                self.path = path
             return super().process()
 
         def check_timeouts(self) -> None:

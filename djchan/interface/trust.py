@@ -17,17 +17,15 @@ Daphne 4.2.3 and autobahn 26.10 leave to a proxy, which may be missing or may no
 """
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from djchan.interface import targets
 from djchan.legible import Hidden, escaped, masked
 from djchan.log import DAPHNE, escaping
 
 ROOT_PATH = "daphne-root-path"
 _ROOT_PATH = ROOT_PATH.encode()
-
-_ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]*", re.IGNORECASE)
 
 ActionLogger = Callable[[str, str, Mapping[str, object]], None]
 
@@ -71,12 +69,11 @@ def handshake_path(target: str) -> str | None:
 
     RFC 9112, section 3.2: a target begins with the path, or with scheme and host.
     """
-    absolute = _ABSOLUTE.match(target)
-    if absolute is not None:
-        target = target[absolute.end() :]
-        target = target if target.startswith("/") else f"/{target}"
-    path, _, _ = target.partition("?")
-    return path if path.startswith("/") and path.isascii() else None
+    if not target.isascii():
+        return None
+    _, origin = targets.split(target.encode())
+    path, _, _ = origin.decode().partition("?")
+    return path if path.startswith("/") else None
 
 
 def handshake_problem(headers: Mapping[str, str]) -> str | None:

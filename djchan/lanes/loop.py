@@ -39,6 +39,7 @@ from djchan.lanes.registration import Registration
 from djchan.lanes.slots import Slots
 from djchan.layers import operations, threads
 from djchan.layers.operations import CommitResult, GiveUp, Release
+from djchan.layers.tasks import hidden, hide
 from djchan.log import escaping, name_of
 from djchan.outcomes import Outcome
 from djchan.throttling import throttled
@@ -260,6 +261,9 @@ class AsyncLane:
 
     async def _main(self) -> None:
         crew = self.crew
+        main = asyncio.current_task()
+        assert main is not None
+        hide(main)
         link = crew.layer.engine.alink(self.name)
         self._exchange = AsyncExchange(
             link,
@@ -268,8 +272,8 @@ class AsyncLane:
             leaving=crew.leaving,
         )
         ours = [
-            asyncio.create_task(self._commit_forever(self._exchange)),
-            asyncio.create_task(self._watch.run(self._is_ours)),
+            hidden(self._commit_forever(self._exchange)),
+            hidden(self._watch.run(self._is_ours)),
         ]
         self._ready.set()
         await self._end.wait()
@@ -281,7 +285,7 @@ class AsyncLane:
 
     def _begin(self, registration: Registration, work: Work, frames: Frames) -> None:
         running = Running(registration, work)
-        task = asyncio.ensure_future(self._deliver(running, frames))
+        task = hidden(self._deliver(running, frames))
         running.task = task
         self._running[task] = running
         task.add_done_callback(self._running.pop)

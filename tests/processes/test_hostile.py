@@ -407,6 +407,28 @@ def test_the_path_of_a_socket_is_that_of_its_request_line(server: Process, targe
         assert found is not None and json.loads(found[1])["path"] == target
 
 
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://named.example:81/mirror/?q=1", "/mirror/"),
+        ("HTTPS://named.example:81/mirror/%2f?q=1", "/mirror//"),
+    ],
+)
+def test_a_target_may_name_its_host_which_counts_then(
+    server: Process, target: str, path: str
+) -> None:
+    """RFC 9112, section 3.2.2."""
+    with Raw(server.port, GET.replace(b"/mirror/", target.encode()) + b"\r\n") as client:
+        status, content = client.body()
+    with opened(server.port, target.replace("http", "ws", 1)) as client:
+        found = client.frame()
+        assert found is not None
+    assert status == 200
+    for shown in (json.loads(content), json.loads(found[1])):
+        assert shown["path"] == path
+        assert [value for name, value in shown["headers"] if name == "host"] == ["named.example:81"]
+
+
 # ----------------------------------------------------------------------- smuggling
 
 SMUGGLED = b"GET /mirror/smuggled/ HTTP/1.1\r\nHost: h\r\n\r\n"
