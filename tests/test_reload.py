@@ -21,7 +21,7 @@ def children(monkeypatch):
             "run",
             lambda argv, **options: subprocess.CompletedProcess(argv, next(ends)),
         )
-        monkeypatch.setattr(reload, "_modified", lambda: next(views))
+        monkeypatch.setattr(reload, "_modified", lambda more=(): next(views))
         monkeypatch.setattr(reload.time, "sleep", modified.append)
         with pytest.raises(SystemExit) as ended:
             reload.run_with_reloader(lambda: None)
