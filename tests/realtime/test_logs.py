@@ -13,10 +13,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from PIL import Image
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from realtime.systems import NAMES, in_order
@@ -90,11 +91,14 @@ class Visitor:
     def talk(self, path: str, *frames: str, origin: str = "") -> None:
         """Open a socket, send frames that it may like or not, and leave."""
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies)
-        with connect(
-            self.address.replace("http", "ws") + path,
-            origin=origin or self.address,  # type: ignore[arg-type]
-            additional_headers={"Cookie": cookies},
-        ) as socket:
+        with (
+            connect(
+                self.address.replace("http", "ws") + path,
+                origin=origin or self.address,  # type: ignore[arg-type]
+                additional_headers={"Cookie": cookies},
+            ) as socket,
+            suppress(ConnectionClosed),  # By some of the consumers.
+        ):
             for frame in frames:
                 socket.send(frame)
             socket.ping().wait(10)

@@ -47,7 +47,8 @@ CASES = {
 
 # Not of any logger: what runserver prints at first, and Daphne's access log.
 PRINTED = re.compile(
-    r"Performing system checks|System check identified|\w+ \d\d, \d{4} - |Django version |"
+    r"Performing system checks|System check identified|WARNINGS:|\?: \(djchan\.W002\)|\tHINT: |"
+    r"\w+ \d\d, \d{4} - |Django version |"
     r"Starting Channels development server|Channel layer |Quit the server with|"
     r"127\.0\.0\.1:\d+ - - \[|$"
 )
