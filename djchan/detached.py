@@ -44,17 +44,20 @@ class NoDisk(Exception):
 
 
 class Disk:
-    """The space for the content of all responses of a process. ``limit``: bytes."""
+    """The space for the content of all responses of a process. ``limit`` and ``used``: bytes;
+    ``refused``: how many responses had no room."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self.refused = 0
         self._lock = threading.Lock()
 
     def take(self, size: int) -> None:
         """Raises NoDisk."""
         with self._lock:
             if self.used + size > self.limit:
+                self.refused += 1
                 raise NoDisk(
                     "large responses that wait for their clients would take more than "
                     f"{self.limit} bytes of this worker's disk (http_response_disk under WORKER "

@@ -122,8 +122,10 @@ class Worker:
     @property
     def counters(self) -> Counter[str]:
         """What became of messages (by outcome), and of deliveries that were released, fenced,
-        superseded, expired, poison, lost, stuck …, since the start."""
-        return Counter() if self._roster is None else self._roster.counted()
+        superseded, expired, poison, lost, stuck …, since the start. ``response_disk``: responses
+        that were refused at ``http_response_disk``, since the start of the process."""
+        counted = Counter() if self._roster is None else self._roster.counted()
+        return counted + Counter(response_disk=detached.disk.refused)
 
     def ready(self) -> None:
         """Send ``worker_ready``, once for each thread."""

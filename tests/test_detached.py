@@ -13,8 +13,11 @@ from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 
 from djchan import detached
+from djchan.asgi import ChannelLayerWrapper
 from djchan.detached import Disk, NoDisk, detach
+from djchan.layers.inmemory import InMemoryChannelLayer
 from djchan.layers.operations import WINDOW
+from djchan.worker import Worker
 
 # A response that is closed looks for stale database connections.
 pytestmark = pytest.mark.django_db
@@ -204,6 +207,8 @@ def test_a_page_beyond_the_disk_is_refused_with_the_limit_and_its_setting(disk):
         detach(HttpResponse(CONTENT))
     assert disk.used == len(CONTENT)
     first.close()
+    wrapper = ChannelLayerWrapper(InMemoryChannelLayer(), "default", [])
+    assert Worker(wrapper, signal_handlers=False).counters["response_disk"] == 1
     detach(HttpResponse(CONTENT)).close()
 
 

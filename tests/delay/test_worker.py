@@ -88,8 +88,10 @@ class TestRows(ChannelTestCase):
 
     def test_rows_are_sent_in_the_order_in_which_they_are_due(self):
         for n in (3, 1, 2):
-            DelayedMessage.objects.create(channel_name="x", content=f'{{"n": {n}}}', delay=n)
-        with self.later(10):
+            DelayedMessage.objects.create(
+                channel_name="x", content=f'{{"n": {n}}}', delay=10_000 * n
+            )
+        with self.later(60):
             self.run_for()
         self.assertEqual([self.get_next_message("x")["n"] for _ in range(3)], [1, 2, 3])
 

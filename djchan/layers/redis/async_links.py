@@ -171,11 +171,14 @@ class RedisAsyncLink(Connecting):
             raise translated(self._hosts, error, sent=False) from error
 
     async def _pop(self, op: Pop) -> tuple[str, bytes] | None:
-        step, rest = commands.pop_steps(self._base, op)
-        entry = result(self._hosts, (await self.exchange([step]))[0], op)
-        if entry is None and rest:
-            entry = result(self._hosts, (await self.exchange(rest))[-1], op)
-        return None if entry is None else replies.parse_entry(entry)[-2:]
+        steps = commands.pop(self._base, op, time.monotonic)
+        reply = None
+        while True:
+            try:
+                batch = steps.send(reply)
+            except StopIteration as end:
+                return None if end.value is None else replies.parse_entry(end.value)[-2:]
+            reply = result(self._hosts, (await self.exchange(batch))[-1], op)
 
     async def _flush(self) -> None:
         cursor: Any = 0

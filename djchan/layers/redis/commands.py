@@ -6,7 +6,7 @@ know a key's name.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from djchan import names
@@ -383,24 +383,41 @@ def rights(base: str) -> Command:
     return _script(base, "rights", *RIGHTS)
 
 
-def pop(base: str, op: Pop, wakeup: str) -> Command:
-    """One step of a Pop; with ``wakeup``, the next push on one of its channels wakes that up."""
+def _pop(base: str, op: Pop, wakeup: str) -> Command:
+    """One look of a Pop; with ``wakeup``, the next push on one of its channels wakes that up."""
     noted = int(op.timeout * 1000) + REMEMBERED
     return _script(base, "pop", wakeup, op.link, op.number, REMEMBERED, noted, *op.channels)
 
 
-def pop_steps(base: str, op: Pop) -> tuple[Command, list[Command]]:
-    """The first step of a Pop, and what to send when that finds nothing: a wait, and the last
-    step, whose reply comes last. The second is empty for a Pop that does not wait."""
+def pop(
+    base: str, op: Pop, clock: Callable[[], float]
+) -> Generator[list[Command], Any, bytes | None]:
+    """Yield the batches of a Pop, for the reply to the last command of each; return the entry.
+
+    It looks, and then waits for a push, or until a delayed entry is due. ``clock``: seconds.
+    """
     if not op.timeout:
-        return pop(base, op, ""), []
+        entry = yield [_pop(base, op, "")]
+        return entry if isinstance(entry, bytes) else None
     # A caller that repeats its Pop waits at the same key: one at which nobody waits any more
     # would take the wake-up of somebody else.
     wakeup = f"pop-{op.link or secrets.token_hex(8)}"
-    wait: list[Command] = [("BLPOP", f"{base}bell:{wakeup}", f"{op.timeout:.3f}")]
     # Whether or not it was woken up, it does not wait any more.
     cleanup = [("SREM", f"{base}idle:{channel}", wakeup) for channel in op.channels]
-    return pop(base, op, wakeup), [*wait, *cleanup, pop(base, op, "")]
+    end = clock() + op.timeout
+    while True:
+        found = yield [_pop(base, op, wakeup)]
+        if isinstance(found, bytes):
+            return found
+        pause = max(0.001, end - clock())
+        if found is not None:
+            pause = min(pause, found / 1000)
+        wait = ("BLPOP", f"{base}bell:{wakeup}", f"{pause:.3f}")
+        found = yield [wait, *cleanup, _pop(base, op, "")]
+        if isinstance(found, bytes):
+            return found
+        if found is None or clock() >= end:
+            return None
 
 
 def read_inbox(base: str, process: str, cursor: str, block: int, count: int) -> Command:

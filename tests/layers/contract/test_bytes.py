@@ -67,6 +67,35 @@ def is_about(size: int, messages: int) -> bool:
     return messages * SIZE <= size <= messages * (SIZE + SLACK)
 
 
+class TestMillions:
+    """More messages on one channel than a double can count together with their bytes."""
+
+    DELIVERIES, FRAMES = 3003, 999
+
+    @pytest.mark.parametrize("source", ["", "ab"])
+    def test_each_message_and_byte_is_counted(self, talk: Talk, source: str) -> None:
+        def is_counted(deliveries: int) -> None:
+            assert talk.length("x") == deliveries * self.FRAMES
+            assert used(talk).waiting == ({"x": deliveries * size} if deliveries else {})
+
+        push = Push("x", b"1234567", frames=self.FRAMES, source=source)
+        talk.send(push)
+        size = used(talk).waiting["x"]
+        talk.send(*[push] * (self.DELIVERIES - 1))
+        is_counted(self.DELIVERIES)
+        worker = talk.worker("w", "x")
+        assert len(talk.claim(worker, "x", count=7)) == 7
+        is_counted(self.DELIVERIES - 7)
+        many = talk.claim(worker, "x", count=2000)
+        assert len(many) == 2000
+        is_counted(self.DELIVERIES - 2007)
+        talk(Release(worker, tuple(each.token for each in many)))
+        is_counted(self.DELIVERIES - 7)
+        while talk.length("x"):
+            assert talk.claim(worker, "x", count=2000)
+        is_counted(0)
+
+
 class TestAdmission:
     def test_a_send_is_refused_at_the_bytes_of_its_channel(self, talk: Talk) -> None:
         sent = talk.send(*[heavy(max_bytes=LIMIT) for _ in range(4)], heavy("y", max_bytes=LIMIT))

@@ -1,11 +1,23 @@
 """Numbered operations of callers that are no registered process: repeated, they change nothing."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
 
-from djchan.layers.operations import Flush, Outcome, Part, Pop, Push, Release, Send, Sent, Tell
+from djchan.layers.operations import (
+    Delay,
+    Flush,
+    Outcome,
+    Part,
+    Pop,
+    Push,
+    Release,
+    Send,
+    Sent,
+    Tell,
+)
 from tests.layers.talk import Talk, body
 
 
@@ -35,6 +47,26 @@ class TestPop:
         assert talk(Pop(("x",), link="caller", number=1)) is None
         talk.push("x", b"1")
         assert talk(Pop(("x",), link="caller", number=1)) == ("x", b"1")
+
+    def test_a_pop_that_waits_gets_what_becomes_due(self, talk: Talk) -> None:
+        talk.send(Delay("x", b"1", 100), Delay("y", b"2", 50), Delay("x", b"3", 60_000))
+        began = time.monotonic()
+        assert talk(Pop(("x",), 5, "caller", 1)) == ("x", b"1")
+        assert time.monotonic() - began < 4, "it is not the end of its time that made it look"
+
+    def test_what_is_delayed_while_a_pop_waits_ends_its_wait_when_it_is_due(
+        self, talk: Talk
+    ) -> None:
+        got: list[Any] = []
+        other = talk.engine.link("pop")
+        began = time.monotonic()
+        popping = threading.Thread(target=lambda: got.extend(other.perform(Pop(("x",), 5))))
+        popping.start()
+        talk.send(Delay("x", b"1", 500))
+        popping.join(10)
+        other.close()
+        assert got == [("x", b"1")]
+        assert 0.5 <= time.monotonic() - began < 4
 
     def test_an_older_number_takes_nothing(self, talk: Talk) -> None:
         talk.push("x", b"1", b"2", b"3")

@@ -1,6 +1,7 @@
 """Operations to commands, replies to answers; and the scripts between them."""
 
 import hashlib
+import itertools
 import re
 from importlib.resources import files
 from typing import Any, get_args
@@ -332,10 +333,43 @@ class TestRender:
 
         assert words[-11:] == [2, *flat, *flat]
 
-    def test_steps_of_a_pop(self):
-        rendered = commands.pop(BASE, ops.Pop(("a", "b"), 5, "caller", 7), "bell")
-        rest = ("bell", "caller", 7, KEPT, KEPT + 5_000, "a", "b")
-        assert rendered[1:] == (SHA["pop"], 1, BASE, *rest)
+    def test_a_pop_looks_waits_for_what_is_due_and_looks_again(self):
+        clock = itertools.count()
+        steps = commands.pop(BASE, ops.Pop(("a", "b"), 5, "caller", 7), lambda: next(clock))
+
+        def look(wakeup: str) -> tuple[Any, ...]:
+            return SHA["pop"], 1, BASE, wakeup, "caller", 7, KEPT, KEPT + 5_000, "a", "b"
+
+        def wait(seconds: str) -> list[Any]:
+            return [
+                ("BLPOP", "{p}1:bell:pop-caller", seconds),
+                ("SREM", "{p}1:idle:a", "pop-caller"),
+                ("SREM", "{p}1:idle:b", "pop-caller"),
+            ]
+
+        (first,) = next(steps)
+        assert first[1:] == look("pop-caller")
+        *waiting, last = steps.send(250)  # Something is due in 250 ms.
+        assert (waiting, last[1:]) == (wait("0.250"), look(""))
+        assert steps.send(9000) == [first]  # It was for somebody else.
+        *waiting, _ = steps.send(9000)
+        assert waiting == wait("2.000")
+        with pytest.raises(StopIteration) as end:
+            steps.send(b"entry")
+        assert end.value.value == b"entry"
+
+    @pytest.mark.parametrize(("timeout", "replies"), [(0, [250]), (5, [None, None]), (1, [9, 9])])
+    def test_a_pop_ends_without_an_entry_at_its_time_or_when_it_was_woken_up_in_vain(
+        self, timeout: float, replies: list[int | None]
+    ):
+        steps = commands.pop(BASE, ops.Pop(("a",), timeout), itertools.count().__next__)
+        next(steps)
+        *others, last = replies
+        for reply in others:
+            steps.send(reply)
+        with pytest.raises(StopIteration) as end:
+            steps.send(last)
+        assert end.value.value is None
 
     def test_reading_an_inbox(self):
         assert commands.read_inbox(BASE, "P", "5-1", 5000, 256) == (

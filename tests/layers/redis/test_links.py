@@ -35,7 +35,7 @@ from djchan.layers.operations import (
     Sent,
     Wait,
 )
-from djchan.layers.redis.commands import pop_steps
+from djchan.layers.redis import commands
 from djchan.layers.redis.engine import RedisEngine
 from djchan.layers.redis.links import RedisLink
 from tests.support.servers import Server
@@ -373,8 +373,8 @@ class TestPop:
     def test_who_dies_while_it_waits_leaves_nothing_for_ever(self, link: RedisLink):
         link.perform(Register("W", "worker", b"", ("served",)))
         for timeout in (5, 1):
-            step, _ = pop_steps("{links}1:", Pop(("a", "served"), timeout, f"caller-{timeout}", 1))
-            assert link._exchange([step]) == [None]
+            op = Pop(("a", "served"), timeout, f"caller-{timeout}", 1)
+            assert link._exchange(next(commands.pop("{links}1:", op, float))) == [None]
         left, bells = link._exchange([("PTTL", "{links}1:idle:a"), ("SCARD", "{links}1:idle:a")])
         assert bells == 2 and 60_000 < left <= 65_000
         # Where a worker may be noted, too, nothing expires with it.

@@ -10,6 +10,10 @@ end
 -- So many messages, of so many bytes, wait no longer.
 local function taken(channel, frames, bytes)
   if frames == 0 then return end
+  while frames * UNIT > EXACT do
+    hold(channel, -EXACT)
+    frames = frames - EXACT / UNIT
+  end
   hold(channel, -(frames * UNIT + bytes))
   store(-bytes)
 end

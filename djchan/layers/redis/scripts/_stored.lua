@@ -1,6 +1,10 @@
 -- How much a layer holds. A channel's messages and bytes are counted in one number, and so in
 -- one command: messages * UNIT + bytes. (A channel cannot hold 64 GiB.)
 local UNIT = 68719476736 -- 2^36
+-- Redis adds up to 2^63; in here numbers are exact up to 2^53, which is 131,072 messages. So no
+-- single change is larger than this, and what is stored is exact, however many there are. (What
+-- is read of more messages is rounded, by 4 bytes in a million of them: for a limit that will do.)
+local EXACT = 4503599627370496 -- 2^52
 -- A script reads each figure once and keeps what it adds after that; settle_stored() writes it.
 local stored, unwritten = nil, 0 -- Bytes in the whole layer, and what of them is not written.
 local held, owed_to = {}, {} -- The same by channel, of messages * UNIT + bytes.
@@ -27,7 +31,11 @@ local function hold(channel, change)
   local now = held[channel]
   if now then
     now = now + change
-    owed_to[channel] = owed_to[channel] + change
+    local owed = owed_to[channel] + change
+    if owed >= EXACT or owed <= -EXACT then
+      now, owed = redis.call('HINCRBY', base .. 'n', channel, owed), 0
+    end
+    owed_to[channel] = owed
   else
     now = redis.call('HINCRBY', base .. 'n', channel, change)
     owed_to[channel] = 0
@@ -50,7 +58,7 @@ local function settle_stored()
   if tails then write_tails() end
   for channel, change in pairs(owed_to) do
     if change ~= 0 then redis.call('HINCRBY', base .. 'n', channel, change) end
-    if held[channel] <= 0 then redis.call('HDEL', base .. 'n', channel) end
+    if held[channel] < UNIT then redis.call('HDEL', base .. 'n', channel) end
   end
   if unwritten ~= 0 then redis.call('HINCRBY', base .. 'bytes', 'all', unwritten) end
 end

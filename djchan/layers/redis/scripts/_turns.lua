@@ -23,9 +23,15 @@ local function take_in_turn(channel, wanted)
       local rest = tonumber(weights[k] or '0')
       for _, entry in ipairs(entries) do
         taken[#taken + 1] = entry
-        rest = rest - weight(entry)
+        if rest > EXACT then
+          rest = redis.call('HINCRBY', sources, source, -weight(entry))
+        else
+          rest = rest - weight(entry)
+        end
       end
       if source == '-' then
+        stay[#stay + 1] = source
+      elseif rest > EXACT and #entries > 0 then
         stay[#stay + 1] = source
       elseif rest >= UNIT and #entries > 0 then
         stay[#stay + 1] = source

@@ -3,11 +3,13 @@
 -- KEYS[1]  base
 -- ARGV     bell to be noted as idle when there is none ("" none), caller ("" none), its
 --          number, ms that the answer is kept, ms that the bell is noted, channels
--- Answer   entry or nil; a repeated number is answered again
+-- Answer   entry; or ms until a delayed entry is due, of whatever channel; or nil. A repeated
+--          number is answered again.
 local bell, link, number = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local applied, answer = was_applied(link, number)
 if applied then return answer end
-promote(now_ms())
+local now = now_ms()
+local due = promote(now)
 if suspected then ring_suspects() end
 local odd = redis.call('EXISTS', base .. 'odd') == 1
 local fair = redis.call('EXISTS', base .. 'fair') == 1
@@ -46,4 +48,4 @@ for i = 6, #ARGV do
     end
   end
 end
-return false
+return due > 0 and math.max(1, due - now)
