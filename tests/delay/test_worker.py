@@ -91,7 +91,7 @@ class TestRows(ChannelTestCase):
             DelayedMessage.objects.create(
                 channel_name="x", content=f'{{"n": {n}}}', delay=10_000 * n
             )
-        with self.later(60):
+        with self.later(60_000):
             self.run_for()
         self.assertEqual([self.get_next_message("x")["n"] for _ in range(3)], [1, 2, 3])
 
