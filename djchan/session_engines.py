@@ -57,32 +57,32 @@ class ChannelSession(SessionBase):
 
     # What cannot be saved is refused on the line that sets it, not at the consumer's end.
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         self._check({key: value})
         super().__setitem__(key, value)
 
-    def update(self, dict_: Any) -> None:  # type: ignore[override]  # Django's takes one, too.
+    def update(self, dict_: Mapping[str, object]) -> None:  # type: ignore[override]
         values = dict(dict_)
         self._check(values)
         super().update(values)
 
-    async def aset(self, key: str, value: Any) -> None:
+    async def aset(self, key: str, value: object) -> None:
         self._check({key: value})
         await super().aset(key, value)
 
-    async def aupdate(self, dict_: Any) -> None:
+    async def aupdate(self, dict_: Mapping[str, object]) -> None:  # type: ignore[override]
         values = dict(dict_)
         self._check(values)
         await super().aupdate(values)
 
-    def encode(self, session_dict: dict[str, Any]) -> str:
+    def encode(self, session_dict: dict[str, object]) -> str:
         try:
             return super().encode(session_dict)
         except TypeError:
             self._check(session_dict)  # Something inside a value was changed after it was set.
             raise
 
-    def _check(self, values: Mapping[str, Any]) -> None:
+    def _check(self, values: Mapping[str, object]) -> None:
         """Raise TypeError, with the key, for a value that SESSION_SERIALIZER does not take.
 
         A cache takes whatever its backend does.
@@ -179,7 +179,7 @@ class ChannelSession(SessionBase):
 
 
 def session_of(
-    reply_channel: str, *, channel_layer: Any = None, is_ending: bool = False
+    reply_channel: str, *, channel_layer: object = None, is_ending: bool = False
 ) -> ChannelSession:
     """The session of the connection behind the channel of this name, not yet read.
 

@@ -17,7 +17,7 @@ import copy
 import inspect
 import secrets
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,6 +39,16 @@ from djchan.test.turns import turns_of
 from djchan.utils import name_that_thing
 
 _NOTHING: Mapping[str, Any] = {}
+
+
+def in_thread(name: str) -> Callable[..., Coroutine[object, object, Any]]:
+    """A method that awaits the method ``name``, in the thread of ``sync_to_async``."""
+
+    async def call(self: object, *args: object, **kwargs: object) -> object:
+        return await sync_to_async(getattr(self, name))(*args, **kwargs)
+
+    call.__name__ = f"a{name}"
+    return call
 
 
 class Client:
@@ -123,27 +133,12 @@ class Client:
         """Make our reply channel a member of a group."""
         Group(group_name, channel_layer=self.channel_layer).add(self.reply_channel)
 
-    # In a test that is a coroutine: each in the thread of sync_to_async.
-
-    async def asend(self, *args: Any, **kwargs: Any) -> None:
-        """``send``."""
-        await sync_to_async(self.send)(*args, **kwargs)
-
-    async def aconsume(self, *args: Any, **kwargs: Any) -> Any:
-        """``consume``."""
-        return await sync_to_async(self.consume)(*args, **kwargs)
-
-    async def asend_and_consume(self, *args: Any, **kwargs: Any) -> Any:
-        """``send_and_consume``."""
-        return await sync_to_async(self.send_and_consume)(*args, **kwargs)
-
-    async def areceive(self, *args: Any, **kwargs: Any) -> Any:
-        """``receive``."""
-        return await sync_to_async(self.receive)(*args, **kwargs)
-
-    async def ajoin_group(self, group_name: str) -> None:
-        """``join_group``."""
-        await sync_to_async(self.join_group)(group_name)
+    # For tests that are coroutines.
+    asend = in_thread("send")
+    aconsume = in_thread("consume")
+    asend_and_consume = in_thread("send_and_consume")
+    areceive = in_thread("receive")
+    ajoin_group = in_thread("join_group")
 
     def _settle(self, ran: Run, watched: "_Watched") -> Any:
         words, error = ran.words, watched.error
@@ -183,7 +178,7 @@ class _Watched:
             raise
 
 
-async def _finish(value: Any) -> Any:
+async def _finish(value: Awaitable[object]) -> object:
     return await value
 
 

@@ -17,7 +17,6 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
-from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.conf import settings
 from django.contrib import auth
@@ -28,7 +27,7 @@ from django.utils.encoding import iri_to_uri
 from djchan import DEFAULT_CHANNEL_LAYER
 from djchan.interface.websocket import CONNECT, DISCONNECT, NORMAL, RECEIVE
 from djchan.sessions import session_for_reply_channel
-from djchan.test.client import Client
+from djchan.test.client import Client, in_thread
 
 _NOTHING: Mapping[str, Any] = {}
 _SESSIONS = "django.contrib.sessions"
@@ -112,13 +111,8 @@ class WSClient(Client):
         """Log ``user`` in, without credentials."""
         self._login(user, backend or _first_backend())
 
-    async def alogin(self, **credentials: Any) -> bool:
-        """``login`` in a test that is a coroutine."""
-        return await sync_to_async(self.login)(**credentials)
-
-    async def aforce_login(self, user: Any, backend: str | None = None) -> None:
-        """``force_login`` in a test that is a coroutine."""
-        await sync_to_async(self.force_login)(user, backend)
+    alogin = in_thread("login")
+    aforce_login = in_thread("force_login")
 
     def _login(self, user: Any, backend: str | None = None) -> None:
         # A session of its own: the login gives it another key, and a channel's key must stay.

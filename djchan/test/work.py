@@ -76,7 +76,7 @@ def work_off(
 
 
 async def awork_off(
-    channel_layer: Any = DEFAULT_CHANNEL_LAYER,
+    channel_layer: object = DEFAULT_CHANNEL_LAYER,
     *,
     until: Until | None = None,
     timeout: float = 10.0,
