@@ -31,16 +31,9 @@ class BodyConnection(Connection):
     def __init__(self, host: Host, local: Local, scope: Mapping[str, Any]) -> None:
         super().__init__(host, local)
         self._exchange = Exchange(scope)
-        self._spool = self._new_spool(scope)
+        self._spool = _handed_over(scope)
         self._upload: Upload | None = None
         self._arriving: asyncio.TimerHandle | None = None  # While its body arrives.
-
-    def _new_spool(self, scope: Mapping[str, Any]) -> Spool:
-        ready: Spool | None = (scope.get("extensions") or {}).get(KEY)
-        if ready is not None and not ready.claimed:
-            ready.claim()
-            return ready
-        return Spool(self._host.storage, inline=self._host.options.http_inline_body)
 
     # -------------------------------------------------- what subclasses are asked
 
@@ -70,41 +63,48 @@ class BodyConnection(Connection):
         """Read the body and hand the request on. False: the client left meanwhile."""
         options = self._host.options
         spool = self._spool
+        size = 0 if spool is None else spool.size
         if (self._exchange.announced or 0) > options.http_max_body:
             self._too_large()
             return True
         if self._is_refused():
             return True
-        more = not spool.size  # Otherwise all of it is there.
+        more = not size  # Otherwise all of it is there.
         arrival = self._watch_arrival() if more and self._exchange.has_body else None
         try:
             while more:
                 event = await receive()
-                if spool.closed:
+                if self._exchange.has_ended:
                     return True  # It was too slow.
                 if event["type"] == "http.disconnect":
                     return False
                 part = event.get("body") or b""
-                if spool.size + len(part) > options.http_max_body:
+                if size + len(part) > options.http_max_body:
                     self._too_large()
                     return True
                 if part:
+                    if spool is None:
+                        spool = self._spool = self._new_spool()
                     spool.write(part)
+                    size = spool.size
                     if arrival is not None:
                         arrival.received(len(part), self._loop.time())
                 more = bool(event.get("more_body"))
             # With its headers it has to fit into one message.
-            if spool.size <= min(options.http_inline_body, self._host.layer.max_message_size // 2):
-                self._request(spool.whole() if spool.size else b"", None)
+            if size <= min(options.http_inline_body, self._host.layer.max_message_size // 2):
+                self._request(spool.whole() if spool is not None else b"", None)
                 return True
         except NoRoom as error:
             self._no_room(error)
             return True
         finally:
             self._stop_watching()
-        self._upload = Upload(-(-spool.size // CHUNK))
+        self._upload = Upload(-(-size // CHUNK))
         self._request(b"", self._body_channel)
         return True
+
+    def _new_spool(self) -> Spool:
+        return Spool(self._host.storage, inline=self._host.options.http_inline_body)
 
     def _watch_arrival(self) -> Arrival | None:
         """Its client has a time for it."""
@@ -156,6 +156,7 @@ class BodyConnection(Connection):
 
     def _put_chunk(self, upload: Upload) -> None:
         order, last = upload.put()
+        assert self._spool is not None
         try:
             content = self._spool.chunk(order)
         except NoRoom as error:
@@ -186,7 +187,8 @@ class BodyConnection(Connection):
             self._give_turns_back(upload.end())
             if begun:
                 self._end_body_channel(is_read=is_read)
-        self._spool.close()
+        if self._spool is not None:
+            self._spool.close()
 
     def _end_body_channel(self, *, is_read: bool) -> None:
         self._local.submit(EndBody(self._body_channel), _ignore)
@@ -194,6 +196,15 @@ class BodyConnection(Connection):
             message = codec.encode({"content": b"", "closed": True})
             end = Body(self._body_channel, message, 0, int(_END_TTL * 1000))
             self._local.submit(end, _ignore)
+
+
+def _handed_over(scope: Mapping[str, Any]) -> Spool | None:
+    """The body that came with the request, whole (``uploads``)."""
+    spool: Spool | None = (scope.get("extensions") or {}).get(KEY)
+    if spool is None or spool.claimed:
+        return None
+    spool.claim()
+    return spool
 
 
 def _ignore(result: SendResult) -> None:

@@ -157,6 +157,7 @@ class Bounds:
         ws.closeHandshakeTimeout = CLOSE_ANSWER
         build = http.buildProtocol
         classes: dict[Any, Any] = {}
+        forwarded = trust.forwarded_headers(server)
         channels = request_headers.bounded(self.journal)
 
         def build_bounded(address: Any) -> Any:
@@ -170,14 +171,23 @@ class Bounds:
             if plain not in classes:
                 known = request_bounds.is_known(plain)
                 classes[plain] = (
-                    request_bounds.bounded(plain, self, self.journal) if known else plain
+                    request_bounds.bounded(plain, self, self.journal, forwarded=forwarded)
+                    if known
+                    else plain
                 )
             protocol.requestFactory = classes[plain]
             return protocol
 
         http.buildProtocol = build_bounded
+        if getattr(server, "verbosity", 2) < 2:
+            # Twisted formats a line for each request, and Daphne has thrown its log away.
+            http.log = _ignore
         if application is not None:
             server.application = uploads.hand_over(application, request_bounds.take_body)
+
+
+def _ignore(request: object) -> None:
+    pass
 
 
 def log_refused(log: Journal, limit: int) -> None:

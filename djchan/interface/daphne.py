@@ -77,11 +77,15 @@ def _find(send: object, shape: tuple[str, ...]) -> Any | None:
     protocol = send.args[0]
     if getattr(protocol, "server", None) is not server:
         return None
-    if not all(hasattr(server, name) for name in _SERVER):
-        return None
-    if not all(hasattr(protocol, name) for name in shape):
-        return None
-    return protocol
+    return protocol if _has(server, _SERVER) and _has(protocol, shape) else None
+
+
+def _has(thing: object, names: tuple[str, ...]) -> bool:
+    # A loop, not all(): it is asked of every request.
+    for name in names:  # noqa: SIM110
+        if not hasattr(thing, name):
+            return False
+    return True
 
 
 def wire_of(transport: object) -> Any | None:
@@ -96,7 +100,7 @@ def wire_of(transport: object) -> Any | None:
 def _writable(transport: object) -> bool:
     """Whether what is used of ``transport`` below is there."""
     wire = wire_of(transport)
-    return wire is not None and all(hasattr(wire, name) for name in _WIRE)
+    return wire is not None and _has(wire, _WIRE)
 
 
 def _buffered(wire: Any) -> int:

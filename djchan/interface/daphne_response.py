@@ -35,7 +35,6 @@ class DaphneResponse:
         "_producing",
         "_request",
         "_server",
-        "_wire",
         "_written",
         "unsent",
     )
@@ -43,7 +42,6 @@ class DaphneResponse:
     def __init__(self, request: Any, listener: ResponseListener) -> None:
         self._request = request
         self._server = request.server
-        self._wire = wire_of(request.channel.transport)
         self._listener: ResponseListener | None = listener
         self._parts: deque[tuple[bytes, bool, int]] = deque()
         self._producing = self._paused = self._ending = False
@@ -54,7 +52,9 @@ class DaphneResponse:
     def backlog(self) -> int:
         """Bytes that were passed to this and that the client's kernel has not acknowledged."""
         waiting = sum(len(content) for content, _, _ in self._parts)
-        return waiting + buffered(self._wire) + _in_kernel(self._wire)
+        channel = self._request.channel
+        wire = None if channel is None else wire_of(channel.transport)
+        return waiting + buffered(wire) + _in_kernel(wire)
 
     def start(
         self,
@@ -69,11 +69,13 @@ class DaphneResponse:
         self._request.handle_reply(
             {"type": "http.response.start", "status": status, "headers": headers}
         )
-        self.content(content, more, size)
+        self._content(content, more, size)
 
     def content(self, content: bytes, more: bool, size: int) -> None:
-        if self._gone:
-            return
+        if not self._gone:
+            self._content(content, more, size)
+
+    def _content(self, content: bytes, more: bool, size: int) -> None:
         if not (more or self._producing or len(content) > _SHORT):
             self._write(content, more=False)
             return

@@ -53,6 +53,8 @@ RETRY_AFTER = b"5"  # Seconds.
 RESTARTING = "This server is restarting. Try again in a moment."
 
 _HTTP_1 = ("1.0", "1.1")
+# Headers of requests that are read here.
+_TELLING = frozenset({b"content-length", b"sec-websocket-key", b"transfer-encoding"})
 _REASONS = {
     408: "Request Timeout",
     413: "Content Too Large",
@@ -96,10 +98,35 @@ Action = Start | Content | Cut | Complain
 class Exchange:
     """``scope``: ASGI's, of type http."""
 
-    __slots__ = ("_missing", "_next", "_scope", "_token", "state")
+    __slots__ = (
+        "_missing",
+        "_next",
+        "_scope",
+        "_token",
+        "announced",
+        "has_body",
+        "lost_its_upgrade",
+        "state",
+    )
 
     def __init__(self, scope: Mapping[str, Any]) -> None:
         self._scope = scope
+        # The size of the body as the client announced it.
+        self.announced: int | None = None
+        # Whether a body follows the headers, or may do so: those of HTTP/2 need not say so.
+        self.has_body = scope.get("http_version", "1.1") not in _HTTP_1
+        # Whether this is a WebSocket's handshake that a proxy made a plain request of: Upgrade and
+        # Connection go from hop to hop, this header goes all the way.
+        self.lost_its_upgrade = False
+        for name, value in scope.get("headers", ()):
+            if name not in _TELLING:
+                continue
+            if name == b"sec-websocket-key":
+                self.lost_its_upgrade = True
+            elif name == b"transfer-encoding" or value != b"0":
+                self.has_body = True
+            if name == b"content-length" and self.announced is None and value.isdigit():
+                self.announced = int(value)
         self.state = State.WAITING
         self._missing: int | None = None  # Bytes until the Content-Length is reached.
         self._token = 0  # Of the run whose parts are taken.
@@ -109,37 +136,6 @@ class Exchange:
     def safe(self) -> bool:
         """Whether the request may be run a second time."""
         return self._scope.get("method", "GET").upper() in _SAFE
-
-    @property
-    def announced(self) -> int | None:
-        """The size of the body as the client announced it; None: it did not."""
-        for name, value in self._scope.get("headers", ()):
-            if name == b"content-length" and value.isdigit():
-                return int(value)
-        return None
-
-    @property
-    def has_body(self) -> bool:
-        """Whether a body follows the headers, or may do so."""
-        if self._scope.get("http_version", "1.1") not in _HTTP_1:
-            return True  # Its headers need not say so.
-        # A loop, not any(): it is asked of every request.
-        for name, value in self._scope.get("headers", ()):
-            if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-                return True
-        return False
-
-    @property
-    def lost_its_upgrade(self) -> bool:
-        """Whether this is a WebSocket's handshake that a proxy made a plain request of.
-
-        Upgrade and Connection go from hop to hop; this header goes all the way.
-        """
-        # A loop, not any(): it is asked of every request.
-        for name, _ in self._scope.get("headers", ()):  # noqa: SIM110
-            if name == b"sec-websocket-key":
-                return True
-        return False
 
     @property
     def path(self) -> str:

@@ -14,6 +14,7 @@ at: it finds an empty body.
 import asyncio
 import functools
 import io
+from collections.abc import Sequence
 from typing import Protocol
 
 from djchan.interface import targets, trust
@@ -30,6 +31,7 @@ from djchan.interface.http import (
 )
 from djchan.interface.journal import Journal
 from djchan.interface.spool import NoRoom, Spool, Storage
+from djchan.interface.trust import ForwardedHeader
 from djchan.interface.uploads import Scope, Send
 from djchan.interface.wires import Twisted
 
@@ -74,8 +76,13 @@ def take_body(scope: Scope, send: Send) -> Spool | None:
     return body
 
 
-def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
-    """A class like Daphne's WebRequest, with a bounded body."""
+def bounded(
+    plain: Twisted, bounds: BodyLimits, log: Journal, *, forwarded: Sequence[ForwardedHeader] = ()
+) -> Twisted:
+    """A class like Daphne's WebRequest, with a bounded body.
+
+    ``forwarded``: the headers of a proxy that its server trusts (``trust.forwarded_headers``).
+    """
     limit = bounds.body
 
     def end(request: Twisted) -> None:
@@ -111,7 +118,7 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
             headers_wait.over(self)
             # A short one is in memory there: no file is made in vain.
             super().gotLength(0 if bounds.requests else length)
-            if bounds.requests:
+            if length != 0 and bounds.requests:
                 self.content = Spool(bounds.storage, inline=bounds.inline)
             encodings = self.requestHeaders.getRawHeaders(b"transfer-encoding", ())
             if encodings and [encoding.lower() for encoding in encodings] != [b"chunked"]:
@@ -162,15 +169,17 @@ def bounded(plain: Twisted, bounds: BodyLimits, log: Journal) -> Twisted:
                 return
             self._stop_looking()
             channel = self.channel
-            self._body, self.content = self.content, io.BytesIO()
+            if self._read or isinstance(self.content, Spool):
+                self._body, self.content = self.content, io.BytesIO()
             super().requestReceived(command, path, version)
             if self.transport is None and self in channel.requests:
                 # It became a WebSocket, whose end is not reported to the channel.
                 channel.requests.remove(self)
 
         def process(self) -> Twisted:
-            self.content, self._body = self._body, None
-            trust.clean_headers(self.requestHeaders, self.server, root_path=bounds.root_path)
+            if self._body is not None:
+                self.content, self._body = self._body, None
+            trust.clean_headers(self.requestHeaders, forwarded, root_path=bounds.root_path)
             host, path = targets.split(self.path)
             if host is not None:
                 self.requestHeaders.setRawHeaders(b"host", [host])

@@ -46,6 +46,10 @@ class Outlet(Protocol):
     def gone(self) -> None: ...
 
 
+# A tuple: a union is made anew each time.
+_WITH_CONTENT = (Start, Content)
+
+
 class ResponseConnection(BodyConnection):
     """``outlet``: makes the way out, with this as its listener."""
 
@@ -133,7 +137,7 @@ class ResponseConnection(BodyConnection):
         self._cancel_deadline()
 
     def _do(self, action: Action, size: int | None) -> None:
-        if isinstance(action, Start | Content):
+        if isinstance(action, _WITH_CONTENT):
             self._give(action, len(action.content) or 1 if size is None else size)
         elif isinstance(action, Cut):
             self._host.journal.count("http.cut")
@@ -162,6 +166,8 @@ class ResponseConnection(BodyConnection):
     def _count(self) -> bool:
         """Add its waiting bytes to the total of all responses; whether that is within its limit."""
         more = self._outlet.unsent - self._counted
+        if not more:
+            return True
         self._counted += more
         return self._host.outgoing.add(more)
 

@@ -17,7 +17,7 @@ Daphne 4.2.3 and autobahn 26.10 leave to a proxy, which may be missing or may no
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from djchan.interface import targets
@@ -28,21 +28,27 @@ ROOT_PATH = "daphne-root-path"
 _ROOT_PATH = ROOT_PATH.encode()
 
 ActionLogger = Callable[[str, str, Mapping[str, object]], None]
+ForwardedHeader = tuple[bytes, Callable[[str], bool]]
 
 
-def clean_headers(headers: Any, server: Any, *, root_path: bool) -> None:
-    """Remove from Twisted's ``headers`` those that Daphne's ``server`` must not trust.
+def forwarded_headers(server: object) -> list[ForwardedHeader]:
+    """The headers that Daphne's ``server`` takes from a proxy, each with which values it may."""
+    names = [(getattr(server, option, None), is_good) for option, is_good in _FORWARDED.items()]
+    return [(name.encode(), is_good) for name, is_good in names if name]
 
-    ``root_path``: whether a proxy in front sets Daphne-Root-Path.
+
+def clean_headers(headers: Any, forwarded: Iterable[ForwardedHeader], *, root_path: bool) -> None:
+    """Remove from Twisted's ``headers`` those that Daphne must not trust.
+
+    ``forwarded``: of ``forwarded_headers``. ``root_path``: whether a proxy in front sets
+    Daphne-Root-Path.
     """
     if headers.hasHeader(_ROOT_PATH):
         if not root_path:
             headers.removeHeader(_ROOT_PATH)
         _keep_if(headers, _ROOT_PATH, str.isascii)
-    for option, is_good in _FORWARDED.items():
-        name = getattr(server, option, None)
-        if name:
-            _keep_if(headers, name.encode(), is_good)
+    for name, is_good in forwarded:
+        _keep_if(headers, name, is_good)
 
 
 def _is_port(value: str) -> bool:

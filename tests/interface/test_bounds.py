@@ -3,6 +3,7 @@
 What clients of a real server get is in tests/processes/test_hostile.py.
 """
 
+import io
 import types
 
 import daphne.server  # First: it installs the reactor that the others find.
@@ -469,3 +470,18 @@ async def test_a_forwarded_port_is_one_and_so_is_a_scheme(
     (scope,) = server.created
     assert (scope["client"], scope["scheme"]) == (client, scheme)
     codec.encode({"client": scope["client"]})
+
+
+@pytest.mark.parametrize(("verbosity", "is_written"), [(0, False), (1, False), (2, True)])
+def test_twisted_formats_a_line_for_its_log_only_where_daphne_keeps_that(
+    limits, verbosity, is_written
+):
+    server = daphne.server.Server(None, endpoints=["tcp:0"], verbosity=verbosity)
+    server.http_factory = HTTPFactory(server)
+    server.ws_factory = WebSocketFactory(server, server="daphne")
+    limits.bind(server, object())
+    lines = []
+    server.http_factory.logFile = io.StringIO()
+    server.http_factory._logFormatter = lambda timestamp, request: lines.append(request) or ""
+    server.http_factory.log("request")
+    assert bool(lines) is is_written

@@ -115,8 +115,10 @@ async def test_a_body_whose_client_leaves_gives_its_room_back(request_, limits, 
 @pytest.mark.parametrize(
     "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
-async def test_twisted_does_not_parse_forms(request_, kind):
+@pytest.mark.parametrize("requests", [True, False], ids=["interface", "Django"])
+async def test_twisted_does_not_parse_forms(request_, limits, kind, requests):
     """It would read all of the body, and make a dictionary of it that nobody looks at."""
+    limits.requests = requests
     request_.post(f"Content-Type: {kind}", "Content-Length: 400", body=b"a=1&" * 100)
     (request,) = request_.channel._channel.requests
     assert request.args == {}

@@ -5,6 +5,7 @@ scripts behind it are in ``scripts/``. This module and the scripts are the only 
 know a key's name.
 """
 
+import functools
 import secrets
 from collections.abc import Callable, Generator
 from typing import Any
@@ -125,6 +126,7 @@ def _record(record: Record) -> bytes:
     return head.encode() + record.payload
 
 
+@functools.lru_cache(maxsize=1024)  # Most sends are to a few channels.
 def _limits(messages: int, max_bytes: int, total: int, source: str = "") -> int | str:
     """The limits of a channel and of the layer, as the scripts read them."""
     if source:

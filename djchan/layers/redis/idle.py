@@ -62,7 +62,8 @@ def probe(connection: Any) -> Probe:
 def probe_async(connection: Any) -> Probe:
     """How to look at redis-py's ``connection`` of an event loop."""
     reader, writer = connection._reader, connection._writer
-    is_readable = _readable(writer.get_extra_info("socket").fileno())
+    sock = writer.get_extra_info("socket")
+    is_readable = _readable(sock.fileno())
     has_data = connection._parser._reader.has_data
 
     def is_spoiled() -> bool:
@@ -76,7 +77,7 @@ def probe_async(connection: Any) -> Probe:
             or is_readable()
         )
 
-    return Probe(is_spoiled, is_spoiled)
+    return Probe(_not_established(sock) or is_spoiled, is_spoiled)
 
 
 def _not_established(sock: Any) -> Callable[[], bool] | None:
