@@ -1,5 +1,6 @@
 # make run      the example site on http://127.0.0.1:8000/, one process, no Redis needed
-# make test     all checks and all tests
+# make test     all checks, and the tests of each thing once; about six minutes
+# make test-rest  what CI adds: Valkey, encryption, uvicorn, every page on Daphne; eight minutes
 # make prod     as in production: Redis (or the embedded Valkey), Daphne and workers apart
 # make check    format, lint, types, imports
 # make bench    djchan beside Channels 4; about five minutes
@@ -11,7 +12,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
-PARALLEL ?= 2
+PARALLEL ?= 3
 ARGS ?=
 
 VENV := .venv
@@ -31,7 +32,7 @@ endif
 MADE := $(VENV)/.python-$(VERSION)
 INSTALLED := $(VENV)/.installed-
 
-.PHONY: run test prod check bench
+.PHONY: run test test-rest prod check bench
 .DELETE_ON_ERROR:
 
 $(MADE):
@@ -49,8 +50,15 @@ run: $(INSTALLED)site
 	@$(BIN)/python manage.py migrate --verbosity 0
 	$(BIN)/python manage.py runserver 127.0.0.1:$(PORT)
 
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PARALLEL) --dist loadfile --no-loadscope-reorder
+
 test: check
-	$(BIN)/python -m pytest --numprocesses $(PARALLEL) --dist loadfile $(ARGS)
+	@echo "The tests take about 4 minutes on two cores."
+	$(PYTEST) $(ARGS)
+
+test-rest: $(INSTALLED)dev
+	@echo "The rest of the tests takes about 8 minutes on two cores."
+	$(PYTEST) -m "full and not matrix" $(ARGS)
 
 prod: $(INSTALLED)site
 	@$(BIN)/python manage.py migrate --verbosity 0

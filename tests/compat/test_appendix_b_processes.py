@@ -18,7 +18,7 @@ from tests.processes.conftest import READY, socket
 from tests.support.servers import Server
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]
 
 
 # ------------------------------------------------------------------- 7. enforce_ordering

@@ -8,11 +8,15 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from djchan import Channel
 from djchan.asgi import ChannelLayerWrapper
 from djchan.layers.redis import RedisChannelLayer
 from tests.support.processes import ROOT
 from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]
 
 SETTINGS = """
 SECRET_KEY = "only-for-tests"

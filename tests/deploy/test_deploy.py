@@ -20,7 +20,7 @@ from tests.deploy.site import Site
 from tests.support.raw import Raw, handshake
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(180)]
 
 HERE = "127.0.0.2"  # Where the client comes from, unlike anything else on this machine.
 DAPHNES = ("mysite-daphne-1", "mysite-daphne-2")

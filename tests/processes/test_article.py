@@ -16,7 +16,7 @@ from tests.support.processes import ROOT, Process, Processes
 from tests.support.servers import Server
 from tests.support.waiting import free_port, wait_for
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]
 
 FILES = {
     "manage.py": """\

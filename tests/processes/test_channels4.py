@@ -15,7 +15,7 @@ from tests.support.processes import Process, Processes
 from tests.support.servers import Server
 from tests.support.waiting import free_port
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(60)]
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "channels-4.md"
 BLOCK = re.compile(r"```(?:python\n# (\S+\.py))?\n(.*?)```\n", re.S)

@@ -24,7 +24,7 @@ from tests.support.raw import Raw, frame, handshake, header, opened
 from tests.support.servers import Server
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.timeout(40)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(40)]
 
 KIB, MIB = 1024, 1024 * 1024
 MESSAGE = 256 * KIB  # max_message_size

@@ -19,7 +19,7 @@ from tests.support.processes import Process
 from tests.support.servers import Server
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(90)]
 
 ROOM = 1.3  # RSS afterwards may be this much of what it was before.
 MIB = 1024 * 1024

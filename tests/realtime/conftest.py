@@ -1,4 +1,4 @@
-from tests.realtime.running import running, tab
+from tests.realtime.running import database, running, tab
 from tests.realtime.site import sent, site
 
-__all__ = ["running", "sent", "site", "tab"]
+__all__ = ["database", "running", "sent", "site", "tab"]

@@ -4,6 +4,10 @@ Each test that takes ``running`` says how, with BOTH: on ``runserver`` alone (in
 and an in-memory layer in one process), and on Daphne, two workers and Redis (four processes).
 """
 
+import os
+import shutil
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from tests.support.processes import Process, Processes
+from tests.support.processes import ROOT, Process, Processes
 from tests.support.waiting import free_port, wait_for
 
 PATIENCE = 10_000  # ms
@@ -37,25 +41,31 @@ django.setup()
 RUNWORKER = "execute_from_command_line(['manage.py', 'runworker', *sys.argv[1:]])"
 
 
+def environment(database: Path, media: Path) -> dict[str, str]:
+    """The site's settings; nothing of the developer's own environment counts."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "realtime.settings",
+        "REALTIME_DB": str(database),
+        "REALTIME_MEDIA": str(media),
+        "REALTIME_DEBUG": "1",
+        "REDIS_URL": "",
+    }
+
+
 class Site:
     """The running site: where it is, and its processes."""
 
-    def __init__(self, processes: Processes, folder: Path, redis_url: str) -> None:
+    def __init__(
+        self, processes: Processes, folder: Path, redis_url: str, *, database: Path
+    ) -> None:
         self.processes = processes
         self.media = folder / "media"
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.daphne: Process | None = None
         self.workers: list[Process] = []
-        # Nothing of the developer's own environment counts here.
-        processes.env = {
-            "DJANGO_SETTINGS_MODULE": "realtime.settings",
-            "REALTIME_DB": str(folder / "db.sqlite3"),
-            "REALTIME_MEDIA": str(self.media),
-            "REALTIME_DEBUG": "1",
-            "REDIS_URL": redis_url,
-        }
-        assert processes.manage("migrate", "--verbosity=0").wait_exit(timeout=30) == 0
+        processes.env = environment(shutil.copy(database, folder / "db.sqlite3"), self.media)
+        processes.env["REDIS_URL"] = redis_url
 
     def start_runserver(self) -> None:
         self.processes.manage("runserver", "--noreload", f"127.0.0.1:{self.port}")
@@ -92,13 +102,27 @@ class Site:
             return False
 
 
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database of the site. Each test gets a copy, since a migration takes seconds."""
+    folder = tmp_path_factory.mktemp("site")
+    database = folder / "db.sqlite3"
+    migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+    env = {**os.environ, **environment(database, folder)}
+    subprocess.run(migrate, cwd=ROOT, env=env, check=True, timeout=60)
+    return database
+
+
 @pytest.fixture
-def running(request: pytest.FixtureRequest, processes: Processes, tmp_path: Path) -> Iterator[Site]:
+def running(
+    request: pytest.FixtureRequest, processes: Processes, tmp_path: Path, database: Path
+) -> Iterator[Site]:
     if request.param == "runserver":
-        site = Site(processes, tmp_path, "")
+        site = Site(processes, tmp_path, "", database=database)
         site.start_runserver()
     else:
-        site = Site(processes, tmp_path, request.getfixturevalue("own_broker").url)
+        url = request.getfixturevalue("own_broker").url
+        site = Site(processes, tmp_path, url, database=database)
         site.start_daphne()
         # Background work has to wait until a test starts a worker for it.
         for _ in range(2):

@@ -5,6 +5,7 @@ One server and one browser for the whole file: nothing here changes what the sit
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -18,7 +19,7 @@ from tests.realtime.running import PATIENCE, Site, connected, say
 from tests.support.browser import chromium
 from tests.support.processes import Processes
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(90)]
 
 PHONE = 360  # px
 GRAVE = ("serious", "critical")
@@ -95,11 +96,11 @@ class Visits:
 
 
 @pytest.fixture(scope="module")
-def visits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visits]:
+def visits(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Iterator[Visits]:
     folder = tmp_path_factory.mktemp("site")
     processes = Processes(folder)
     try:
-        site = Site(processes, folder, redis_url="")
+        site = Site(processes, folder, "", database=database)
         site.start_runserver()
         with chromium() as browser:
             yield Visits(site.address, browser)

@@ -7,7 +7,7 @@ from PIL import Image
 from realtime import systems
 from realtime.management.commands import screenshots
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(90)]
 
 
 def test_every_page_is_shown():

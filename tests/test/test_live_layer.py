@@ -13,7 +13,7 @@ from tests.support.waiting import wait_for
 PROJECT = Path(__file__).parent / "suite"
 READY = r"djchan worker \S+ is ready"
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.full, pytest.mark.timeout(120)]
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from djchan.upgrade import __main__ as command
 from djchan.upgrade.requirements import required
 from tests.support.waiting import missing
 
+pytestmark = pytest.mark.full
+
 PROJECTS = Path(__file__).parent / "projects"
 NAMES = sorted(path.name for path in PROJECTS.iterdir() if path.is_dir())
 
