@@ -77,7 +77,15 @@ def probe_async(connection: Any) -> Probe:
             or is_readable()
         )
 
-    return Probe(_not_established(sock) or is_spoiled, is_spoiled)
+    is_not_established = _not_established(sock)
+    if is_not_established is None:
+        return Probe(is_spoiled, is_spoiled)
+
+    def is_closed() -> bool:
+        # The event loop may have seen the end already, and closed the descriptor.
+        return sock.fileno() < 0 or is_not_established()
+
+    return Probe(is_closed, is_spoiled)
 
 
 def _not_established(sock: Any) -> Callable[[], bool] | None:

@@ -124,6 +124,32 @@ async def test_one_of_an_event_loop_that_was_closed_is_replaced_before_anything_
         await link.aclose()
 
 
+@pytest.mark.asyncio
+async def test_one_whose_end_the_event_loop_has_seen_is_replaced(
+    engine: tuple[Server, RedisEngine],
+):
+    server, reached = engine
+    link = reached.alink("test")
+    try:
+        for was_idle in (True, False):
+            await link.perform(Length("a"))
+            assert link._connection is not None
+            reader, writer = link._connection._reader, link._connection._writer
+            sock, tls = map(writer.get_extra_info, ("socket", "ssl_object"))
+            await asyncio.to_thread(close_all, server)
+            async with asyncio.timeout(10):
+                # Without TLS it stays half open.
+                while sock.fileno() >= 0 if tls else not reader.at_eof():
+                    await asyncio.sleep(0.01)
+            if was_idle:
+                let_idle(link)
+            else:
+                link._used_at = time.monotonic()
+            assert await link.perform(push()) == [Sent(("ok",))]
+    finally:
+        await link.aclose()
+
+
 def test_one_that_is_open_is_used_again(engine: tuple[Server, RedisEngine]):
     _, reached = engine
     link = reached.link("test")
