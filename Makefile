@@ -1,6 +1,6 @@
 # make run      the example site on http://127.0.0.1:8000/, one process, no Redis needed
-# make test     all checks, and the tests of each thing once; about six minutes
-# make test-rest  what CI adds: Valkey, encryption, uvicorn, every page on Daphne; eight minutes
+# make test     all checks, and the tests of each thing once; about seven minutes
+# make test-rest  what CI adds: Valkey, encryption, uvicorn, every page on Daphne; five minutes
 # make prod     as in production: Redis (or the embedded Valkey), Daphne and workers apart
 # make check    format, lint, types, imports
 # make bench    djchan beside Channels 4; about five minutes
@@ -53,11 +53,11 @@ run: $(INSTALLED)site
 PYTEST := $(BIN)/python -m pytest --numprocesses $(PARALLEL) --dist loadfile --no-loadscope-reorder
 
 test: check
-	@echo "The tests take about 4 minutes on two cores."
+	@echo "The tests take about seven minutes on two cores."
 	$(PYTEST) $(ARGS)
 
 test-rest: $(INSTALLED)dev
-	@echo "The rest of the tests takes about 8 minutes on two cores."
+	@echo "The rest of the tests takes about five minutes on two cores."
 	$(PYTEST) -m "full and not matrix" $(ARGS)
 
 prod: $(INSTALLED)site
