@@ -54,7 +54,7 @@ RESTARTING = "This server is restarting. Try again in a moment."
 
 _HTTP_1 = ("1.0", "1.1")
 # Headers of requests that are read here.
-_TELLING = frozenset({b"content-length", b"sec-websocket-key", b"transfer-encoding"})
+_READ_HERE = frozenset({b"content-length", b"sec-websocket-key", b"transfer-encoding"})
 _REASONS = {
     408: "Request Timeout",
     413: "Content Too Large",
@@ -119,14 +119,16 @@ class Exchange:
         # Connection go from hop to hop, this header goes all the way.
         self.lost_its_upgrade = False
         for name, value in scope.get("headers", ()):
-            if name not in _TELLING:
+            if name not in _READ_HERE:
                 continue
             if name == b"sec-websocket-key":
                 self.lost_its_upgrade = True
-            elif name == b"transfer-encoding" or value != b"0":
+            elif name == b"transfer-encoding":
                 self.has_body = True
-            if name == b"content-length" and self.announced is None and value.isdigit():
-                self.announced = int(value)
+            else:
+                self.has_body = self.has_body or value != b"0"
+                if self.announced is None and value.isdigit():
+                    self.announced = int(value)
         self.state = State.WAITING
         self._missing: int | None = None  # Bytes until the Content-Length is reached.
         self._token = 0  # Of the run whose parts are taken.

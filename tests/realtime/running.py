@@ -4,10 +4,7 @@ Each test that takes ``running`` says how, with BOTH: on ``runserver`` alone (in
 and an in-memory layer in one process), and on Daphne, two workers and Redis (four processes).
 """
 
-import os
 import shutil
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
-from tests.support.processes import ROOT, Process, Processes
+from tests.support.processes import Process, Processes
 from tests.support.waiting import free_port, wait_for
 
 PATIENCE = 10_000  # ms
@@ -41,14 +38,14 @@ django.setup()
 RUNWORKER = "execute_from_command_line(['manage.py', 'runworker', *sys.argv[1:]])"
 
 
-def environment(database: Path, media: Path) -> dict[str, str]:
+def environment(database: Path, media: Path, *, redis_url: str = "") -> dict[str, str]:
     """The site's settings; nothing of the developer's own environment counts."""
     return {
         "DJANGO_SETTINGS_MODULE": "realtime.settings",
         "REALTIME_DB": str(database),
         "REALTIME_MEDIA": str(media),
         "REALTIME_DEBUG": "1",
-        "REDIS_URL": "",
+        "REDIS_URL": redis_url,
     }
 
 
@@ -64,8 +61,8 @@ class Site:
         self.address = f"http://127.0.0.1:{self.port}"
         self.daphne: Process | None = None
         self.workers: list[Process] = []
-        processes.env = environment(shutil.copy(database, folder / "db.sqlite3"), self.media)
-        processes.env["REDIS_URL"] = redis_url
+        copied = shutil.copy(database, folder / "db.sqlite3")
+        processes.env = environment(copied, self.media, redis_url=redis_url)
 
     def start_runserver(self) -> None:
         self.processes.manage("runserver", "--noreload", f"127.0.0.1:{self.port}")
@@ -107,9 +104,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database of the site. Each test gets a copy, since a migration takes seconds."""
     folder = tmp_path_factory.mktemp("site")
     database = folder / "db.sqlite3"
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-    env = {**os.environ, **environment(database, folder)}
-    subprocess.run(migrate, cwd=ROOT, env=env, check=True, timeout=60)
+    migrate = Processes(folder).manage(
+        "migrate", "--verbosity=0", env=environment(database, folder / "media")
+    )
+    assert migrate.wait_exit(timeout=60) == 0, migrate.output()
     return database
 
 

@@ -9,11 +9,13 @@ import http.cookiejar
 import io
 import json
 import re
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -22,6 +24,7 @@ from websockets.sync.client import connect
 
 from realtime.systems import NAMES, in_order
 from tests.processes.conftest import READY, together
+from tests.realtime.running import environment
 from tests.support.log_lines import CASES, records, write_formatter
 from tests.support.processes import ROOT, Process, Processes
 from tests.support.servers import Server
@@ -131,24 +134,23 @@ def browse(visitor: Visitor) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Processes]]:
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, database: Path
+) -> Iterator[tuple[Server, Processes]]:
     folder = tmp_path_factory.mktemp("logs")
     write_formatter(folder)
     with together(folder) as (broker, processes):
+        copied = shutil.copy(database, folder / "db.sqlite3")
         processes.env = {
+            **environment(copied, folder / "media"),
             "DJANGO_SETTINGS_MODULE": "tests.realtime.logged_settings",
             "LOGGING": "{}",
             "PYTHONPATH": f"{ROOT}:{folder}",
-            "REALTIME_DB": str(folder / "db.sqlite3"),
-            "REALTIME_DEBUG": "1",
-            "REALTIME_MEDIA": str(folder / "media"),
             "REALTIME_SECRET_KEY": "only-for-tests",
-            "REDIS_URL": "",
         }
         made = f"from django.contrib.auth.models import User; {USER}"
-        for command in (["migrate", "--verbosity=0"], ["shell", "-v0", "-c", made]):
-            process = processes.manage(*command)
-            assert process.wait_exit(timeout=60) == 0, process.output()
+        process = processes.manage("shell", "-v0", "-c", made)
+        assert process.wait_exit(timeout=60) == 0, process.output()
         yield broker, processes
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+from tests.realtime.running import database
 from tests.static.pages import pages
 from tests.support.browser import chromium
 
-__all__ = ["browser", "pages"]
+__all__ = ["browser", "database", "pages"]
 
 
 @pytest.fixture(scope="module")

@@ -2,14 +2,14 @@
 
 import json
 import re
-import urllib.request
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.realtime.running import Site
 from tests.static.pages import CLASSIC, PAGE, Pages
 from tests.support.processes import Processes
-from tests.support.waiting import free_port, wait_for
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -600,33 +600,13 @@ class TestQueue:
 
 
 def test_a_page_of_the_example_site_through_a_restart_of_the_server(
-    browser: Browser, processes: Processes, tmp_path
+    browser: Browser, processes: Processes, tmp_path: Path, database: Path
 ) -> None:
     """djchan's own runserver: the file is found, frames go both ways, a queued one arrives."""
-    port = free_port()
-    processes.env = {
-        "DJANGO_SETTINGS_MODULE": "realtime.settings",
-        "REALTIME_DB": str(tmp_path / "db.sqlite3"),
-        "REALTIME_MEDIA": str(tmp_path / "media"),
-        "REALTIME_DEBUG": "1",
-        "REDIS_URL": "",
-    }
-    assert processes.manage("migrate", "--verbosity=0").wait_exit(timeout=30) == 0
-
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
-
-    def run() -> None:
-        processes.manage("runserver", "--noreload", f"127.0.0.1:{port}")
-        wait_for(answers, timeout=30, what="the site answers")
-
-    run()
+    site = Site(processes, tmp_path, "", database=database)
+    site.start_runserver()
     page = browser.new_context().new_page()
-    page.goto(f"http://127.0.0.1:{port}/rooms/")
+    page.goto(f"{site.address}/rooms/")
     said = page.evaluate(
         """async () => {
             const { WebSocketBridge } = await import("/static/djchan/js/websocketbridge.mjs");
@@ -652,7 +632,7 @@ def test_a_page_of_the_example_site_through_a_restart_of_the_server(
             bridge.send({ text: "again" });
         }"""
     )
-    run()
+    site.start_runserver()
     answer = page.evaluate("answer")
     assert (answer["kind"], answer["name"], answer["text"]) == ("said", "Ada", "again")
     assert page.evaluate("codes[0]") == 1012

@@ -12,12 +12,13 @@ from hiredis import pack_command
 from djchan import forks
 from djchan.exceptions import BrokerError, BrokerUnavailable
 from djchan.layers.operations import Flush, History, Operation, Pop
-from djchan.layers.redis import commands, errors, greeting, idle, replies
+from djchan.layers.redis import commands, errors, greeting, idle
 from djchan.layers.redis.hosts import Hosts
 from djchan.layers.redis.links import (
     LOST,
     PING,
     Connecting,
+    advance,
     escape,
     is_noscript,
     result,
@@ -172,13 +173,11 @@ class RedisAsyncLink(Connecting):
 
     async def _pop(self, op: Pop) -> tuple[str, bytes] | None:
         steps = commands.pop(self._base, op, time.monotonic)
-        reply = None
-        while True:
-            try:
-                batch = steps.send(reply)
-            except StopIteration as end:
-                return None if end.value is None else replies.parse_entry(end.value)[-2:]
+        batch, popped = advance(steps, None)
+        while batch:
             reply = result(self._hosts, (await self.exchange(batch))[-1], op)
+            batch, popped = advance(steps, reply)
+        return popped
 
     async def _flush(self) -> None:
         cursor: Any = 0

@@ -66,6 +66,7 @@ from djchan.layers.operations import (
 from djchan.layers.redis.scripts import CALLED, SHA
 
 Command = tuple[Any, ...]
+PopSteps = Generator[list[Command], Any, bytes | None]
 
 TOMBSTONES = 10000  # Ids of buried processes that are remembered.
 LONGEST_WAIT = 8.0  # Seconds that one command blocks at most.
@@ -391,9 +392,7 @@ def _pop(base: str, op: Pop, wakeup: str) -> Command:
     return _script(base, "pop", wakeup, op.link, op.number, REMEMBERED, noted, *op.channels)
 
 
-def pop(
-    base: str, op: Pop, clock: Callable[[], float]
-) -> Generator[list[Command], Any, bytes | None]:
+def pop(base: str, op: Pop, clock: Callable[[], float]) -> PopSteps:
     """Yield the batches of a Pop, for the reply to the last command of each; return the entry.
 
     It looks, and then waits for a push, or until a delayed entry is due. ``clock``: seconds.

@@ -211,13 +211,11 @@ class RedisLink(Connecting):
 
     def _pop(self, op: Pop) -> tuple[str, bytes] | None:
         steps = commands.pop(self._base, op, time.monotonic)
-        reply = None
-        while True:
-            try:
-                batch = steps.send(reply)
-            except StopIteration as end:
-                return None if end.value is None else replies.parse_entry(end.value)[-2:]
+        batch, popped = advance(steps, None)
+        while batch:
             reply = result(self._hosts, self._exchange(batch)[-1], op)
+            batch, popped = advance(steps, reply)
+        return popped
 
     def _flush(self) -> None:
         cursor: Any = 0
@@ -229,6 +227,17 @@ class RedisLink(Connecting):
                 self._exchange([("UNLINK", *keys)])
             if int(cursor) == 0:
                 return
+
+
+def advance(
+    steps: commands.PopSteps, reply: object
+) -> tuple[list[commands.Command], tuple[str, bytes] | None]:
+    """The next batch of a Pop after ``reply`` (None: the first); when it is empty, what the Pop
+    came to: channel and payload, or None."""
+    try:
+        return steps.send(reply), None
+    except StopIteration as end:
+        return [], None if end.value is None else replies.parse_entry(end.value)[-2:]
 
 
 def result(hosts: Hosts, reply: object, operation: object, *, sent: bool = False) -> Any:

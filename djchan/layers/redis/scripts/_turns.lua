@@ -29,16 +29,14 @@ local function take_in_turn(channel, wanted)
           rest = rest - weight(entry)
         end
       end
-      if source == '-' then
-        stay[#stay + 1] = source
-      elseif rest > EXACT and #entries > 0 then
-        stay[#stay + 1] = source
-      elseif rest >= UNIT and #entries > 0 then
-        stay[#stay + 1] = source
-        left[#left + 1] = source
-        left[#left + 1] = string.format('%.0f', rest)
-      else
+      if source ~= '-' and (rest < UNIT or #entries == 0) then
         gone[#gone + 1] = source
+      else
+        stay[#stay + 1] = source
+        if source ~= '-' and rest <= EXACT then -- A larger one is written already.
+          left[#left + 1] = source
+          left[#left + 1] = string.format('%.0f', rest)
+        end
       end
     end
     if #left > 0 then redis.call('HSET', sources, unpack(left)) end
